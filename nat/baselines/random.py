@@ -1,0 +1,54 @@
+"""The row "Random": a trunk that was never trained, as NAT's is before its first step.
+
+Same seed, same weights as NAT's at epoch 0. Its batch norm statistics are gathered in one pass
+over the pictures, without labels or gradients: without them an untrained trunk's activations would
+shrink from layer to layer, and the row would be weaker than it need be.
+"""
+
+import time
+from pathlib import Path
+
+import torch
+from torch import nn
+
+from nat.files import check_writable
+from nat.images.augment import random_crop_flip
+from nat.images.store import Store, check_batch, epoch_batches
+from nat.model import Network, initialise
+from nat.params import Params
+from nat.pretrained import write_pretrained
+from nat.training.device import prepare_device
+from nat.training.provenance import provenance
+from nat.training.seeds import generator
+
+
+@torch.no_grad()
+def untrained(params: Params, seed: int, manifest: Path, out: Path) -> None:
+    """Write the network at epoch 0.
+
+    Args:
+        params: model, augment and pretrain.batch_size are used.
+        seed: of every random draw.
+        manifest: of the image store.
+        out: the folder to write (see pretrained.py).
+    """
+    start = time.perf_counter()
+    check_writable(out)
+    device = prepare_device(params.machine)
+    train = Store(manifest, params.machine.data, "train")
+    check_batch(params.pretrain.batch_size, len(train), "pretrain.batch_size")
+    network = Network(params.model, params.augment.crop, outputs=2)
+    initialise(network, generator(seed, "weights"))
+    network.to(device).train()
+    for layer in network.modules():
+        if isinstance(layer, nn.BatchNorm2d):
+            layer.momentum = None  # the plain average over batches
+    draws = generator(seed, "augment", 0)
+    order = generator(seed, "order", 0)
+    for batch in epoch_batches(len(train), params.pretrain.batch_size, order):
+        pictures = train.batch(batch).to(device)
+        network.trunk(random_crop_flip(pictures, params.augment.crop, params.augment.flip, draws))
+    used = params.model_dump(include={"model", "augment"})
+    seconds = time.perf_counter() - start
+    where = provenance(used, seed, train.source, seconds, device)
+    write_pretrained(out, network, None, where, seen=0)

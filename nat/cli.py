@@ -1,0 +1,171 @@
+"""The commands, one a stage: read parameters, call, write.
+
+``nat`` and ``python -m nat`` are the same. The pipeline uses the latter: in a queued experiment's
+copy of the project, the script of an editable install would import the original's code.
+"""
+
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import click
+
+from nat import __version__
+from nat.errors import UserError
+from nat.params import Params, load_params
+
+FILE = click.Path(path_type=Path)
+
+
+class Commands(click.Group):
+    """Shows a UserError, and the system's own refusals, as one line on standard error."""
+
+    def invoke(self, context: click.Context) -> Any:
+        """Run a command; exit with 1 on a fault of the user's."""
+        try:
+            return super().invoke(context)
+        except UserError as error:
+            click.echo(f"error: {error}", err=True)
+        except OSError as error:
+            click.echo(f"error: {error.filename or ''}: {error.strerror or error}", err=True)
+        sys.exit(1)
+
+
+class WithParams(click.Command):
+    """A command that reads the parameter file: adds --params and --set, hands on ``params``."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.params += [
+            click.Option(
+                ["--params", "params_file"],
+                type=FILE,
+                default="params.yaml",
+                show_default=True,
+                help="Parameter file.",
+            ),
+            click.Option(
+                ["--set", "overrides"],
+                multiple=True,
+                metavar="NAME=VALUE",
+                help="Override a parameter, e.g. pretrain.epochs=3; may be repeated.",
+            ),
+        ]
+
+    def invoke(self, context: click.Context) -> Any:
+        """Load the parameters, then run."""
+        file, overrides = context.params.pop("params_file"), context.params.pop("overrides")
+        context.params["params"] = load_params(file, overrides)
+        return super().invoke(context)
+
+
+Decorator = Callable[[Callable[..., None]], Callable[..., None]]
+
+option_seed: Decorator = click.option(
+    "--seed", type=click.IntRange(0), default=0, show_default=True, help="Seed of this run."
+)
+option_pictures: Decorator = click.option(
+    "--pictures",
+    type=FILE,
+    default="data/pictures.json",
+    show_default=True,
+    help="Manifest of the image store.",
+)
+
+
+def option_out(help: str, default: str | None = None) -> Decorator:
+    """--out, required without a default."""
+    return click.option(
+        "--out", type=FILE, default=default, required=default is None, show_default=True, help=help
+    )
+
+
+@click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__)
+def main() -> None:
+    """Noise As Targets: unsupervised learning by predicting noise.
+
+    Each command is a stage of the pipeline (`dvc repro` runs them all) and works by itself.
+    """
+
+
+@main.group()
+def prepare() -> None:
+    """Get data and bring it into the form that training reads."""
+
+
+@prepare.command("pictures", cls=WithParams)
+@option_out("The store's manifest.", "data/pictures.json")
+def prepare_pictures(params: Params, out: Path) -> None:
+    """Fill the image store with the pictures to train on and to probe with."""
+    from nat.images.prepare import prepare_pictures
+
+    prepare_pictures(params, out)
+
+
+@main.command(cls=WithParams)
+@option_pictures
+@option_seed
+@option_out("Array of the targets, .npy.")
+def targets(params: Params, pictures: Path, seed: int, out: Path) -> None:
+    """Sample the fixed targets, one for each training picture."""
+    from nat.files import read_json
+    from nat.targets import sample, save_targets
+
+    n = read_json(pictures, "prepare pictures")["splits"]["train"]["count"]
+    settings = params.targets
+    save_targets(sample(params.target_type, n, settings.dimension, settings.k, seed), out)
+
+
+@main.command(cls=WithParams)
+@option_pictures
+@click.option("--targets", type=FILE, required=True, help="What `nat targets` wrote.")
+@option_seed
+@option_out("Folder for the network, its history and checkpoints.")
+def pretrain(params: Params, pictures: Path, targets: Path, seed: int, out: Path) -> None:
+    """Train a network without labels: Noise As Targets (Algorithm 1)."""
+    from nat.pretrain import pretrain
+
+    pretrain(params, seed, pictures, targets, out)
+
+
+@main.command(cls=WithParams)
+@click.argument("method", type=click.Choice(["random", "labels"]))
+@option_pictures
+@option_seed
+@option_out("Folder for the network, its history and checkpoints.")
+def baseline(params: Params, method: str, pictures: Path, seed: int, out: Path) -> None:
+    """Make the network of a compared METHOD."""
+    if method == "random":
+        from nat.baselines.random import untrained
+
+        untrained(params, seed, pictures, out)
+    else:
+        from nat.baselines.labels import supervised
+
+        supervised(params, seed, pictures, out)
+
+
+@main.command(cls=WithParams)
+@click.option("--network", type=FILE, required=True, help="network.safetensors of any method.")
+@option_pictures
+@option_seed
+@option_out("JSON of accuracies and their provenance.")
+def probe(params: Params, network: Path, pictures: Path, seed: int, out: Path) -> None:
+    """Train classifiers on a frozen trunk (Table 3): MLP, linear, kNN."""
+    from nat.probe import probe
+
+    probe(params, seed, pictures, network, out)
+
+
+@main.command(cls=WithParams)
+@click.option("--checkpoints", type=FILE, required=True, help="Folder of checkpoints.")
+@option_pictures
+@option_seed
+@option_out("JSON of accuracies by epoch and their provenance.")
+def evolution(params: Params, checkpoints: Path, pictures: Path, seed: int, out: Path) -> None:
+    """Probe every checkpoint of a training (Figure 2, left)."""
+    from nat.probe import evolution
+
+    evolution(params, seed, pictures, checkpoints, out)

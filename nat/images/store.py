@@ -1,0 +1,186 @@
+"""The image store: every data set as memory-mapped uint8 squares, labels and a manifest.
+
+Readers fill it once; training reads nothing else. The store itself is bulky and lies in
+``machine.data``, outside DVC's cache; the manifest, a small JSON with counts, source and
+checksums, stands for it in the pipeline. The same pictures give the same manifest on any machine,
+whichever way they were obtained.
+"""
+
+import hashlib
+import json
+import shutil
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from nat.errors import UserError
+from nat.files import check_writable, read_json, whole, write_json
+from nat.places import place
+from nat.training.progress import progress
+
+UNLABELLED = -1
+
+
+@dataclass
+class Split:
+    """A split's pictures and labels as a reader hands them on.
+
+    Attributes:
+        count: how many pictures ``pictures`` yields.
+        pictures: uint8 arrays, (channels, size, size), in order.
+        labels: int64 (count,), ``UNLABELLED`` where there is none.
+    """
+
+    count: int
+    pictures: Iterable[np.ndarray]
+    labels: np.ndarray
+
+
+@dataclass
+class Source:
+    """A data set as a reader describes it: its name, its classes and its splits."""
+
+    name: str
+    classes: list[str]
+    splits: dict[str, Split]
+
+
+def write_store(source: Source, size: int, channels: int, folder: str, manifest: Path) -> Path:
+    """Fill a store and write its manifest; either both exist afterwards or nothing changed.
+
+    Args:
+        source: what to store; ``train`` and ``val`` are read by the other stages.
+        size: side of the squares, pixels.
+        channels: 1 (luma) or 3 (RGB).
+        folder: ``machine.data``.
+        manifest: where to write the manifest.
+
+    Returns:
+        The store's folder.
+    """
+    check_writable(manifest)
+    content: dict[str, Any] = {
+        "source": source.name,
+        "size": size,
+        "channels": channels,
+        "classes": source.classes,
+        "splits": {},
+    }
+    building = place(folder) / "stores" / "building"
+    with whole(building) as temporary:
+        temporary.mkdir()
+        for name, split in source.splits.items():
+            shape = (split.count, channels, size, size)
+            array = np.lib.format.open_memmap(
+                temporary / f"{name}.npy", mode="w+", dtype=np.uint8, shape=shape
+            )
+            digest = hashlib.sha256()
+            pictures = progress(split.pictures, f"store {name}", total=split.count)
+            for index, picture in enumerate(pictures):
+                array[index] = picture
+                digest.update(picture.tobytes())
+            array.flush()
+            np.save(temporary / f"{name}_labels.npy", split.labels.astype(np.int64))
+            digest.update(split.labels.astype(np.int64).tobytes())
+            content["splits"][name] = {
+                "count": split.count,
+                "labelled": int((split.labels != UNLABELLED).sum()),
+                "sha256": digest.hexdigest(),
+            }
+        write_json(temporary / "manifest.json", content)
+    final = store_folder(content, folder)
+    if final.exists():
+        shutil.rmtree(final)
+    building.rename(final)
+    write_json(manifest, content)
+    return final
+
+
+def store_folder(manifest: dict[str, Any], folder: str) -> Path:
+    """Where the store of ``manifest`` lies: named by its source and content."""
+    key = hashlib.sha256(json.dumps(manifest, sort_keys=True).encode()).hexdigest()[:12]
+    return place(folder) / "stores" / f"{manifest['source']}-{key}"
+
+
+class Store:
+    """One split of a store, read-only.
+
+    Attributes:
+        pictures: uint8, (n, channels, size, size), memory-mapped.
+        labels: int64, (n,).
+        classes: class names.
+        source: the data set's name.
+    """
+
+    def __init__(self, manifest: Path, folder: str, split: str) -> None:
+        """Open ``split`` of the store that ``manifest`` describes.
+
+        Raises:
+            UserError: the store is missing or is not the manifest's.
+        """
+        content = read_json(manifest, "prepare pictures")
+        path = store_folder(content, folder)
+        try:
+            self.pictures = np.load(path / f"{split}.npy", mmap_mode="r", allow_pickle=False)
+            self.labels = torch.from_numpy(np.load(path / f"{split}_labels.npy"))
+        except (OSError, ValueError) as error:
+            raise UserError(
+                f"{path}: the image store of {manifest} is missing or damaged; "
+                "make it again with `python -m nat prepare pictures`"
+            ) from error
+        if len(self.pictures) != content["splits"][split]["count"]:
+            raise UserError(
+                f"{path}: holds {len(self.pictures)} pictures, {manifest} says "
+                f"{content['splits'][split]['count']}; run `python -m nat prepare pictures`"
+            )
+        self.source: str = content["source"]
+        self.classes: list[str] = content["classes"]
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    def batch(self, rows: torch.Tensor) -> torch.Tensor:
+        """The pictures of ``rows`` (b,): uint8, (b, channels, size, size), on the CPU."""
+        return torch.from_numpy(self.pictures[rows.numpy()])
+
+    def require_labels(self, purpose: str) -> None:
+        """Check that every picture has a label.
+
+        Raises:
+            UserError: some have none.
+        """
+        missing = int((self.labels == UNLABELLED).sum())
+        if missing:
+            raise UserError(
+                f"pictures: {missing} of {len(self)} {self.source} pictures have no label, which "
+                f"{purpose} needs; sort them into one folder per class"
+            )
+
+
+def epoch_batches(n: int, batch_size: int, order: torch.Generator) -> Iterator[torch.Tensor]:
+    """Rows in a fresh random order, in batches; the incomplete last batch is dropped."""
+    permutation = torch.randperm(n, generator=order)
+    for start in range(0, n - batch_size + 1, batch_size):
+        yield permutation[start : start + batch_size]
+
+
+def in_batches(
+    n: int, batch_size: int, step: Callable[[torch.Tensor], torch.Tensor]
+) -> torch.Tensor:
+    """``step`` over all rows in order, in batches, concatenated."""
+    rows = torch.arange(n)
+    return torch.cat([step(batch) for batch in rows.split(batch_size)])
+
+
+def check_batch(batch_size: int, n: int, setting: str) -> None:
+    """Check that an epoch has at least one batch.
+
+    Raises:
+        UserError: names the setting.
+    """
+    if batch_size > n:
+        raise UserError(f"{setting}: {batch_size} is larger than the {n} pictures; use at most {n}")

@@ -1,0 +1,193 @@
+"""The network: image gradients, AlexNet's convolutions with batch norm, and its MLP head.
+
+The paper's AlexNet (section 3.3), at 224 px, and a small trunk of the same shape for 28 to 32 px.
+Layer order is convolution, batch norm, max pool, ReLU; no groups, no local response normalisation.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+import torch.nn.functional as F
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import load_file, save_file
+from torch import nn
+
+from nat.errors import UserError
+from nat.files import whole
+from nat.params import ModelSettings
+
+
+def standardise(pictures: torch.Tensor) -> torch.Tensor:
+    """Subtract each picture's mean and divide by its standard deviation.
+
+    One scalar each, over the picture's pixels and channels; a blank picture becomes zeros.
+
+    Args:
+        pictures: uint8 or float, (b, c, h, w).
+
+    Returns:
+        float32, same shape.
+    """
+    x = pictures.float()
+    mean = x.mean(dim=(1, 2, 3), keepdim=True)
+    std = x.std(dim=(1, 2, 3), keepdim=True, correction=0)
+    return (x - mean) / std.clamp(min=1e-3)
+
+
+class Sobel(nn.Module):
+    """Grayscale image gradients (section 3.3, pre-processing): fixed, 2 output channels.
+
+    The mean of the channels, convolved with the Sobel kernels of d/dx and d/dy, zero padding 1.
+    """
+
+    kernel: torch.Tensor
+
+    def __init__(self) -> None:
+        super().__init__()
+        dx = torch.tensor([[-1.0, 0.0, 1.0], [-2.0, 0.0, 2.0], [-1.0, 0.0, 1.0]])
+        self.register_buffer("kernel", torch.stack([dx, dx.T])[:, None], persistent=False)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """Float (b, c, h, w) -> (b, 2, h, w)."""
+        return F.conv2d(x.mean(dim=1, keepdim=True), self.kernel, padding=1)
+
+
+@dataclass(frozen=True)
+class Shape:
+    """The numbers of a trunk: (width, kernel, stride, padding) of conv1 to conv5."""
+
+    convolutions: tuple[tuple[int, int, int, int], ...]
+    pool_padding: int
+
+
+SHAPES = {
+    # 224 px -> 55 -> 27 -> 13 -> 6, 9216 features
+    "alexnet": Shape(
+        ((96, 11, 4, 2), (256, 5, 1, 2), (384, 3, 1, 1), (384, 3, 1, 1), (256, 3, 1, 1)), 0
+    ),
+    # 28 px -> 14 -> 7 -> 4 -> 2, 256 features; 4.3 million multiplications a picture
+    "small": Shape(((32, 5, 2, 2), (64, 3, 1, 1), (96, 3, 1, 1), (96, 3, 1, 1), (64, 3, 1, 1)), 1),
+}
+POOLED = (1, 2, 5)
+
+
+class Trunk(nn.Module):
+    """Standardisation, Sobel and the five convolutional layers."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__()
+        self.name = name
+        self.sobel = Sobel()
+        shape = SHAPES[name]
+        self.layers = nn.Sequential()
+        channels = 2
+        for index, (width, kernel, stride, padding) in enumerate(shape.convolutions, start=1):
+            self.layers.add_module(
+                f"conv{index}", nn.Conv2d(channels, width, kernel, stride, padding)
+            )
+            self.layers.add_module(f"bn{index}", nn.BatchNorm2d(width))
+            if index in POOLED:
+                self.layers.add_module(f"pool{index}", nn.MaxPool2d(3, 2, shape.pool_padding))
+            self.layers.add_module(f"relu{index}", nn.ReLU(inplace=True))
+            channels = width
+
+    def forward(self, pictures: torch.Tensor) -> torch.Tensor:
+        """Pictures, uint8 (b, c, h, w), to conv5 features after pooling, float (b, w5, h', w')."""
+        x = self.sobel(standardise(pictures))
+        return self.layers(x.contiguous(memory_format=torch.channels_last))
+
+    def features(self, input_size: int) -> int:
+        """How many numbers conv5 gives for a square picture of ``input_size`` pixels."""
+        size = input_size
+        shape = SHAPES[self.name]
+        for index, (_, kernel, stride, padding) in enumerate(shape.convolutions, start=1):
+            size = (size + 2 * padding - kernel) // stride + 1
+            if index in POOLED:
+                size = (size + 2 * shape.pool_padding - 3) // 2 + 1
+            if size < 1:
+                raise UserError(
+                    f"augment.crop: {input_size} px is too small for the trunk {self.name!r}"
+                )
+        return shape.convolutions[-1][0] * size * size
+
+
+def mlp(inputs: int, hidden: int, outputs: int, dropout: float) -> nn.Sequential:
+    """AlexNet's fully connected layers with batch norm; no batch norm on the output.
+
+    inputs - hidden - BN - ReLU - dropout - hidden - BN - ReLU - outputs. It is the head of
+    pretraining (outputs = d) and the classifier of the probe (outputs = classes).
+    """
+    return nn.Sequential(
+        nn.Flatten(),
+        nn.Linear(inputs, hidden),
+        nn.BatchNorm1d(hidden),
+        nn.ReLU(inplace=True),
+        nn.Dropout(dropout),
+        nn.Linear(hidden, hidden),
+        nn.BatchNorm1d(hidden),
+        nn.ReLU(inplace=True),
+        nn.Linear(hidden, outputs),
+    )
+
+
+class Network(nn.Module):
+    """Trunk and head; ``f_theta`` before normalisation."""
+
+    def __init__(self, settings: ModelSettings, input_size: int, outputs: int) -> None:
+        """``input_size`` is the side of the square crops; ``outputs`` is d, or the classes."""
+        super().__init__()
+        self.settings, self.input_size, self.outputs = settings, input_size, outputs
+        self.trunk = Trunk(settings.trunk)
+        inputs = self.trunk.features(input_size)
+        self.head = mlp(inputs, settings.hidden, outputs, settings.dropout)
+
+    def forward(self, pictures: torch.Tensor) -> torch.Tensor:
+        """Pictures, uint8 (b, c, h, w), to outputs, float (b, outputs)."""
+        return self.head(self.trunk(pictures))
+
+
+@torch.no_grad()
+def initialise(module: nn.Module, generator: torch.Generator) -> None:
+    """Weights and biases U(+-1/sqrt(fan_in)); batch norm's gamma U(0, 1), beta 0."""
+    for layer in module.modules():
+        if isinstance(layer, nn.Conv2d | nn.Linear):
+            bound = layer.weight[0].numel() ** -0.5
+            layer.weight.uniform_(-bound, bound, generator=generator)
+            if layer.bias is not None:
+                layer.bias.uniform_(-bound, bound, generator=generator)
+        elif isinstance(layer, nn.BatchNorm1d | nn.BatchNorm2d) and layer.affine:
+            layer.weight.uniform_(0, 1, generator=generator)
+            layer.bias.zero_()
+
+
+def save_network(network: Network, path: Path) -> None:
+    """Write weights as safetensors, with what the shape follows from as metadata, whole."""
+    tensors = {name: value.contiguous() for name, value in network.state_dict().items()}
+    shape = {
+        "model": network.settings.model_dump_json(),
+        "input_size": str(network.input_size),
+        "outputs": str(network.outputs),
+    }
+    with whole(path) as temporary:
+        save_file(tensors, temporary, shape)
+
+
+def load_network(path: Path) -> Network:
+    """Read what ``save_network`` wrote.
+
+    Raises:
+        UserError: missing, damaged, or not of this project.
+    """
+    try:
+        with safe_open(path, "pt") as file:
+            shape = file.metadata()
+        settings = ModelSettings.model_validate_json(shape["model"])
+        network = Network(settings, int(shape["input_size"]), int(shape["outputs"]))
+        network.load_state_dict(load_file(path))
+    except FileNotFoundError as error:
+        raise UserError(f"{path}: not found; make it with `python -m nat pretrain`") from error
+    except (OSError, SafetensorError, KeyError, TypeError, ValueError, RuntimeError) as error:
+        reason = str(error).splitlines()[0]
+        raise UserError(f"{path}: no network of this project ({reason})") from error
+    return network

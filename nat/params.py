@@ -1,0 +1,249 @@
+"""The schema of params.yaml: every setting's type, bounds and meaning.
+
+Unknown names and wrong types are refused, and each refusal names the setting. params.yaml itself
+holds the values; nothing here has a default, so that a reader finds every value in one place.
+"""
+
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from ruamel.yaml import YAML
+from ruamel.yaml.error import YAMLError
+
+from nat.errors import UserError
+
+Count = Annotated[int, Field(gt=0)]
+Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+NotNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+Seed = Annotated[int, Field(ge=0, lt=2**31)]
+Period = Count | Literal["never"]
+TargetType = Literal["sphere", "onehot"]
+LayersTrained = Literal["fc6-8", "all"]
+
+
+class Group(BaseModel):
+    """A group of settings: immutable, strictly typed, closed to unknown names."""
+
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+
+
+class Machine(Group):
+    """What the computation runs on; no stage depends on it, as it does not define a result."""
+
+    device: Annotated[str, Field(pattern=r"^(auto|cpu|cuda(:\d+)?)$")]
+    threads: Count
+    data: str
+    scratch: str
+
+
+class Pictures(Group):
+    """The pictures that the trunk is trained on and probed with."""
+
+    source: Literal["fashion-mnist", "folder"]
+    folder: str | None
+    train: Count | None
+    val: Count | None
+    size: Annotated[int, Field(ge=8)]
+    channels: Literal[1, 3]
+
+    @model_validator(mode="after")
+    def _folder_is_named(self) -> "Pictures":
+        if self.source == "folder" and self.folder is None:
+            raise ValueError("source is folder, so folder must name it")
+        return self
+
+
+class Voc(Group):
+    """The VOC-format set for transfer."""
+
+    source: Literal["composed", "devkit"]
+    folder: str | None
+    pictures: Count
+    size: Annotated[list[Annotated[int, Field(ge=32)]], Field(min_length=2, max_length=2)]
+
+    @model_validator(mode="after")
+    def _folder_is_named(self) -> "Voc":
+        if self.source == "devkit" and self.folder is None:
+            raise ValueError("source is devkit, so folder must name the VOCdevkit folder")
+        return self
+
+
+class TargetSettings(Group):
+    """The fixed target representations C of eq. 3."""
+
+    dimension: Annotated[int, Field(ge=2)]
+    k: Annotated[int, Field(ge=2)]
+
+
+class ModelSettings(Group):
+    """The network: Sobel front end, trunk, MLP head."""
+
+    trunk: Literal["alexnet", "small"]
+    hidden: Count
+    dropout: Annotated[float, Field(ge=0, lt=1)]
+
+
+class Augment(Group):
+    """Random cropping and flipping (section 3.3)."""
+
+    crop: Annotated[int, Field(ge=8)]
+    flip: bool
+
+
+class Training(Group):
+    """SGD with the schedule of section 3.3."""
+
+    epochs: Count
+    batch_size: Annotated[int, Field(ge=2)]
+    lr: Positive
+    lr_hold: Annotated[int, Field(ge=0)]
+    lr_decay: NotNegative
+    momentum: Annotated[float, Field(ge=0, lt=1)]
+    weight_decay: NotNegative
+
+
+class Pretrain(Training):
+    """Algorithm 1."""
+
+    save_every: Count
+    knn_every: Count | Literal["never"]
+
+
+class Probe(Training):
+    """The transfer task on the pictures' own labels (section 4)."""
+
+    lr_linear: Positive
+    crops: Literal[1, 2, 10]
+    neighbours: Count
+
+
+class Finetune(Group):
+    """VOC classification (Table 4)."""
+
+    input: Annotated[int, Field(ge=8)]
+    hidden: Count
+    dropout: Annotated[float, Field(ge=0, lt=1)]
+    iterations: Count
+    batch_size: Annotated[int, Field(ge=2)]
+    lr: Positive
+    lr_halve_every: Count
+    momentum: Annotated[float, Field(ge=0, lt=1)]
+    weight_decay: NotNegative
+    clip: Positive
+    scale: Annotated[list[Annotated[float, Field(gt=0, le=1)]], Field(min_length=2, max_length=2)]
+    crops: Count
+
+    @model_validator(mode="after")
+    def _scale_is_ordered(self) -> "Finetune":
+        if self.scale[0] > self.scale[1]:
+            raise ValueError("scale must be [smallest, largest]")
+        return self
+
+
+class Params(Group):
+    """The whole of params.yaml."""
+
+    profile: str
+    seeds: Annotated[list[Seed], Field(min_length=1)]
+    permute_every: Period
+    target_type: TargetType
+    machine: Machine
+    pictures: Pictures
+    voc: Voc
+    targets: TargetSettings
+    model: ModelSettings
+    augment: Augment
+    pretrain: Pretrain
+    labels: Training
+    probe: Probe
+    finetune: Finetune
+
+    @model_validator(mode="after")
+    def _fits_together(self) -> "Params":
+        if len(set(self.seeds)) != len(self.seeds):
+            raise ValueError(f"seeds: {self.seeds} repeats a seed; name each once")
+        if self.augment.crop > self.pictures.size:
+            raise ValueError(
+                f"augment.crop: {self.augment.crop} is larger than pictures.size "
+                f"{self.pictures.size}; use at most that"
+            )
+        return self
+
+
+def load_params(path: Path | str = "params.yaml", overrides: tuple[str, ...] = ()) -> Params:
+    """Read and check a parameter file.
+
+    Args:
+        path: a YAML file with every setting of Params.
+        overrides: ``NAME=VALUE`` texts, e.g. ``pretrain.epochs=3``; the value is YAML.
+
+    Raises:
+        UserError: the file is missing, is no YAML, or a setting is unknown, missing or wrong.
+    """
+    yaml = YAML(typ="safe")
+    try:
+        content = yaml.load(Path(path).read_text())
+    except OSError as error:
+        raise UserError(
+            f"{path}: {error.strerror}; run in the project's folder or name the file by --params"
+        ) from error
+    except YAMLError as error:
+        raise UserError(f"{path}: not valid YAML: {' '.join(str(error).split())}") from error
+    if not isinstance(content, dict):
+        raise UserError(f"{path}: should hold named settings, such as `permute_every: 3`")
+    for override in overrides:
+        _override(content, override, yaml)
+    try:
+        return Params.model_validate(content)
+    except ValidationError as error:
+        raise UserError(f"{path}: {_first_fault(error)}") from error
+
+
+def _override(content: dict[str, Any], override: str, yaml: YAML) -> None:
+    name, equals, value = override.partition("=")
+    if not equals:
+        raise UserError(f"--set {override}: should be NAME=VALUE, e.g. pretrain.epochs=3")
+    *groups, last = name.split(".")
+    group = content
+    for word in groups:
+        group = group.get(word, None) if isinstance(group, dict) else None  # type: ignore[assignment]
+    if not isinstance(group, dict) or last not in group:
+        raise UserError(f"--set {name}: no such setting in the parameter file")
+    try:
+        group[last] = yaml.load(value)
+    except YAMLError as error:
+        raise UserError(f"--set {override}: the value is not valid YAML") from error
+
+
+def _first_fault(error: ValidationError) -> str:
+    """The first fault as ``name: what is wrong (got value)``, and how many more there are."""
+    faults = error.errors(include_url=False)
+    fault = faults[0]
+    # unions add the tried type's name to the location: settings' own names are enough
+    known = _setting_names(Params)
+    name = ".".join(str(part) for part in fault["loc"] if str(part) in known or type(part) is int)
+    more = f" (and {len(faults) - 1} more)" if len(faults) > 1 else ""
+    if fault["type"] == "extra_forbidden":
+        name = ".".join(str(part) for part in fault["loc"])
+        siblings: Any = Params
+        for part in fault["loc"][:-1]:
+            siblings = siblings.model_fields[part].annotation
+        return f"{name}: unknown setting; known here: {', '.join(siblings.model_fields)}{more}"
+    if fault["type"] == "missing":
+        return f"{'.'.join(str(part) for part in fault['loc'])}: missing; add it{more}"
+    alternatives = [f for f in faults if f["loc"][: len(fault["loc"]) - 1] == fault["loc"][:-1]]
+    texts = [f["msg"].removeprefix("Value error, ").removeprefix("Input ") for f in alternatives]
+    if len(alternatives) > 1 and all(str(f["loc"][-1]) not in known for f in alternatives):
+        return f"{name}: {' or '.join(texts)} (got {fault['input']!r})"
+    if fault["type"] == "value_error":
+        return f"{name}: {texts[0]}{more}" if name else texts[0]
+    return f"{name}: {texts[0]} (got {fault['input']!r}){more}"
+
+
+def _setting_names(group: type[BaseModel]) -> set[str]:
+    names = set(group.model_fields)
+    for field in group.model_fields.values():
+        if isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel):
+            names |= _setting_names(field.annotation)
+    return names

@@ -1,0 +1,23 @@
+"""Where the bulky, untracked folders lie: image stores and training state.
+
+Both lie outside DVC's cache: a store may hold 84 GB, and a training's state must outlive its
+interruption. Queued experiments (``dvc exp run --queue``) run in copies of the project below
+``.dvc/tmp/exps`` that hold tracked files only; seen from such a copy, a relative folder is that of
+the project itself, so that data is found and an interrupted run resumes.
+"""
+
+from pathlib import Path
+
+
+def project_folder(start: Path | None = None) -> Path:
+    """The working folder, or the project around it when it is a queued experiment's copy."""
+    folder = (start or Path.cwd()).resolve()
+    for parent in [folder, *folder.parents]:
+        if parent.parts[-3:] == (".dvc", "tmp", "exps"):
+            return parent.parents[2]
+    return folder
+
+
+def place(folder: str) -> Path:
+    """``folder`` as an absolute path, relative ones seen from the project."""
+    return project_folder() / Path(folder).expanduser()

@@ -1,0 +1,142 @@
+"""A training run that resumes exactly where an interruption left it.
+
+The loop stays in the open; a Run only counts its epochs and keeps its state::
+
+    with Run(folder, {"network": network, "optimizer": optimizer}) as run:
+        for epoch in run.epochs(100):
+            ...                       # any loop over batches
+            run.log(epoch=epoch + 1, loss=loss)
+
+State is written whole after every epoch, so a run that is killed at any moment repeats at most one
+epoch, and ends in the same weights.
+"""
+
+import fcntl
+import hashlib
+import json
+import shutil
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from nat.errors import UserError
+from nat.files import sha256, whole
+from nat.places import place
+
+CODE = Path(__file__).parents[1]
+
+
+def scratch_folder(root: str, name: str, **determines: Any) -> Path:
+    """The state folder of a run, keyed by a hash of everything that determines its result.
+
+    A run with another parameter, input or version of the code gets another folder, so it never
+    resumes from a state that is not its own.
+
+    Args:
+        root: ``machine.scratch``.
+        name: what a person recognises the run by.
+        determines: JSON values; a Path stands for the content of that file.
+    """
+    content = {
+        key: sha256(value) if isinstance(value, Path) else value
+        for key, value in determines.items()
+    }
+    content["code"] = {
+        str(file.relative_to(CODE)): sha256(file)
+        for file in sorted(CODE.rglob("*.py"))
+        if file.parent.name != "report"
+    }
+    content["torch"] = torch.__version__
+    key = hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:16]
+    return place(root) / f"{name}-{key}"
+
+
+class Run:
+    """Counts epochs, keeps state and history, and resumes.
+
+    Attributes:
+        history: one dict per finished epoch, as given to ``log``.
+        seconds: wall time spent in epochs so far, over all interruptions.
+    """
+
+    def __init__(self, folder: Path, state: dict[str, Any]) -> None:
+        """``state`` maps names to modules, optimizers or tensors; tensors are restored in place."""
+        self.folder = folder
+        self.state = state
+        self.history: list[dict[str, Any]] = []
+        self.seconds = 0.0
+        self._next = 0
+        self._row: dict[str, Any] = {}
+
+    def __enter__(self) -> "Run":
+        """Take the folder's lock (a second process with the same run waits), then resume."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        self._lock = open(self.folder.parent / f"{self.folder.name}.lock", "w")
+        fcntl.flock(self._lock, fcntl.LOCK_EX)
+        self.folder.mkdir(parents=True, exist_ok=True)  # the former holder may have finished
+        self._resume()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._lock.close()
+
+    @property
+    def file(self) -> Path:
+        """The state as of the last finished epoch."""
+        return self.folder / "state.pt"
+
+    def epochs(self, total: int) -> Iterator[int]:
+        """Yield the epochs still to do, counted from 0; save the state after each."""
+        for epoch in range(self._next, total):
+            start = time.perf_counter()
+            yield epoch
+            self.seconds += time.perf_counter() - start
+            self._next = epoch + 1
+            self.history.append(self._row)
+            self._row = {}
+            self._save()
+
+    def log(self, **row: Any) -> None:
+        """Add to this epoch's row of the history."""
+        self._row |= row
+
+    def finish(self) -> None:
+        """Remove the state: the outputs are written."""
+        shutil.rmtree(self.folder, ignore_errors=True)
+        (self.folder.parent / f"{self.folder.name}.lock").unlink(missing_ok=True)
+
+    def _save(self) -> None:
+        content = {
+            "next": self._next,
+            "seconds": self.seconds,
+            "history": json.dumps(self.history),
+            "state": {
+                name: value if isinstance(value, torch.Tensor) else value.state_dict()
+                for name, value in self.state.items()
+            },
+        }
+        with whole(self.file) as temporary:
+            torch.save(content, temporary)
+
+    def _resume(self) -> None:
+        if not self.file.exists():
+            return
+        try:
+            content = torch.load(self.file, map_location="cpu", weights_only=True)
+            for name, value in self.state.items():
+                saved = content["state"][name]
+                if isinstance(value, torch.Tensor):
+                    value.copy_(saved)
+                else:
+                    value.load_state_dict(saved)
+        except Exception as error:
+            raise UserError(
+                f"{self.file}: damaged state of an interrupted run; remove {self.folder} "
+                "to start that run from its first epoch"
+            ) from error
+        self._next = content["next"]
+        self.seconds = content["seconds"]
+        self.history = json.loads(content["history"])
