@@ -13,7 +13,7 @@ import click
 
 from nat import __version__
 from nat.errors import UserError
-from nat.params import Params, load_params
+from nat.params import LayersTrained, Params, load_params
 
 FILE = click.Path(path_type=Path)
 
@@ -72,6 +72,9 @@ option_pictures: Decorator = click.option(
     show_default=True,
     help="Manifest of the image store.",
 )
+option_record: Decorator = click.option(
+    "--record", type=FILE, required=True, help="Folder for its record and history."
+)
 
 
 def option_out(help: str, default: str | None = None) -> Decorator:
@@ -104,6 +107,15 @@ def prepare_pictures(params: Params, out: Path) -> None:
     prepare_pictures(params, out)
 
 
+@prepare.command("voc", cls=WithParams)
+@option_out("The set's manifest.", "data/voc.json")
+def prepare_voc(params: Params, out: Path) -> None:
+    """Compose the VOC-format set to fine-tune on, or check one's own VOC 2007."""
+    from nat.voc.prepare import prepare_voc
+
+    prepare_voc(params, out)
+
+
 @main.command(cls=WithParams)
 @option_pictures
 @option_seed
@@ -122,29 +134,35 @@ def targets(params: Params, pictures: Path, seed: int, out: Path) -> None:
 @option_pictures
 @click.option("--targets", type=FILE, required=True, help="What `nat targets` wrote.")
 @option_seed
-@option_out("Folder for the network, its history and checkpoints.")
-def pretrain(params: Params, pictures: Path, targets: Path, seed: int, out: Path) -> None:
+@option_out("Folder for the network and its checkpoints.")
+@option_record
+def pretrain(
+    params: Params, pictures: Path, targets: Path, seed: int, out: Path, record: Path
+) -> None:
     """Train a network without labels: Noise As Targets (Algorithm 1)."""
     from nat.pretrain import pretrain
 
-    pretrain(params, seed, pictures, targets, out)
+    pretrain(params, seed, pictures, targets, out, record)
 
 
 @main.command(cls=WithParams)
 @click.argument("method", type=click.Choice(["random", "labels"]))
 @option_pictures
 @option_seed
-@option_out("Folder for the network, its history and checkpoints.")
-def baseline(params: Params, method: str, pictures: Path, seed: int, out: Path) -> None:
+@option_out("Folder for the network and its checkpoints.")
+@option_record
+def baseline(
+    params: Params, method: str, pictures: Path, seed: int, out: Path, record: Path
+) -> None:
     """Make the network of a compared METHOD."""
     if method == "random":
         from nat.baselines.random import untrained
 
-        untrained(params, seed, pictures, out)
+        untrained(params, seed, pictures, out, record)
     else:
         from nat.baselines.labels import supervised
 
-        supervised(params, seed, pictures, out)
+        supervised(params, seed, pictures, out, record)
 
 
 @main.command(cls=WithParams)
@@ -169,3 +187,26 @@ def evolution(params: Params, checkpoints: Path, pictures: Path, seed: int, out:
     from nat.probe import evolution
 
     evolution(params, seed, pictures, checkpoints, out)
+
+
+@main.command(cls=WithParams)
+@click.option("--network", type=FILE, required=True, help="network.safetensors of any method.")
+@click.option(
+    "--layers",
+    type=click.Choice(["fc6-8", "all"]),
+    default="fc6-8",
+    show_default=True,
+    help="What to train: the classifier on a frozen trunk, or everything.",
+)
+@click.option(
+    "--voc", type=FILE, default="data/voc.json", show_default=True, help="Manifest of the VOC set."
+)
+@option_seed
+@option_out("JSON of average precisions and their provenance.")
+def finetune(
+    params: Params, network: Path, layers: LayersTrained, voc: Path, seed: int, out: Path
+) -> None:
+    """Fine-tune a network on VOC classification (Table 4)."""
+    from nat.voc.classify import finetune
+
+    finetune(params, seed, voc, network, layers, out)

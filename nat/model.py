@@ -4,6 +4,7 @@ The paper's AlexNet (section 3.3), at 224 px, and a small trunk of the same shap
 Layer order is convolution, batch norm, max pool, ReLU; no groups, no local response normalisation.
 """
 
+import json
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -165,12 +166,13 @@ def save_network(network: Network, path: Path) -> None:
     """Write weights as safetensors, with what the shape follows from as metadata, whole."""
     tensors = {name: value.contiguous() for name, value in network.state_dict().items()}
     shape = {
-        "model": network.settings.model_dump_json(),
-        "input_size": str(network.input_size),
-        "outputs": str(network.outputs),
+        "model": network.settings.model_dump(),
+        "input_size": network.input_size,
+        "outputs": network.outputs,
     }
     with whole(path) as temporary:
-        save_file(tensors, temporary, shape)
+        # one entry: the order of several is not fixed, and the same network gives the same bytes
+        save_file(tensors, temporary, {"network": json.dumps(shape)})
 
 
 def load_network(path: Path) -> Network:
@@ -181,9 +183,9 @@ def load_network(path: Path) -> Network:
     """
     try:
         with safe_open(path, "pt") as file:
-            shape = file.metadata()
-        settings = ModelSettings.model_validate_json(shape["model"])
-        network = Network(settings, int(shape["input_size"]), int(shape["outputs"]))
+            shape = json.loads(file.metadata()["network"])
+        settings = ModelSettings.model_validate(shape["model"])
+        network = Network(settings, shape["input_size"], shape["outputs"])
         network.load_state_dict(load_file(path))
     except FileNotFoundError as error:
         raise UserError(f"{path}: not found; make it with `python -m nat pretrain`") from error

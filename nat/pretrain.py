@@ -39,7 +39,9 @@ def square_loss(features: torch.Tensor, vectors: torch.Tensor) -> torch.Tensor:
     return (features - vectors).square().sum()
 
 
-def pretrain(params: Params, seed: int, manifest: Path, targets_file: Path, out: Path) -> None:
+def pretrain(
+    params: Params, seed: int, manifest: Path, targets_file: Path, out: Path, record: Path
+) -> None:
     """Train a network without labels.
 
     Args:
@@ -47,7 +49,8 @@ def pretrain(params: Params, seed: int, manifest: Path, targets_file: Path, out:
         seed: of every random draw.
         manifest: of the image store.
         targets_file: what ``nat targets`` wrote for this store.
-        out: the folder to write (see pretrained.py).
+        out: the network's folder to write (see pretrained.py).
+        record: the record's folder to write.
 
     Raises:
         UserError: targets and pictures do not match, a batch is larger than the data, the output
@@ -55,6 +58,7 @@ def pretrain(params: Params, seed: int, manifest: Path, targets_file: Path, out:
     """
     settings = params.pretrain
     check_writable(out)
+    check_writable(record)
     device = prepare_device(params.machine)
     train, val = (Store(manifest, params.machine.data, split) for split in ("train", "val"))
     targets = load_targets(targets_file).to(device)
@@ -130,7 +134,7 @@ def pretrain(params: Params, seed: int, manifest: Path, targets_file: Path, out:
             if (epoch + 1) % settings.save_every == 0:
                 checkpoint(network, scratch, epoch + 1)
         where = provenance(used, seed, train.source, run.seconds, device)
-        write_pretrained(out, network, run, where, seen * settings.epochs, assignment)
+        write_pretrained(out, record, network, run, where, seen * settings.epochs, assignment)
         run.finish()
 
 

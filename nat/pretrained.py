@@ -1,10 +1,13 @@
-"""What every way of training a trunk hands on: one folder, the same for each row of the tables.
+"""What every way of training a trunk hands on: two folders, the same for each row of the tables.
 
-network.safetensors  trunk and head
-history.csv          a row an epoch
-record.json          loss, speed, provenance
-checkpoints/         epoch-EEEE.safetensors every ``save_every`` epochs
-assignment.npy       NAT only: int64 (n,), the target row of each image
+The network's, which probe and finetune read:
+    network.safetensors  trunk and head
+    checkpoints/         epoch-EEEE.safetensors every ``save_every`` epochs (NAT only)
+    assignment.npy       int64 (n,), the target row of each image (NAT only)
+
+The record's, small, which the reports read:
+    record.json          loss, speed, provenance
+    history.csv          a row an epoch (trained networks only)
 """
 
 import shutil
@@ -27,33 +30,36 @@ def checkpoint(network: Network, scratch: Path, epoch: int) -> None:
 
 def write_pretrained(
     out: Path,
+    record: Path,
     network: Network,
     run: Run | None,
     provenance: dict[str, Any],
-    seen: int,
+    seen: int = 0,
     assignment: torch.Tensor | None = None,
 ) -> None:
-    """Write the folder, whole.
+    """Write both folders, each whole.
 
     Args:
-        out: the folder.
-        network: trained.
+        out: the network's folder.
+        record: the record's folder.
+        network: to hand on.
         run: its history and checkpoints; None for an untrained network.
         provenance: of the run.
         seen: pictures that training has looked at, for the speed.
         assignment: NAT's P, int64 (n,).
     """
     with whole(out) as temporary:
-        checkpoints = temporary / "checkpoints"
-        checkpoints.mkdir(parents=True)
-        measured = {}
-        if run is not None:
-            for file in sorted(run.folder.glob("checkpoints/*.safetensors")):
-                shutil.copy(file, checkpoints)
-            write_history(run.history, temporary / "history.csv")
-            measured["loss"] = run.history[-1]["loss"]
-            measured["images_per_second"] = round(seen / run.seconds)
+        temporary.mkdir()
         save_network(network, temporary / "network.safetensors")
         if assignment is not None:
             np.save(temporary / "assignment.npy", assignment.numpy())
+        if run is not None and (run.folder / "checkpoints").is_dir():
+            shutil.copytree(run.folder / "checkpoints", temporary / "checkpoints")
+    with whole(record) as temporary:
+        temporary.mkdir()
+        measured = {}
+        if run is not None:
+            write_history(run.history, temporary / "history.csv")
+            measured["loss"] = run.history[-1]["loss"]
+            measured["images_per_second"] = round(seen / run.seconds)
         write_json(temporary / "record.json", {"measured": measured, "provenance": provenance})

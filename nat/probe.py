@@ -13,6 +13,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
+from nat.errors import UserError
 from nat.features import features
 from nat.files import check_writable, write_json
 from nat.images.augment import fixed_crops, random_crop_flip
@@ -188,8 +189,11 @@ def evolution(params: Params, seed: int, manifest: Path, checkpoints: Path, out:
     device = prepare_device(params.machine)
     train, val = (Store(manifest, params.machine.data, split) for split in ("train", "val"))
     start = time.perf_counter()
+    files = sorted(checkpoints.glob("epoch-*.safetensors"))
+    if not files:
+        raise UserError(f"{checkpoints}: no checkpoints; lower pretrain.save_every and pretrain")
     rows = []
-    for file in progress(sorted(checkpoints.glob("epoch-*.safetensors")), "checkpoints"):
+    for file in progress(files, "checkpoints"):
         epoch = int(file.stem.removeprefix("epoch-"))
         found = accuracies(params, seed, manifest, file, train, val, device)
         rows.append({"epoch": epoch, **found})

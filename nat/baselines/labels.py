@@ -23,14 +23,15 @@ from nat.training.seeds import generator, seed_layers
 from nat.training.sgd import finite, set_step_size, sgd
 
 
-def supervised(params: Params, seed: int, manifest: Path, out: Path) -> None:
+def supervised(params: Params, seed: int, manifest: Path, out: Path, record: Path) -> None:
     """Train a network with labels.
 
     Args:
         params: model, augment and labels are used.
         seed: of every random draw.
         manifest: of the image store.
-        out: the folder to write (see pretrained.py).
+        out: the network's folder to write (see pretrained.py).
+        record: the record's folder to write.
 
     Raises:
         UserError: pictures without labels, a batch larger than the data, an output that cannot be
@@ -38,6 +39,7 @@ def supervised(params: Params, seed: int, manifest: Path, out: Path) -> None:
     """
     settings = params.labels
     check_writable(out)
+    check_writable(record)
     device = prepare_device(params.machine)
     train, val = (Store(manifest, params.machine.data, split) for split in ("train", "val"))
     train.require_labels("the row with labels")
@@ -89,5 +91,5 @@ def supervised(params: Params, seed: int, manifest: Path, out: Path) -> None:
                 knn=monitor.accuracy(network.trunk, epoch + 1, device),
             )
         where = provenance(used, seed, train.source, run.seconds, device)
-        write_pretrained(out, network, run, where, seen * settings.epochs)
+        write_pretrained(out, record, network, run, where, seen * settings.epochs)
         run.finish()

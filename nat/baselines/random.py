@@ -23,17 +23,19 @@ from nat.training.seeds import generator
 
 
 @torch.no_grad()
-def untrained(params: Params, seed: int, manifest: Path, out: Path) -> None:
+def untrained(params: Params, seed: int, manifest: Path, out: Path, record: Path) -> None:
     """Write the network at epoch 0.
 
     Args:
         params: model, augment and pretrain.batch_size are used.
         seed: of every random draw.
         manifest: of the image store.
-        out: the folder to write (see pretrained.py).
+        out: the network's folder to write (see pretrained.py).
+        record: the record's folder to write.
     """
     start = time.perf_counter()
     check_writable(out)
+    check_writable(record)
     device = prepare_device(params.machine)
     train = Store(manifest, params.machine.data, "train")
     check_batch(params.pretrain.batch_size, len(train), "pretrain.batch_size")
@@ -51,4 +53,4 @@ def untrained(params: Params, seed: int, manifest: Path, out: Path) -> None:
     used = params.model_dump(include={"model", "augment"})
     seconds = time.perf_counter() - start
     where = provenance(used, seed, train.source, seconds, device)
-    write_pretrained(out, network, None, where, seen=0)
+    write_pretrained(out, record, network, None, where)

@@ -1,0 +1,93 @@
+"""What the figures need of pictures and networks, in one small file.
+
+The stage ``illustrate`` writes it, so that the stage ``tabulate`` reads neither image store nor
+networks. Plain arrays in an .npz archive; facts are JSON text, so nothing is pickled.
+"""
+
+import dataclasses
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from zipfile import BadZipFile
+
+import numpy as np
+
+from nat.errors import UserError
+from nat.files import whole
+
+
+@dataclass(frozen=True)
+class Illustration:
+    """m pictures of Figure 1, q queries of Figure 3, filters of Figure 4.
+
+    Pictures are uint8, (..., channels, side, side). Points of Figure 1 are coordinates in one plane
+    through the centre of the sphere, float32, (..., 2), of length at most 1.
+
+    Attributes:
+        facts: of data, network and targets; JSON values, see ``nat.illustrate.illustrate``.
+        provenance: of this file, as of any record.
+        pictures: (m, channels, side, side).
+        gradients: float16 (2, crop, crop), what the network sees of the first picture.
+        features: (m, 2), f_theta of the pictures.
+        targets: (m, 2), the target of each picture by NAT's assignment P.
+        cosines: float32 (m,), inner products of both in all d dimensions.
+        other_features: (e, 2), of other training pictures.
+        other_targets: (e, 2), theirs.
+        queries: (q, channels, side, side), val pictures.
+        query_labels: int64 (q,).
+        neighbours: (q, 3, channels, side, side), training pictures, the closest first.
+        neighbour_labels: int64 (q, 3).
+        distances: float32 (q, 3), L2, between 0 and 2.
+        labels_filters: float16 (w, k + 2, k + 2), conv1 after Sobel, trained with labels.
+        nat_filters: the same, of NAT.
+    """
+
+    facts: dict[str, Any]
+    provenance: dict[str, Any]
+    pictures: np.ndarray
+    gradients: np.ndarray
+    features: np.ndarray
+    targets: np.ndarray
+    cosines: np.ndarray
+    other_features: np.ndarray
+    other_targets: np.ndarray
+    queries: np.ndarray
+    query_labels: np.ndarray
+    neighbours: np.ndarray
+    neighbour_labels: np.ndarray
+    distances: np.ndarray
+    labels_filters: np.ndarray
+    nat_filters: np.ndarray
+
+
+def save_illustration(illustration: Illustration, path: Path) -> None:
+    """Write ``path`` (.npz), whole."""
+    arrays = {
+        field.name: json.dumps(value) if isinstance(value, dict) else value
+        for field in dataclasses.fields(illustration)
+        for value in [getattr(illustration, field.name)]
+    }
+    with whole(path) as temporary, open(temporary, "wb") as file:
+        np.savez_compressed(file, **arrays)
+
+
+def load_illustration(path: Path) -> Illustration:
+    """Read what ``save_illustration`` wrote.
+
+    Raises:
+        UserError: missing, damaged, or of another version of this project.
+    """
+    remedy = "`python -m nat illustrate`"
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            content = {field.name: file[field.name] for field in dataclasses.fields(Illustration)}
+        facts, where = (json.loads(str(content.pop(name))) for name in ("facts", "provenance"))
+    except FileNotFoundError as error:
+        raise UserError(f"{path}: not found; make it with {remedy}") from error
+    except (OSError, ValueError, KeyError, EOFError, BadZipFile) as error:
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise UserError(
+            f"{path}: no illustration of this project ({reason}); make it again with {remedy}"
+        ) from error
+    return Illustration(facts, where, **content)

@@ -1,0 +1,230 @@
+"""VOC 2007 classification (Table 4): which classes are somewhere in the picture?
+
+The protocol is that of philkr/voc-classification, stated beside each step. The network is the
+trunk with its batch norm folded away, and fresh fc6, fc7, fc8 without batch norm. Trained on
+trainval, tested on test. A class that a picture shows as difficult only counts neither in the loss
+nor in the average precision.
+"""
+
+from pathlib import Path
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+from nat.errors import UserError
+from nat.files import check_writable, write_json
+from nat.images.store import check_batch, epoch_batches
+from nat.model import Trunk, load_network
+from nat.params import Finetune, LayersTrained, Params
+from nat.training.device import prepare_device
+from nat.training.progress import progress
+from nat.training.provenance import provenance
+from nat.training.run import Run, scratch_folder
+from nat.training.seeds import generator, seed_layers
+from nat.training.sgd import finite
+from nat.voc.average_precision import mean_average_precision
+from nat.voc.crops import random_squares
+from nat.voc.devkit import DIFFICULT, PRESENT
+from nat.voc.prepare import open_voc
+from nat.voc.reader import VocSplit
+from nat.voc.rescale import Layer, fold_batch_norm, scale_between, scale_within
+
+RESCALING = (4, 64)  # batches and their size, to measure the layers' statistics on
+
+
+class Classifier(nn.Module):
+    """A trunk without batch norm, fc6 and fc7 with ReLU and dropout, fc8."""
+
+    def __init__(self, trunk: Trunk, features: int, hidden: int, classes: int, dropout: float):
+        super().__init__()
+        self.trunk = trunk
+        self.hidden = nn.Sequential()
+        for name, inputs in (("6", features), ("7", hidden)):
+            self.hidden.add_module(f"fc{name}", nn.Linear(inputs, hidden))
+            self.hidden.add_module(f"relu{name}", nn.ReLU(inplace=True))
+            self.hidden.add_module(f"dropout{name}", nn.Dropout(dropout))
+        self.fc8 = nn.Linear(hidden, classes)
+
+    def fc7(self, pictures: torch.Tensor) -> torch.Tensor:
+        """Pictures (b, 1, h, w), 0 to 255, to fc7's output, float (b, hidden)."""
+        return self.hidden(self.trunk(pictures).flatten(1))
+
+    def forward(self, pictures: torch.Tensor) -> torch.Tensor:
+        """Pictures (b, 1, h, w), 0 to 255, to logits, float (b, classes)."""
+        return self.fc8(self.fc7(pictures))
+
+    def layers_below_fc8(self) -> list[Layer]:
+        """conv1 to fc7, from bottom to top."""
+        both = (*self.trunk.layers, *self.hidden)
+        return [layer for layer in both if isinstance(layer, nn.Conv2d | nn.Linear)]
+
+
+@torch.no_grad()
+def initialise_top(network: Classifier, draws: torch.Generator) -> None:
+    """fc6 and fc7: N(0, 1/inputs), bias 0, to be rescaled. fc8: N(0, 0.01^2), bias 0.1."""
+    for layer in network.hidden:
+        if isinstance(layer, nn.Linear):
+            layer.weight.normal_(0, layer.in_features**-0.5, generator=draws)
+            layer.bias.zero_()
+    network.fc8.weight.normal_(0, 0.01, generator=draws)
+    network.fc8.bias.fill_(0.1)
+
+
+def make_network(
+    trunk: Trunk,
+    pictures: list[torch.Tensor],
+    classes: int,
+    settings: Finetune,
+    seed: int,
+    device: torch.device,
+) -> Classifier:
+    """The network as fine-tuning starts: folded, initialised, rescaled on training pictures."""
+    try:
+        features = trunk.features(settings.input)
+    except UserError as error:
+        raise UserError(
+            f"finetune.input: {settings.input} px is too small for the trunk; use a larger one"
+        ) from error
+    network = Classifier(
+        fold_batch_norm(trunk), features, settings.hidden, classes, settings.dropout
+    )
+    initialise_top(network, generator(seed, "classifier"))
+    network.to(device).eval()
+    draws = generator(seed, "rescale")
+    count, size = RESCALING
+    batches = [
+        random_squares(
+            [pictures[i] for i in torch.randint(len(pictures), (size,), generator=draws)],
+            settings.scale,
+            settings.input,
+            True,
+            draws,
+            device,
+        )
+        for _ in range(count)
+    ]
+    layers = network.layers_below_fc8()
+    scale_within(network.fc7, layers[-2:], batches)
+    scale_between(network.fc7, layers, batches, draws)
+    return network
+
+
+def masked_loss(logits: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
+    """Sigmoid cross entropy, summed over the classes, divided by the batch.
+
+    Args:
+        logits: float (b, classes).
+        labels: int (b, classes): 1 present, 0 absent, -1 present as difficult only, left out.
+    """
+    each = F.binary_cross_entropy_with_logits(
+        logits, (labels == PRESENT).to(logits.dtype), reduction="none"
+    )
+    return each[labels != DIFFICULT].sum() / len(logits)
+
+
+def finetune(
+    params: Params, seed: int, manifest: Path, network_file: Path, layers: LayersTrained, out: Path
+) -> None:
+    """Fine-tune a network on VOC classification and write its average precisions to ``out``.
+
+    Args:
+        params: finetune is used; voc.folder and machine.data tell where the pictures lie.
+        seed: of every random draw.
+        manifest: what ``nat prepare voc`` wrote.
+        network_file: network.safetensors of any method.
+        layers: "fc6-8" keeps the trunk as it is, "all" trains it too.
+        out: a JSON file; percent, ``measured.ap`` is null for a class that no test picture has.
+
+    Raises:
+        UserError: faulty data, a damaged network, an input too small for the trunk, a batch larger
+            than the data, an output that cannot be written, or a loss that is no longer finite.
+    """
+    settings = params.finetune
+    check_writable(out)
+    device = prepare_device(params.machine)
+    source, trainval, test = open_voc(params, manifest)
+    check_batch(settings.batch_size, len(trainval), "finetune.batch_size")
+    trunk = load_network(network_file).trunk
+    pictures = trainval.pictures()
+    network = make_network(trunk, pictures, len(trainval.classes), settings, seed, device)
+    network.trunk.requires_grad_(layers == "all")
+    trained = [weight for weight in network.parameters() if weight.requires_grad]
+    optimizer = torch.optim.SGD(
+        trained, settings.lr, settings.momentum, weight_decay=settings.weight_decay
+    )
+    used: dict[str, Any] = {**params.model_dump(include={"finetune"}), "layers": layers}
+    scratch = scratch_folder(
+        params.machine.scratch,
+        f"finetune-{layers}-{seed}",
+        parameters=used,
+        seed=seed,
+        manifest=manifest,
+        network=network_file,
+        device=device.type,
+    )
+    per_epoch = len(trainval) // settings.batch_size
+    epochs = -(-settings.iterations // per_epoch)  # the last one may be shorter
+    with Run(scratch, {"network": network, "optimizer": optimizer}) as run:
+        for epoch in run.epochs(epochs):
+            network.train()
+            seed_layers(seed, "layers", epoch)
+            draws = generator(seed, "crops", epoch)
+            order = epoch_batches(
+                len(trainval), settings.batch_size, generator(seed, "order", epoch)
+            )
+            start = epoch * per_epoch
+            todo = range(start, min(start + per_epoch, settings.iterations))
+            total = torch.zeros((), device=device)
+            bar = progress(todo, f"finetune {layers} {epoch + 1}/{epochs}")
+            for iteration, batch in zip(bar, order, strict=False):
+                for group in optimizer.param_groups:
+                    group["lr"] = settings.lr * 0.5 ** (iteration // settings.lr_halve_every)
+                cuts = random_squares(
+                    [pictures[row] for row in batch],
+                    settings.scale,
+                    settings.input,
+                    True,
+                    draws,
+                    device,
+                )
+                loss = masked_loss(network(cuts), trainval.labels[batch].to(device))
+                optimizer.zero_grad()
+                loss.backward()
+                nn.utils.clip_grad_norm_(trained, settings.clip)
+                optimizer.step()
+                total += loss.detach()
+            run.log(loss=finite(total, "finetune.lr", epoch) / len(todo))
+        scores = tested(network, test, settings, generator(seed, "test"), device)
+        mean, each = mean_average_precision(scores.numpy(), test.labels.numpy())
+        measured = {
+            "map": round(100 * mean, 2),
+            "ap": {
+                name: None if ap is None else round(100 * ap, 2)
+                for name, ap in zip(test.classes, each, strict=True)
+            },
+        }
+        where = provenance(used, seed, source, run.seconds, device)
+        write_json(out, {"measured": measured, "provenance": where})
+        run.finish()
+
+
+@torch.no_grad()
+def tested(
+    network: Classifier,
+    split: VocSplit,
+    settings: Finetune,
+    draws: torch.Generator,
+    device: torch.device,
+) -> torch.Tensor:
+    """Scores of pictures: logits summed over ``crops`` random squares, float (n, classes)."""
+    network.eval()
+    found = []
+    for rows in progress(torch.arange(len(split)).split(16), "test"):
+        pictures = [split.picture(int(row)) for row in rows]
+        cuts = random_squares(
+            pictures * settings.crops, settings.scale, settings.input, False, draws, device
+        )
+        found.append(network(cuts).view(settings.crops, len(rows), -1).sum(0).cpu())
+    return torch.cat(found)

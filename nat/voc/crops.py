@@ -1,0 +1,44 @@
+"""Random squares of pictures of different sizes, brought to one size on the device."""
+
+from collections.abc import Sequence
+
+import torch
+import torch.nn.functional as F
+
+
+def random_squares(
+    pictures: Sequence[torch.Tensor],
+    scale: Sequence[float],
+    size: int,
+    flip: bool,
+    draws: torch.Generator,
+    device: torch.device,
+) -> torch.Tensor:
+    """One random square of every picture.
+
+    Its side is uniform in ``scale`` times the picture's short side, its place uniform among those
+    inside the picture.
+
+    Args:
+        pictures: uint8 (h, w) each, of any sizes, on the CPU.
+        scale: smallest and largest side, relative to the short side.
+        size: side of the result, pixels.
+        flip: whether to mirror half of them.
+        draws: a CPU generator; takes the same draws with and without ``flip``.
+        device: of the result.
+
+    Returns:
+        float32 (b, 1, size, size), 0 to 255.
+    """
+    low, high = scale
+    cuts = []
+    for picture, (u, v, w, mirrored) in zip(
+        pictures, torch.rand(len(pictures), 4, generator=draws).tolist(), strict=True
+    ):
+        height, width = picture.shape
+        side = max(round((low + (high - low) * u) * min(height, width)), 1)
+        top, left = int(v * (height - side + 1)), int(w * (width - side + 1))
+        cut = picture[top : top + side, left : left + side].to(device, non_blocking=True)
+        cut = F.interpolate(cut[None, None].float(), (size, size), mode="bilinear", antialias=True)
+        cuts.append(cut.flip(-1) if flip and mirrored < 0.5 else cut)
+    return torch.cat(cuts)

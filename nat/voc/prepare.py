@@ -1,0 +1,173 @@
+"""Get VOC-format data ready and describe it by a manifest, as images/store.py does for pictures.
+
+Composed pictures lie in ``machine.data``, the kit wherever the user keeps it; both outside DVC's
+cache. The manifest stands for them in the pipeline.
+"""
+
+import hashlib
+import json
+import re
+import shutil
+from pathlib import Path
+from typing import Any
+
+from PIL import Image
+from torchvision.datasets import FashionMNIST
+
+from nat.errors import UserError
+from nat.files import check_writable, read_json, whole, write_json
+from nat.images.fashion_mnist import read_objects
+from nat.params import Params
+from nat.places import place
+from nat.training.progress import progress
+from nat.training.seeds import generator
+from nat.voc.compose import Draws, Objects, scene
+from nat.voc.devkit import (
+    Thing,
+    annotation,
+    annotation_xml,
+    image_set,
+    jpeg,
+    make_folders,
+    write_image_set,
+)
+from nat.voc.reader import VocSplit, read_classes, read_list
+
+COMPOSED, DEVKIT = "fashion-mnist-voc", "voc2007"
+QUALITY = 92  # of the JPEG files
+
+
+def prepare_voc(params: Params, manifest: Path) -> None:
+    """Compose the pictures, or check the user's kit, and write the manifest.
+
+    Args:
+        params: voc and machine.data are used, and pictures.folder to find Fashion-MNIST.
+        manifest: where to write it.
+
+    Raises:
+        UserError: what a reader refuses, or an unwritable output.
+    """
+    check_writable(manifest)
+    content = describe(params.voc.folder) if params.voc.source == "devkit" else compose(params)
+    write_json(manifest, content)
+
+
+def compose(params: Params) -> dict[str, Any]:
+    """Compose ``voc.pictures`` scenes for trainval and as many for test; return the manifest.
+
+    Trainval draws its objects from the first half of the pictures kept for this, test from the
+    second. Every scene has a generator of its own, which no run's seed changes. The checksums are
+    those of the pixels before compression: the same with any version of the JPEG library.
+    """
+    settings, data = params.voc, params.machine.data
+    named = params.pictures.folder if params.pictures.source == "fashion-mnist" else None
+    pictures, labels = read_objects(named, data)
+    classes = [re.sub("[^a-z0-9]+", "-", name.lower()) for name in FashionMNIST.classes]
+    content: dict[str, Any] = {"source": COMPOSED, "classes": sorted(classes), "splits": {}}
+    building = place(data) / "voc" / "building"
+    half = len(pictures) // 2
+    wide, high = settings.size
+    with whole(building) as temporary:
+        devkit = temporary / "VOCdevkit"
+        make_folders(devkit)
+        for part, split in enumerate(("trainval", "test")):
+            pool = slice(part * half, (part + 1) * half)
+            objects = Objects(pictures[pool], labels[pool], classes)
+            annotated: dict[str, list[Thing]] = {}
+            digest = hashlib.sha256()
+            first = 1 + part * settings.pictures
+            for index in progress(range(first, first + settings.pictures), f"compose {split}"):
+                name = f"{index:06d}"
+                draws = Draws(generator(0, "compose", split, index - first))
+                pixels, things = scene(objects, wide, high, draws)
+                height, width = pixels.shape
+                xml = annotation_xml(name, width, height, 1, things)
+                Image.fromarray(pixels).save(jpeg(devkit, name), quality=QUALITY)
+                annotation(devkit, name).write_bytes(xml)
+                digest.update(pixels.tobytes())
+                digest.update(xml)
+                annotated[name] = things
+            write_image_set(devkit, split, annotated, classes)
+            if split == "trainval":
+                middle = len(annotated) // 2
+                for name, rows in (("train", slice(middle)), ("val", slice(middle, None))):
+                    write_image_set(devkit, name, dict(list(annotated.items())[rows]), classes)
+            content["splits"][split] = counts(list(annotated.values()), digest.hexdigest())
+    final = composed_folder(content, data)
+    if final.exists():
+        shutil.rmtree(final)
+    building.rename(final)
+    return content
+
+
+def describe(folder: str | None) -> dict[str, Any]:
+    """The manifest of the user's kit, every annotation checked.
+
+    The checksums are those of lists and annotations; reading 10,000 pictures would take minutes.
+    """
+    devkit = Path(str(folder)).expanduser()
+    classes = read_classes(devkit)
+    content: dict[str, Any] = {"source": DEVKIT, "classes": classes, "splits": {}}
+    for split in ("trainval", "test"):
+        found = VocSplit(devkit, classes, split)
+        digest = hashlib.sha256(image_set(devkit, split).read_bytes())
+        for one in found.annotations:
+            digest.update(annotation(devkit, one.name).read_bytes())
+        things = [list(one.things) for one in found.annotations]
+        content["splits"][split] = counts(things, digest.hexdigest())
+    return content
+
+
+def counts(pictures: list[list[Thing]], sha256: str) -> dict[str, Any]:
+    """What the manifest says of a split."""
+    things = [thing for picture in pictures for thing in picture]
+    return {
+        "count": len(pictures),
+        "objects": len(things),
+        "difficult": sum(thing.difficult for thing in things),
+        "truncated": sum(thing.truncated for thing in things),
+        "sha256": sha256,
+    }
+
+
+def composed_folder(manifest: dict[str, Any], data: str) -> Path:
+    """Where the composed pictures of ``manifest`` lie: named by their content."""
+    key = hashlib.sha256(json.dumps(manifest, sort_keys=True).encode()).hexdigest()[:12]
+    return place(data) / "voc" / f"{manifest['source']}-{key}"
+
+
+def open_voc(params: Params, manifest: Path) -> tuple[str, VocSplit, VocSplit]:
+    """Open what a manifest describes.
+
+    Args:
+        params: voc.folder and machine.data are used.
+        manifest: what ``nat prepare voc`` wrote.
+
+    Returns:
+        The data's name, trainval and test.
+
+    Raises:
+        UserError: the folder is missing or not the manifest's, or what the reader refuses.
+    """
+    content = read_json(manifest, "prepare voc")
+    if content["source"] == COMPOSED:
+        devkit = composed_folder(content, params.machine.data) / "VOCdevkit"
+    elif params.voc.folder is None:
+        raise UserError(
+            f"voc.folder: null, but {manifest} describes the VOCdevkit folder; name it, or run "
+            "`python -m nat prepare voc`"
+        )
+    else:
+        devkit = Path(params.voc.folder).expanduser()
+    if not devkit.is_dir():
+        raise UserError(
+            f"{devkit}: the pictures of {manifest} are missing; "
+            "make them again with `python -m nat prepare voc`"
+        )
+    for split, described in content["splits"].items():
+        if len(read_list(devkit, split)) != described["count"]:
+            raise UserError(
+                f"{devkit}: {split} is not as {manifest} says; run `python -m nat prepare voc`"
+            )
+    trainval, test = (VocSplit(devkit, content["classes"], name) for name in ("trainval", "test"))
+    return content["source"], trainval, test

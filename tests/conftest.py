@@ -1,0 +1,101 @@
+"""Small real pictures and parameters that make every stage take seconds."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from ruamel.yaml import YAML
+
+from nat.images.store import Source, Split, write_store
+from nat.params import Params
+
+PROJECT = Path(__file__).parents[1]
+CLASSES = ["across", "along", "disc"]
+
+
+def draw(label: int, size: int, draws: np.random.Generator) -> np.ndarray:
+    """A noisy picture of its class: stripes across, stripes along or a disc; uint8 (size, size)."""
+    y, x = np.mgrid[:size, :size]
+    phase, period = draws.uniform(0, 6), draws.uniform(5, 8)
+    if label == 2:
+        middle = size / 2 + draws.uniform(-2, 2, 2)
+        shape = ((y - middle[0]) ** 2 + (x - middle[1]) ** 2 < (size / 4) ** 2).astype(float)
+    else:
+        shape = np.sin((x if label else y) * 2 * np.pi / period + phase) / 2 + 0.5
+    return np.clip(shape * 180 + draws.normal(30, 12, shape.shape), 0, 255).astype(np.uint8)
+
+
+def picture_set(n: int, size: int = 32, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
+    """n pictures, uint8 (n, 1, size, size), and their labels, int64 (n,)."""
+    draws = np.random.default_rng(seed)
+    labels = draws.integers(0, len(CLASSES), n)
+    return np.stack([draw(label, size, draws)[None] for label in labels]), labels
+
+
+def write_picture_folder(folder: Path, a_class: int = 40, size: int = 36) -> None:
+    """A folder of PNG and JPEG pictures, a folder a class."""
+    draws = np.random.default_rng(1)
+    for label, name in enumerate(CLASSES):
+        (folder / name).mkdir(parents=True)
+        for index in range(a_class):
+            picture = Image.fromarray(draw(label, size + index % 3, draws))
+            picture.save(folder / name / f"{index:03d}.{'png' if index % 2 else 'jpg'}")
+
+
+def settings(**groups: Any) -> dict[str, Any]:
+    """params.yaml's content, made small, with ``groups`` merged in."""
+    content = YAML(typ="safe").load((PROJECT / "params.yaml").read_text())
+    small: dict[str, Any] = {
+        "machine": {"device": "cpu", "threads": 1},
+        "targets": {"dimension": 8, "k": 4},
+        "model": {"hidden": 16},
+        "pretrain": {"epochs": 2, "batch_size": 16, "save_every": 1, "knn_every": 1},
+        "labels": {"epochs": 2, "batch_size": 16},
+        "probe": {"epochs": 2, "batch_size": 16, "crops": 2, "neighbours": 3},
+        "finetune": {"hidden": 16, "iterations": 4, "batch_size": 4, "crops": 2},
+    }
+    for changes in (small, groups):
+        for name, value in changes.items():
+            if isinstance(value, dict):
+                content[name] |= value
+            else:
+                content[name] = value
+    return content
+
+
+@pytest.fixture
+def make_params(tmp_path: Path) -> Any:
+    """Small parameters whose data and scratch lie in the test's folder."""
+
+    def make(**groups: Any) -> Params:
+        machine = {"data": str(tmp_path / "data"), "scratch": str(tmp_path / "scratch")}
+        groups["machine"] = machine | groups.get("machine", {})
+        return Params.model_validate(settings(**groups))
+
+    return make
+
+
+@pytest.fixture
+def manifest(tmp_path: Path) -> Path:
+    """The manifest of a store with 96 training and 48 val pictures."""
+    train, train_labels = picture_set(96)
+    val, val_labels = picture_set(48, seed=1)
+    splits = {
+        "train": Split(len(train), train, train_labels),
+        "val": Split(len(val), val, val_labels),
+    }
+    path = tmp_path / "pictures.json"
+    write_store(Source("test", CLASSES, splits), 32, 1, str(tmp_path / "data"), path)
+    return path
+
+
+@pytest.fixture(autouse=True)
+def _one_thread() -> Any:
+    """Leave the number of threads and the global random state as they were."""
+    threads, state = torch.get_num_threads(), torch.get_rng_state()
+    yield
+    torch.set_num_threads(threads)
+    torch.set_rng_state(state)

@@ -1,0 +1,78 @@
+from pathlib import Path
+
+import pytest
+from conftest import PROJECT
+
+from nat.errors import UserError
+from nat.params import load_params
+
+FILE = PROJECT / "params.yaml"
+
+
+def refused(*overrides: str) -> str:
+    with pytest.raises(UserError) as caught:
+        load_params(FILE, overrides)
+    message = str(caught.value)
+    assert "\n" not in message
+    return message
+
+
+def test_the_projects_file_is_valid() -> None:
+    params = load_params(FILE)
+    assert params.permute_every == 3
+    assert params.target_type == "sphere"
+
+
+def test_overrides_reach_groups_and_top_level() -> None:
+    params = load_params(FILE, ("pretrain.epochs=3", "permute_every=never", "seeds=[4, 2]"))
+    assert (params.pretrain.epochs, params.permute_every, params.seeds) == (3, "never", [4, 2])
+
+
+@pytest.mark.parametrize(
+    ("override", "said"),
+    [
+        ("permute_every=0", "permute_every: should be greater than 0 or should be 'never'"),
+        ("permute_every=-2", "permute_every: "),
+        ("permute_every=often", "permute_every: should be a valid integer or should be 'never'"),
+        ("pretrain.lr=0", "pretrain.lr: should be greater than 0 (got 0)"),
+        ("pretrain.lr=.nan", "pretrain.lr: should be "),
+        ("pretrain.epochs=1.5", "pretrain.epochs: should be a valid integer"),
+        ("pretrain.epochs=ten", "pretrain.epochs: should be a valid integer"),
+        ("pretrain.batch_size=-4", "pretrain.batch_size: "),
+        ("augment.flip=3", "augment.flip: should be a valid boolean"),
+        ("target_type=cube", "target_type: should be 'sphere' or 'onehot' (got 'cube')"),
+        ("seeds=[]", "seeds: "),
+        ("seeds=[1, 1]", "seeds: [1, 1] repeats a seed"),
+        ("seeds=[-1]", "seeds.0: "),
+        ("augment.crop=40", "augment.crop: 40 is larger than pictures.size 32"),
+        ("pictures.source=folder", "pictures: source is folder, so folder must name it"),
+        ("machine.device=tpu", "machine.device: "),
+        ("pretrain.speed=3", "--set pretrain.speed: no such setting"),
+        ("speed", "--set speed: should be NAME=VALUE"),
+        ("pretrain=3", "pretrain: "),
+    ],
+)
+def test_a_wrong_value_is_named(override: str, said: str) -> None:
+    assert said in refused(override)
+
+
+def test_an_unknown_setting_lists_the_known(tmp_path: Path) -> None:
+    file = tmp_path / "params.yaml"
+    file.write_text(FILE.read_text().replace("permute_every:", "permute_evry:"))
+    with pytest.raises(UserError, match=r"permute_every: missing"):
+        load_params(file)
+    file.write_text(FILE.read_text().replace("  epochs: 30", "  epochs: 30\n  epoch: 3"))
+    with pytest.raises(UserError, match=r"pretrain\.epoch: unknown setting; known here: epochs"):
+        load_params(file)
+
+
+@pytest.mark.parametrize("text", ["a: [", "- 1\n", ""])
+def test_a_file_that_is_no_settings_is_refused(text: str, tmp_path: Path) -> None:
+    (tmp_path / "p.yaml").write_text(text)
+    with pytest.raises(UserError, match=r"p\.yaml: "):
+        load_params(tmp_path / "p.yaml")
+
+
+def test_a_missing_file_is_named(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="No such file"):
+        load_params(tmp_path / "none.yaml")

@@ -1,0 +1,189 @@
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+import torch.nn.functional as F
+from conftest import PROJECT, settings
+from hypothesis import given
+from hypothesis import strategies as st
+from ruamel.yaml import YAML
+from safetensors.torch import load_file
+
+from nat.errors import UserError
+from nat.model import load_network
+from nat.pretrain import pretrain, square_loss, update
+from nat.targets import sample, save_targets
+
+
+@pytest.fixture
+def targets_file(tmp_path: Path) -> Path:
+    path = tmp_path / "targets.npy"
+    save_targets(sample("sphere", 96, 8, 4, seed=0), path)
+    return path
+
+
+def weights(folder: Path) -> dict[str, torch.Tensor]:
+    return load_file(folder / "network.safetensors")
+
+
+def same(a: Path, b: Path) -> bool:
+    files = sorted(p.relative_to(a) for p in a.rglob("*") if p.is_file())
+    return files == sorted(p.relative_to(b) for p in b.rglob("*") if p.is_file()) and all(
+        (a / f).read_bytes() == (b / f).read_bytes() for f in files
+    )
+
+
+def test_gradient_is_the_formula() -> None:
+    raw = torch.randn(6, 5, dtype=torch.float64, requires_grad=True)
+    y = F.normalize(torch.randn(6, 5, dtype=torch.float64))
+    f = F.normalize(raw)
+    f.retain_grad()
+    square_loss(f, y).backward()
+    assert torch.allclose(f.grad, 2 * (f - y).detach())
+    # through the normalisation: (I - f f^T) / |raw| times the above, summed over the batch
+    norm = raw.detach().norm(dim=1, keepdim=True)
+    unit = raw.detach() / norm
+    tangent = 2 * (unit - y)
+    expected = (tangent - unit * (unit * tangent).sum(1, keepdim=True)) / norm
+    assert torch.allclose(raw.grad, expected)
+
+
+@given(st.data())
+def test_p_stays_a_permutation(data: st.DataObject) -> None:
+    n, b = 30, data.draw(st.integers(1, 30))
+    draws = torch.Generator().manual_seed(data.draw(st.integers(0, 1000)))
+    assignment = torch.randperm(n, generator=draws)
+    batch = torch.randperm(n, generator=draws)[:b]
+    before = assignment.clone()
+    order = torch.randperm(b, generator=draws)
+    moved = update(assignment, batch, order)
+    assert sorted(assignment.tolist()) == list(range(n))
+    assert moved == int((assignment != before).sum())
+    assert torch.equal(assignment[batch], before[batch][order])
+
+
+def test_training_writes_what_others_read(
+    make_params: Any, manifest: Path, targets_file: Path, tmp_path: Path
+) -> None:
+    out, record = tmp_path / "net", tmp_path / "record"
+    pretrain(make_params(), 0, manifest, targets_file, out, record)
+    assignment = np.load(out / "assignment.npy")
+    assert sorted(assignment) == list(range(96))
+    assert load_network(out / "network.safetensors").outputs == 8
+    assert len(list((out / "checkpoints").iterdir())) == 2
+    history = pd.read_csv(record / "history.csv")
+    assert list(history.columns) == ["epoch", "lr", "loss", "reassigned", "knn"]
+    assert history.reassigned[0] > 50  # the first epoch permutes
+    assert history.reassigned[1] == 0  # the second does not: every 3 epochs
+    assert 0 < history.loss.min() <= history.loss.max() < 4
+    assert not (tmp_path / "scratch").exists() or not any((tmp_path / "scratch").iterdir())
+
+
+def test_p_fixed_never_moves(
+    make_params: Any, manifest: Path, targets_file: Path, tmp_path: Path
+) -> None:
+    params = make_params(permute_every="never")
+    pretrain(params, 0, manifest, targets_file, tmp_path / "net", tmp_path / "record")
+    history = pd.read_csv(tmp_path / "record" / "history.csv")
+    assert (history.reassigned == 0).all()
+
+
+def test_reassignment_lowers_the_loss(
+    make_params: Any, manifest: Path, targets_file: Path, tmp_path: Path
+) -> None:
+    losses = {}
+    for period in (1, "never"):
+        record = tmp_path / f"record-{period}"
+        params = make_params(permute_every=period)
+        pretrain(params, 0, manifest, targets_file, tmp_path / "net", record)
+        losses[period] = pd.read_csv(record / "history.csv").loss[0]
+    assert losses[1] < losses["never"] - 0.2
+
+
+def test_the_same_seed_gives_the_same_bytes(
+    make_params: Any, manifest: Path, targets_file: Path, tmp_path: Path
+) -> None:
+    for run in "ab":
+        pretrain(make_params(), 0, manifest, targets_file, tmp_path / run, tmp_path / f"r{run}")
+    pretrain(make_params(), 1, manifest, targets_file, tmp_path / "c", tmp_path / "rc")
+    assert same(tmp_path / "a", tmp_path / "b")
+    assert (tmp_path / "ra/history.csv").read_bytes() == (tmp_path / "rb/history.csv").read_bytes()
+    assert not same(tmp_path / "a", tmp_path / "c")
+
+
+def test_onehot_targets_train_too(make_params: Any, manifest: Path, tmp_path: Path) -> None:
+    save_targets(sample("onehot", 96, 8, 5, seed=0), tmp_path / "t.npy")
+    pretrain(make_params(), 0, manifest, tmp_path / "t.npy", tmp_path / "net", tmp_path / "r")
+    assert load_network(tmp_path / "net" / "network.safetensors").outputs == 5
+
+
+def test_killed_at_any_moment_it_ends_in_the_same_weights(
+    manifest: Path, targets_file: Path, tmp_path: Path
+) -> None:
+    """Real processes, really killed, some of them in the middle of an epoch."""
+    content = settings(
+        machine={"data": str(tmp_path / "data"), "scratch": str(tmp_path / "scratch")},
+        pretrain={"epochs": 12},
+        model={"dropout": 0.5},
+    )
+    YAML().dump(content, tmp_path / "params.yaml")
+
+    def command(out: str) -> list[str]:
+        words = f"-m nat pretrain --params {tmp_path}/params.yaml --pictures {manifest}"
+        words += f" --targets {targets_file} --out {tmp_path}/{out} --record {tmp_path}/r-{out}"
+        return [sys.executable, *words.split()]
+
+    def run(out: str) -> None:
+        subprocess.run(command(out), check=True, cwd=PROJECT)
+
+    run("whole")
+    kills = 0
+    for epoch in (1, 4, 9):
+        process = subprocess.Popen(command("killed"), cwd=PROJECT)
+        while process.poll() is None:
+            states = list((tmp_path / "scratch").glob("*/state.pt"))
+            if states and torch.load(states[0], weights_only=True)["next"] >= epoch:
+                os.kill(process.pid, signal.SIGKILL)
+                kills += process.wait() == -signal.SIGKILL
+                break
+            time.sleep(0.01)
+    assert kills == 3
+    assert not (tmp_path / "killed").exists()
+    run("killed")
+    assert same(tmp_path / "whole", tmp_path / "killed")
+    histories = [(tmp_path / f"r-{name}/history.csv").read_bytes() for name in ("whole", "killed")]
+    assert histories[0] == histories[1]
+
+
+def test_targets_of_other_pictures_are_refused(
+    make_params: Any, manifest: Path, tmp_path: Path
+) -> None:
+    save_targets(sample("sphere", 95, 8, 4, seed=0), tmp_path / "t.npy")
+    with pytest.raises(UserError, match="95 targets for 96 pictures"):
+        pretrain(make_params(), 0, manifest, tmp_path / "t.npy", tmp_path / "net", tmp_path / "r")
+
+
+def test_a_batch_larger_than_the_data_is_refused(
+    make_params: Any, manifest: Path, targets_file: Path, tmp_path: Path
+) -> None:
+    params = make_params(pretrain={"batch_size": 97})
+    with pytest.raises(UserError, match=r"pretrain\.batch_size: 97 is larger than the 96"):
+        pretrain(params, 0, manifest, targets_file, tmp_path / "net", tmp_path / "r")
+
+
+def test_a_loss_that_diverges_is_refused_and_nothing_is_written(
+    make_params: Any, manifest: Path, targets_file: Path, tmp_path: Path
+) -> None:
+    params = make_params(pretrain={"lr": 1e38})
+    with pytest.raises(UserError, match=r"pretrain\.lr: .*use a smaller one"):
+        pretrain(params, 0, manifest, targets_file, tmp_path / "net", tmp_path / "r")
+    assert not (tmp_path / "net").exists()
+    assert not (tmp_path / "r").exists()

@@ -1,0 +1,127 @@
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from conftest import CLASSES, picture_set
+from sklearn.neighbors import KNeighborsClassifier
+
+from nat.baselines.labels import supervised
+from nat.baselines.random import untrained
+from nat.errors import UserError
+from nat.images.store import UNLABELLED, Source, Split, write_store
+from nat.model import load_network
+from nat.neighbours import knn_accuracy, nearest
+from nat.probe import Classifiers, evolution, probe
+
+
+@pytest.fixture
+def random_network(make_params: Any, manifest: Path, tmp_path: Path) -> Path:
+    untrained(make_params(), 0, manifest, tmp_path / "random", tmp_path / "record-random")
+    return tmp_path / "random" / "network.safetensors"
+
+
+def test_classifiers_learn_easy_classes(
+    make_params: Any, manifest: Path, random_network: Path, tmp_path: Path
+) -> None:
+    params = make_params(probe={"epochs": 15, "lr_hold": 15})
+    probe(params, 0, manifest, random_network, tmp_path / "p.json")
+    result = json.loads((tmp_path / "p.json").read_text())
+    assert all(result["measured"][name] > 80 for name in ("mlp", "linear", "knn"))
+    assert result["provenance"]["data"] == "test"
+    assert result["provenance"]["seconds"] > 0
+
+
+def test_trunk_is_frozen_and_numbers_repeat(
+    make_params: Any, manifest: Path, random_network: Path, tmp_path: Path
+) -> None:
+    before = random_network.read_bytes()
+    for name in "ab":
+        probe(make_params(), 3, manifest, random_network, tmp_path / f"{name}.json")
+    a, b = (json.loads((tmp_path / f"{name}.json").read_text()) for name in "ab")
+    assert a["measured"] == b["measured"]
+    assert random_network.read_bytes() == before
+
+
+def test_supervised_beats_random(
+    make_params: Any, manifest: Path, random_network: Path, tmp_path: Path
+) -> None:
+    params = make_params(labels={"epochs": 12, "lr": 0.02})
+    supervised(params, 0, manifest, tmp_path / "labels", tmp_path / "record-labels")
+    found = []
+    for network in (random_network, tmp_path / "labels" / "network.safetensors"):
+        probe(make_params(), 0, manifest, network, tmp_path / "p.json")
+        found.append(json.loads((tmp_path / "p.json").read_text())["measured"]["mlp"])
+    assert found[1] > found[0]
+
+
+def test_random_is_where_nat_starts(make_params: Any, manifest: Path, random_network: Path) -> None:
+    network = load_network(random_network)
+    norm = network.trunk.layers.get_submodule("bn1")
+    assert norm.running_var.max() != 1  # gathered, not left as initialised
+    assert all(0 <= p.min() for n, p in network.trunk.named_parameters() if "bn" in n)
+
+
+def test_evolution_probes_each_checkpoint(
+    make_params: Any, manifest: Path, random_network: Path, tmp_path: Path
+) -> None:
+    checkpoints = tmp_path / "checkpoints"
+    checkpoints.mkdir()
+    for epoch in (2, 10):
+        (checkpoints / f"epoch-{epoch:04d}.safetensors").write_bytes(random_network.read_bytes())
+    evolution(make_params(), 0, manifest, checkpoints, tmp_path / "e.json")
+    rows = json.loads((tmp_path / "e.json").read_text())["measured"]
+    assert [row["epoch"] for row in rows] == [2, 10]
+    probe(make_params(), 0, manifest, random_network, tmp_path / "p.json")
+    alone = json.loads((tmp_path / "p.json").read_text())["measured"]
+    assert rows[0] == {"epoch": 2, **alone}
+
+
+def test_evolution_without_checkpoints_is_refused(
+    make_params: Any, manifest: Path, tmp_path: Path
+) -> None:
+    with pytest.raises(UserError, match="no checkpoints"):
+        evolution(make_params(), 0, manifest, tmp_path, tmp_path / "e.json")
+
+
+def test_pictures_without_labels_are_refused(
+    make_params: Any, random_network: Path, tmp_path: Path
+) -> None:
+    pictures, labels = picture_set(32)
+    labels[3] = UNLABELLED
+    split = Split(32, pictures, labels)
+    source = Source("test", CLASSES, {"train": split, "val": split})
+    write_store(source, 32, 1, str(tmp_path / "data"), tmp_path / "u.json")
+    with pytest.raises(UserError, match="1 of 32 test pictures have no label"):
+        probe(make_params(), 0, tmp_path / "u.json", random_network, tmp_path / "p.json")
+    assert not (tmp_path / "p.json").exists()
+
+
+def test_knn_is_scikit_learns() -> None:
+    draws = np.random.default_rng(0)
+    train, val = draws.normal(size=(80, 6)), draws.normal(size=(50, 6))
+    labels, val_labels = draws.integers(0, 4, 80), draws.integers(0, 4, 50)
+
+    def unit(x: np.ndarray) -> np.ndarray:
+        return x / np.linalg.norm(x, axis=1, keepdims=True)
+
+    oracle = KNeighborsClassifier(7).fit(unit(train), labels)
+    expected = 100 * oracle.score(unit(val), val_labels)
+    tensors = map(torch.from_numpy, (train, labels, val, val_labels))
+    assert knn_accuracy(*tensors, k=7) == pytest.approx(expected)
+
+
+def test_nearest_is_sorted_and_exact() -> None:
+    bank = torch.randn(40, 3, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    distances, rows = nearest(bank[:5], bank, 4)
+    exact = torch.cdist(bank[:5], bank).sort(dim=1)
+    assert torch.equal(rows, exact.indices[:, :4])
+    assert torch.allclose(distances, exact.values[:, :4], atol=1e-6)
+
+
+def test_linear_classifier_ignores_the_scale_of_features() -> None:
+    x = torch.randn(32, 4, 2, 2)
+    classifiers = Classifiers(16, 8, 3, dropout=0.0)
+    assert torch.allclose(classifiers(x)[1], classifiers(1000 * x)[1], atol=1e-3)

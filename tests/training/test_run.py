@@ -1,0 +1,84 @@
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from nat.errors import UserError
+from nat.training.run import Run, scratch_folder
+from nat.training.schedule import constant_then_decay, permutes_in
+from nat.training.seeds import derive, generator
+
+
+class Stop(Exception):
+    pass
+
+
+def train(folder: Path, stop_in: int | None = None) -> tuple[torch.Tensor, list[Any]]:
+    weight = torch.nn.Linear(2, 1)
+    with torch.no_grad():
+        weight.weight.fill_(1.0)
+        weight.bias.fill_(0.0)
+    order = torch.arange(4)
+    optimizer = torch.optim.SGD(weight.parameters(), lr=0.1, momentum=0.9)
+    with Run(folder, {"weight": weight, "optimizer": optimizer, "order": order}) as run:
+        for epoch in run.epochs(5):
+            if epoch == stop_in:
+                raise Stop
+            x = torch.randn(8, 2, generator=generator(0, "data", epoch))
+            optimizer.zero_grad()
+            weight(x).square().sum().backward()
+            optimizer.step()
+            order.copy_(order.roll(1))
+            run.log(epoch=epoch, loss=float(x.sum()))
+        assert run.seconds > 0
+        return torch.cat([weight.weight.detach().flatten(), order.float()]), run.history
+
+
+def test_a_stopped_run_goes_on_where_it_was(tmp_path: Path) -> None:
+    whole = train(tmp_path / "whole")
+    for stop in (1, 1, 4):
+        with pytest.raises(Stop):
+            train(tmp_path / "stopped", stop)
+    resumed = train(tmp_path / "stopped")
+    assert torch.equal(whole[0], resumed[0])
+    assert whole[1] == resumed[1]
+
+
+def test_a_damaged_state_is_named(tmp_path: Path) -> None:
+    with pytest.raises(Stop):
+        train(tmp_path / "run", 2)
+    (tmp_path / "run" / "state.pt").write_bytes(b"torn")
+    with pytest.raises(UserError, match="damaged state"):
+        train(tmp_path / "run")
+
+
+def test_folder_follows_everything_that_determines_the_run(tmp_path: Path) -> None:
+    data = tmp_path / "data"
+    data.write_text("a")
+
+    def folder(**determines: Any) -> Path:
+        return scratch_folder(str(tmp_path), "run", **determines)
+
+    base = folder(parameters={"lr": 1}, data=data)
+    assert base == folder(data=data, parameters={"lr": 1})
+    assert base != folder(parameters={"lr": 2}, data=data)
+    data.write_text("b")
+    assert base != folder(parameters={"lr": 1}, data=data)
+
+
+def test_schedule_is_section_3_3() -> None:
+    steps = [constant_then_decay(0.5, decay=0.1, hold=3, t=t) for t in range(6)]
+    assert steps == pytest.approx([0.5, 0.5, 0.5, 0.5, 0.5 / 1.1, 0.5 / 1.2])
+
+
+def test_permuting_epochs() -> None:
+    assert [permutes_in(epoch, 3) for epoch in range(5)] == [True, False, False, True, False]
+    assert all(permutes_in(epoch, 1) for epoch in range(5))
+    assert not any(permutes_in(epoch, "never") for epoch in range(5))
+
+
+def test_purposes_have_seeds_of_their_own() -> None:
+    seeds = {derive(s, p, e) for s in range(20) for p in ("order", "augment") for e in range(20)}
+    assert len(seeds) == 800
+    assert 0 <= min(seeds) <= max(seeds) < 2**63
