@@ -7,12 +7,11 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
-from ruamel.yaml import YAML
+from tiny import settings
 
 from nat.images.store import Source, Split, write_store
 from nat.params import Params
 
-PROJECT = Path(__file__).parents[1]
 CLASSES = ["across", "along", "disc"]
 
 
@@ -43,27 +42,6 @@ def write_picture_folder(folder: Path, a_class: int = 40, size: int = 36) -> Non
         for index in range(a_class):
             picture = Image.fromarray(draw(label, size + index % 3, draws))
             picture.save(folder / name / f"{index:03d}.{'png' if index % 2 else 'jpg'}")
-
-
-def settings(**groups: Any) -> dict[str, Any]:
-    """params.yaml's content, made small, with ``groups`` merged in."""
-    content = YAML(typ="safe").load((PROJECT / "params.yaml").read_text())
-    small: dict[str, Any] = {
-        "machine": {"device": "cpu", "threads": 1},
-        "targets": {"dimension": 8, "k": 4},
-        "model": {"hidden": 16},
-        "pretrain": {"epochs": 2, "batch_size": 16, "save_every": 1, "knn_every": 1},
-        "labels": {"epochs": 2, "batch_size": 16},
-        "probe": {"epochs": 2, "batch_size": 16, "crops": 2, "neighbours": 3},
-        "finetune": {"hidden": 16, "iterations": 4, "batch_size": 4, "crops": 2},
-    }
-    for changes in (small, groups):
-        for name, value in changes.items():
-            if isinstance(value, dict):
-                content[name] |= value
-            else:
-                content[name] = value
-    return content
 
 
 @pytest.fixture

@@ -1,7 +1,7 @@
 from pathlib import Path
 
 import pytest
-from conftest import PROJECT
+from tiny import PROJECT
 
 from nat.errors import UserError
 from nat.params import load_params

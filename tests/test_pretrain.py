@@ -11,11 +11,11 @@ import pandas as pd
 import pytest
 import torch
 import torch.nn.functional as F
-from conftest import PROJECT, settings
 from hypothesis import given
 from hypothesis import strategies as st
 from ruamel.yaml import YAML
 from safetensors.torch import load_file
+from tiny import PROJECT, settings
 
 from nat.errors import UserError
 from nat.model import load_network

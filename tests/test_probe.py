@@ -61,7 +61,7 @@ def test_random_is_where_nat_starts(make_params: Any, manifest: Path, random_net
     network = load_network(random_network)
     norm = network.trunk.layers.get_submodule("bn1")
     assert norm.running_var.max() != 1  # gathered, not left as initialised
-    assert all(0 <= p.min() for n, p in network.trunk.named_parameters() if "bn" in n)
+    assert all(p.min() >= 0 for n, p in network.trunk.named_parameters() if "bn" in n)
 
 
 def test_evolution_probes_each_checkpoint(

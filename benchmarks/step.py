@@ -1,0 +1,111 @@
+"""Time of a NAT step over a supervised step, on the same network, batch and device.
+
+    python benchmarks/step.py --batch 256
+    python benchmarks/step.py --trunk alexnet --crop 224 --d 2048 --steps 3 --batch 64
+
+First steps come from the initialised network, whose features have collapsed, later ones after
+training on ``--warm`` batches of noise. Steps of both kinds alternate, so that a drifting machine
+does not favour one; pictures are random, which costs what real ones do. Medians in ms.
+"""
+
+import statistics
+import time
+from collections.abc import Callable
+
+import click
+import torch
+import torch.nn.functional as F
+
+from nat.assignment import reassign
+from nat.model import Network, initialise
+from nat.params import ModelSettings
+from nat.pretrain import square_loss
+from nat.targets import sample
+
+CLASSES = 1000
+
+
+def milliseconds(step: Callable[[], None], device: torch.device) -> float:
+    start = time.perf_counter()
+    step()
+    if device.type == "cuda":
+        torch.cuda.synchronize()
+    return 1000 * (time.perf_counter() - start)
+
+
+@click.command()
+@click.option("--trunk", type=click.Choice(["small", "alexnet"]), default="small")
+@click.option("--crop", default=28, show_default=True)
+@click.option("--hidden", default=512, show_default=True)
+@click.option("--d", default=128, show_default=True)
+@click.option("--batch", default=256, show_default=True)
+@click.option("--steps", default=50, show_default=True, help="Timed steps of each kind.")
+@click.option("--warm", default=200, show_default=True, help="Steps before the later ones.")
+@click.option("--threads", default=2, show_default=True)
+def main(
+    trunk: str, crop: int, hidden: int, d: int, batch: int, steps: int, warm: int, threads: int
+) -> None:
+    """Print a markdown table."""
+    torch.set_num_threads(threads)
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    draws = torch.Generator().manual_seed(0)
+    pictures = torch.randint(0, 256, (batch, 1, crop, crop), dtype=torch.uint8, generator=draws)
+    pictures = pictures.to(device)
+    labels = torch.randint(0, CLASSES, (batch,), generator=draws).to(device)
+    targets = sample("sphere", batch, d, d, seed=0).to(device)
+    settings = ModelSettings(trunk=trunk, hidden=hidden, dropout=0.0)
+
+    def trained(outputs: int, loss_of: Callable[[torch.Tensor], torch.Tensor]) -> Callable:
+        network = Network(settings, crop, outputs)
+        initialise(network, torch.Generator().manual_seed(0))
+        network.to(device).train()
+        optimizer = torch.optim.SGD(network.parameters(), lr=1e-3)
+
+        def step() -> None:
+            loss = loss_of(network(pictures))
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+
+        return step
+
+    def supervised(outputs: torch.Tensor) -> torch.Tensor:
+        return F.cross_entropy(outputs, labels)
+
+    def fixed(outputs: torch.Tensor) -> torch.Tensor:
+        return square_loss(F.normalize(outputs), targets.array)
+
+    def reassigned(outputs: torch.Tensor) -> torch.Tensor:
+        features = F.normalize(outputs)
+        return square_loss(features, targets.array[reassign(features, targets.array)])
+
+    kinds = {
+        "supervised": trained(CLASSES, supervised),
+        "NAT, no reassignment": trained(d, fixed),
+        "NAT, reassigning": trained(d, reassigned),
+    }
+
+    def median_times() -> dict[str, float]:
+        times: dict[str, list[float]] = {name: [] for name in kinds}
+        for _ in range(steps):
+            for name, step in kinds.items():
+                times[name].append(milliseconds(step, device))
+        return {name: statistics.median(found) for name, found in times.items()}
+
+    kinds["supervised"]()  # allocate before the clock runs
+    first = median_times()
+    for _ in range(warm):
+        for step in kinds.values():
+            step()
+    later = median_times()
+    print(f"{trunk}, {crop} px, b = {batch}, d = {d}, {device.type}, {threads} threads\n")
+    print("| step | first steps, ms | ratio | later steps, ms | ratio |")
+    print("| --- | ---: | ---: | ---: | ---: |")
+    for name in kinds:
+        ratios = [times[name] / times["supervised"] for times in (first, later)]
+        print(f"| {name} | {first[name]:.1f} | {ratios[0]:.3f} | {later[name]:.1f} |", end="")
+        print(f" {ratios[1]:.3f} |")
+
+
+if __name__ == "__main__":
+    main()

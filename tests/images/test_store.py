@@ -1,0 +1,71 @@
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from conftest import CLASSES, picture_set
+
+from nat.errors import UserError
+from nat.images.store import Source, Split, Store, check_batch, epoch_batches, write_store
+
+
+def test_what_goes_in_comes_out(manifest: Path, tmp_path: Path) -> None:
+    pictures, labels = picture_set(96)
+    store = Store(manifest, str(tmp_path / "data"), "train")
+    rows = torch.tensor([5, 0, 95])
+    assert torch.equal(store.batch(rows), torch.from_numpy(pictures[rows.numpy()]))
+    assert store.labels.tolist() == labels.tolist()
+    assert (store.source, store.classes, len(store)) == ("test", CLASSES, 96)
+
+
+def test_manifest_is_the_same_each_time_and_follows_the_pixels(
+    manifest: Path, tmp_path: Path
+) -> None:
+    pictures, labels = picture_set(96)
+    val = Split(48, *picture_set(48, seed=1))
+
+    def write(name: str) -> str:
+        splits = {"train": Split(96, pictures, labels), "val": val}
+        write_store(Source("test", CLASSES, splits), 32, 1, str(tmp_path / "data"), tmp_path / name)
+        return (tmp_path / name).read_text()
+
+    assert write("again.json") == manifest.read_text()
+    pictures[0, 0, 0, 0] ^= 1
+    assert write("other.json") != manifest.read_text()
+    content = json.loads(manifest.read_text())
+    assert content["splits"]["train"]["count"] == 96
+
+
+def test_a_reader_that_fails_leaves_nothing(tmp_path: Path) -> None:
+    def pictures():
+        yield np.zeros((1, 8, 8), np.uint8)
+        raise UserError("broken.png: no readable picture")
+
+    source = Source("test", [], {"train": Split(2, pictures(), np.zeros(2))})
+    with pytest.raises(UserError, match=r"broken\.png"):
+        write_store(source, 8, 1, str(tmp_path / "data"), tmp_path / "m.json")
+    assert not (tmp_path / "m.json").exists()
+    assert not any((tmp_path / "data" / "stores").iterdir())
+
+
+def test_a_missing_store_names_the_remedy(manifest: Path, tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="nat prepare pictures"):
+        Store(manifest, str(tmp_path / "elsewhere"), "train")
+
+
+def test_a_missing_manifest_names_the_remedy(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="nat prepare pictures"):
+        Store(tmp_path / "none.json", str(tmp_path), "train")
+
+
+def test_epochs_see_each_picture_once_and_drop_the_rest() -> None:
+    batches = list(epoch_batches(23, 5, torch.Generator().manual_seed(0)))
+    assert [len(batch) for batch in batches] == [5] * 4
+    assert len(set(torch.cat(batches).tolist())) == 20
+
+
+def test_a_batch_larger_than_the_data_is_refused() -> None:
+    check_batch(5, 5, "x")
+    with pytest.raises(UserError, match=r"pretrain\.batch_size: 6 is larger than the 5 pictures"):
+        check_batch(6, 5, "pretrain.batch_size")

@@ -1,0 +1,161 @@
+"""The pipeline as its users run it: real DVC, in a copy of the project, with tiny parameters."""
+
+import csv
+import io
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from conftest import write_picture_folder
+from ruamel.yaml import YAML
+from tiny import PROJECT, settings
+
+ENVIRONMENT = os.environ | {
+    "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
+    "PYTHONDONTWRITEBYTECODE": "1",
+    "GIT_CONFIG_GLOBAL": os.devnull,
+    "GIT_AUTHOR_NAME": "test",
+    "GIT_AUTHOR_EMAIL": "test@example.org",
+    "GIT_COMMITTER_NAME": "test",
+    "GIT_COMMITTER_EMAIL": "test@example.org",
+}
+LEFT_BEHIND = shutil.ignore_patterns(
+    ".git", ".venv", "artifacts", "scratch", "raw", "stores", "tmp", "cache", "*.egg-info",
+    "__pycache__", ".*_cache", ".hypothesis", "*.lock",
+)  # fmt: skip
+
+
+def run(folder: Path, *words: str) -> str:
+    """Run in the copy; its own nat is imported, as `python -m nat` prefers the working folder."""
+    done = subprocess.run(words, cwd=folder, env=ENVIRONMENT, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout + done.stderr
+
+
+def stages_run(output: str) -> set[str]:
+    return set(re.findall(r"Running stage '([^']+)'", output))
+
+
+def reports(folder: Path) -> dict[str, bytes]:
+    return {
+        str(path.relative_to(folder)): path.read_bytes()
+        for path in sorted((folder / "reports").rglob("*"))
+        if path.is_file() and path.name != ".gitignore"
+    }
+
+
+def shown(folder: Path) -> str:
+    """Experiments with their parameters and metrics, as CSV."""
+    return run(folder, "dvc", "exp", "show", "--csv")
+
+
+def copy_project(folder: Path, pictures: Path, voc: Path) -> Path:
+    shutil.copytree(PROJECT, folder, ignore=LEFT_BEHIND)
+    content = settings(
+        pictures={"source": "folder", "folder": str(pictures), "train": None, "val": None},
+        voc={"source": "devkit", "folder": str(voc)},
+    )
+    YAML().dump(content, folder / "params.yaml")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def project(tmp_path_factory: pytest.TempPathFactory, devkit: Path) -> Path:
+    """A clone of the project after its first `dvc repro`, reports committed."""
+    root = tmp_path_factory.mktemp("pipeline")
+    write_picture_folder(root / "pictures", a_class=40)
+    folder = copy_project(root / "project", root / "pictures", devkit)
+    run(folder, "git", "init", "-q")
+    run(folder, "git", "add", "-A")
+    run(folder, "git", "commit", "-qm", "start")
+    run(folder, "dvc", "repro")
+    run(folder, "git", "add", "-A")
+    run(folder, "git", "commit", "-qm", "results")
+    return folder
+
+
+def test_one_command_makes_the_reports(project: Path) -> None:
+    written = reports(project)
+    for name in ("README.md", "metrics.json", "table3.md", "table3.csv", "table3.tex", "table4.md"):
+        assert written[f"reports/{name}"]
+    for figure in ("figure1", "figure2_left", "figure3", "figure4"):
+        assert written[f"reports/figures/{figure}.png"].startswith(b"\x89PNG")
+        assert b"<svg" in written[f"reports/figures/{figure}.svg"][:1000]
+    metrics = json.loads(written["reports/metrics.json"])
+    assert all(0 <= value <= 100 for value in metrics.values())
+    assert str(project).encode() not in b"".join(written.values())
+
+
+def test_nothing_large_or_derived_is_tracked_by_git(project: Path) -> None:
+    tracked = run(project, "git", "ls-files").split()
+    assert not [name for name in tracked if name.startswith(("artifacts/", "scratch/"))]
+    assert not [name for name in tracked if name.startswith("data/") and name.endswith(".npy")]
+    assert "dvc.lock" in tracked
+    assert "stages/baselines/dvc.lock" in tracked
+
+
+def test_a_second_repro_does_nothing(project: Path) -> None:
+    assert "up to date" in run(project, "dvc", "repro")
+
+
+def test_tables_come_from_the_small_artifacts_alone(project: Path, tmp_path: Path) -> None:
+    """Metrics and small artifacts in the workspace, nothing else: no store, network or cache."""
+    folder = tmp_path / "project"
+    shutil.copytree(project, folder, symlinks=True)
+    for bulky in ("artifacts/networks", "artifacts/targets", "data/stores", ".dvc/cache"):
+        shutil.rmtree(folder / bulky)
+    before = reports(folder)
+    shutil.rmtree(folder / "reports" / "figures")
+    (folder / "reports" / "README.md").unlink()
+    output = run(folder, "dvc", "repro", "--single-item", "tabulate")
+    assert stages_run(output) == {"tabulate"}
+    assert reports(folder) == before
+
+
+def test_an_experiment_reruns_exactly_what_depends_on_it(project: Path) -> None:
+    output = run(project, "dvc", "exp", "run", "-n", "often", "-S", "permute_every=1")
+    assert stages_run(output) == {
+        "pretrain@0",
+        "probe@nat-0",
+        "evolution@0",
+        "finetune@nat-fc6-8-0",
+        "finetune@nat-all-0",
+        "illustrate@0",
+        "tabulate",
+    }
+    assert re.search(r"^permute_every: 1$", (project / "params.yaml").read_text(), re.M)
+    changed = json.loads(run(project, "dvc", "metrics", "diff", "--json"))
+    assert set(changed) <= {"reports/metrics.json"}
+    ran = {row["Experiment"]: row for row in csv.DictReader(io.StringIO(shown(project)))}
+    assert ran["often"]["permute_every"] == "1"
+    run(project, "git", "reset", "-q", "--hard")
+    run(project, "dvc", "checkout", "-q")
+
+
+def test_queued_experiments_find_their_data(project: Path) -> None:
+    run(project, "dvc", "exp", "run", "--queue", "-n", "fixed", "-S", "permute_every=never")
+    run(project, "dvc", "queue", "start")
+    deadline = time.monotonic() + 240
+    while not re.search(r"\b(Success|Failed)\b", status := run(project, "dvc", "queue", "status")):
+        assert time.monotonic() < deadline, status
+        time.sleep(1)
+    assert "Success" in status, status + run(project, "dvc", "queue", "logs", "fixed")
+    ran = {row["Experiment"]: row for row in csv.DictReader(io.StringIO(shown(project)))}
+    assert ran["fixed"]["permute_every"] == "never"
+    assert float(ran["fixed"]["nat_mlp"]) > 0
+    assert "permute_every: 3" in (project / "params.yaml").read_text()
+
+
+def test_an_archive_without_git_works(project: Path, tmp_path: Path) -> None:
+    write_picture_folder(tmp_path / "pictures", a_class=10)
+    folder = copy_project(tmp_path / "archive", tmp_path / "pictures", tmp_path)
+    run(folder, "dvc", "config", "--local", "core.no_scm", "true")  # as run.sh does
+    output = run(folder, "dvc", "repro", "prepare-pictures")
+    assert stages_run(output) == {"prepare-pictures"}
+    assert (folder / "data" / "pictures.json").exists()

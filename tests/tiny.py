@@ -1,0 +1,45 @@
+"""params.yaml made so small that a stage takes seconds; its numbers mean nothing.
+
+python tests/tiny.py > params.yaml
+"""
+
+import sys
+from pathlib import Path
+from typing import Any
+
+from ruamel.yaml import YAML
+
+PROJECT = Path(__file__).parents[1]
+TINY: dict[str, Any] = {
+    "profile": "tiny",
+    "machine": {"device": "cpu", "threads": 1},
+    "pictures": {"train": 96, "val": 48},
+    "voc": {"pictures": 24},
+    "targets": {"dimension": 8, "k": 4},
+    "model": {"hidden": 16},
+    "pretrain": {"epochs": 2, "batch_size": 16, "save_every": 1, "knn_every": 1},
+    "labels": {"epochs": 2, "batch_size": 16},
+    "probe": {"epochs": 2, "batch_size": 16, "crops": 2, "neighbours": 3},
+    "finetune": {"hidden": 16, "iterations": 4, "batch_size": 4, "crops": 2},
+}
+
+
+def merge(content: dict[str, Any], changes: dict[str, Any]) -> None:
+    """Set ``changes`` in ``content``, groups setting by setting."""
+    for name, value in changes.items():
+        if isinstance(value, dict):
+            content[name] |= value
+        else:
+            content[name] = value
+
+
+def settings(**groups: Any) -> dict[str, Any]:
+    """params.yaml's content, made tiny, with ``groups`` merged in."""
+    content = YAML(typ="safe").load((PROJECT / "params.yaml").read_text())
+    merge(content, TINY)
+    merge(content, groups)
+    return content
+
+
+if __name__ == "__main__":
+    YAML().dump(settings(), sys.stdout)
