@@ -210,3 +210,53 @@ def finetune(
     from nat.voc.classify import finetune
 
     finetune(params, seed, voc, network, layers, out)
+
+
+@main.command(cls=WithParams)
+@option_pictures
+@click.option(
+    "--nat",
+    type=FILE,
+    default="artifacts/networks/nat-0",
+    show_default=True,
+    help="NAT's network folder.",
+)
+@click.option(
+    "--labels",
+    type=FILE,
+    default="artifacts/networks/labels-0",
+    show_default=True,
+    help="Network folder of the method with labels.",
+)
+@click.option(
+    "--targets",
+    type=FILE,
+    default="artifacts/targets/0.npy",
+    show_default=True,
+    help="The targets that NAT was trained with.",
+)
+@option_seed
+@option_out("What the figures show, .npz.")
+def illustrate(
+    params: Params, pictures: Path, nat: Path, labels: Path, targets: Path, seed: int, out: Path
+) -> None:
+    """Gather what Figures 1, 3 and 4 show: features, neighbours, filters."""
+    from nat.illustrate import illustrate
+
+    illustrate(params, seed, pictures, nat, labels, targets, out)
+
+
+@main.command(cls=WithParams)
+@click.option(
+    "--artifacts",
+    type=FILE,
+    default="artifacts",
+    show_default=True,
+    help="Folder of what the other stages wrote.",
+)
+@option_out("Folder of the reports.", "reports")
+def tabulate(params: Params, artifacts: Path, out: Path) -> None:
+    """Write tables, figures and one page that tells what held."""
+    from nat.report.tabulate import tabulate
+
+    tabulate(params, artifacts, out)

@@ -132,7 +132,7 @@ def accuracies(
                 optimizer.step()
                 total += loss.detach()
             run.log(loss=finite(total, "probe.lr", epoch) / batches)
-        mlp_accuracy, linear_accuracy = tested(
+        mlp_accuracy, linear_accuracy = multi_crop_accuracy(
             trunk, classifiers, val, crop, settings.crops, device
         )
         everything = [
@@ -150,7 +150,7 @@ def accuracies(
 
 
 @torch.no_grad()
-def tested(
+def multi_crop_accuracy(
     trunk: Trunk,
     classifiers: Classifiers,
     val: Store,

@@ -18,10 +18,10 @@ from scipy.ndimage import binary_fill_holes, gaussian_filter
 
 from nat.voc.devkit import Box, Thing
 
-COUNTS = (0.35, 0.35, 0.2, 0.1)  # probabilities of 1, 2, 3, 4 objects
+COUNTS = (0.4, 0.35, 0.2, 0.05)  # probabilities of 1, 2, 3, 4 objects
 PORTRAIT = 0.25  # of the pictures are higher than wide
-TINY, TRUNCATED, OVERLAPPING = 0.1, 0.15, 0.25  # probabilities, of an object
-SIDES = (0.35, 0.8)  # of an object's frame, relative to the short side of the picture
+TINY, TRUNCATED, OVERLAPPING = 0.06, 0.12, 0.2  # probabilities, of an object
+SIDES = (0.45, 0.9)  # of an object's frame, relative to the short side of the picture
 TINY_SIDES = (0.15, 0.2)
 INK = 24  # grey level from which a pixel belongs to the object rather than its black background
 HARDLY_VISIBLE = 0.4  # difficult: less than this part of the object can be seen
@@ -119,16 +119,16 @@ def scene(
 def background(objects: Objects, width: int, height: int, draws: Draws) -> np.ndarray:
     """A slope, uneven light, and clutter in front of it: float64 (h, w), around 0 to 1."""
     y, x = np.mgrid[0:height, 0:width]
-    canvas = np.full((height, width), draws.between(0.1, 0.45))
+    canvas = np.full((height, width), draws.between(0.05, 0.35))
     canvas += draws.between(-0.15, 0.15) * (x / width - 0.5)
     canvas += draws.between(-0.15, 0.15) * (y / height - 0.5)
     coarse = Image.fromarray((draws.array(4, 5) * 255).astype(np.uint8))
     light = np.asarray(coarse.resize((width, height), Image.Resampling.BICUBIC)) / 255
-    canvas += draws.between(0.05, 0.25) * (light - 0.5)
+    canvas += draws.between(0.05, 0.2) * (light - 0.5)
     for _ in range(3 + draws.below(5)):
         (_bar, _blob, _scrap)[draws.below(3)](canvas, objects, draws)
     grain = gaussian_filter(draws.array(height, width) - 0.5, 0.7)
-    return canvas + draws.between(0.02, 0.12) * grain
+    return canvas + draws.between(0.02, 0.1) * grain
 
 
 def _bar(canvas: np.ndarray, objects: Objects, draws: Draws) -> None:

@@ -5,7 +5,6 @@ cache. The manifest stands for them in the pipeline.
 """
 
 import hashlib
-import json
 import re
 import shutil
 from pathlib import Path
@@ -14,8 +13,7 @@ from typing import Any
 from PIL import Image
 from torchvision.datasets import FashionMNIST
 
-from nat.errors import UserError
-from nat.files import check_writable, read_json, whole, write_json
+from nat.files import check_writable, whole, write_json
 from nat.images.fashion_mnist import read_objects
 from nat.params import Params
 from nat.places import place
@@ -31,9 +29,9 @@ from nat.voc.devkit import (
     make_folders,
     write_image_set,
 )
-from nat.voc.reader import VocSplit, read_classes, read_list
+from nat.voc.manifest import COMPOSED, DEVKIT, composed_folder
+from nat.voc.reader import VocSplit, read_classes
 
-COMPOSED, DEVKIT = "fashion-mnist-voc", "voc2007"
 QUALITY = 92  # of the JPEG files
 
 
@@ -128,46 +126,3 @@ def counts(pictures: list[list[Thing]], sha256: str) -> dict[str, Any]:
         "truncated": sum(thing.truncated for thing in things),
         "sha256": sha256,
     }
-
-
-def composed_folder(manifest: dict[str, Any], data: str) -> Path:
-    """Where the composed pictures of ``manifest`` lie: named by their content."""
-    key = hashlib.sha256(json.dumps(manifest, sort_keys=True).encode()).hexdigest()[:12]
-    return place(data) / "voc" / f"{manifest['source']}-{key}"
-
-
-def open_voc(params: Params, manifest: Path) -> tuple[str, VocSplit, VocSplit]:
-    """Open what a manifest describes.
-
-    Args:
-        params: voc.folder and machine.data are used.
-        manifest: what ``nat prepare voc`` wrote.
-
-    Returns:
-        The data's name, trainval and test.
-
-    Raises:
-        UserError: the folder is missing or not the manifest's, or what the reader refuses.
-    """
-    content = read_json(manifest, "prepare voc")
-    if content["source"] == COMPOSED:
-        devkit = composed_folder(content, params.machine.data) / "VOCdevkit"
-    elif params.voc.folder is None:
-        raise UserError(
-            f"voc.folder: null, but {manifest} describes the VOCdevkit folder; name it, or run "
-            "`python -m nat prepare voc`"
-        )
-    else:
-        devkit = Path(params.voc.folder).expanduser()
-    if not devkit.is_dir():
-        raise UserError(
-            f"{devkit}: the pictures of {manifest} are missing; "
-            "make them again with `python -m nat prepare voc`"
-        )
-    for split, described in content["splits"].items():
-        if len(read_list(devkit, split)) != described["count"]:
-            raise UserError(
-                f"{devkit}: {split} is not as {manifest} says; run `python -m nat prepare voc`"
-            )
-    trainval, test = (VocSplit(devkit, content["classes"], name) for name in ("trainval", "test"))
-    return content["source"], trainval, test

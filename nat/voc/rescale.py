@@ -34,19 +34,19 @@ def fold_batch_norm(trunk: Trunk) -> Trunk:
     """
     folded = copy.deepcopy(trunk)
     layers = nn.Sequential()
-    for name, layer in trunk.layers.named_children():
+    below: nn.Module | None = None
+    for name, layer in folded.layers.named_children():
         if isinstance(layer, nn.BatchNorm2d):
+            assert isinstance(below, nn.Conv2d)
+            assert below.bias is not None
             assert layer.running_mean is not None
             assert layer.running_var is not None
             factor = layer.weight * (layer.running_var + layer.eps).rsqrt()
-            assert convolution.bias is not None
-            convolution.weight.mul_(factor.view(-1, 1, 1, 1))
-            convolution.bias.sub_(layer.running_mean).mul_(factor).add_(layer.bias)
-            continue
-        layer = copy.deepcopy(layer)
-        if isinstance(layer, nn.Conv2d):
-            convolution = layer
-        layers.add_module(name, layer)
+            below.weight.mul_(factor.view(-1, 1, 1, 1))
+            below.bias.sub_(layer.running_mean).mul_(factor).add_(layer.bias)
+        else:
+            layers.add_module(name, layer)
+        below = layer
     folded.layers = layers
     return folded
 

@@ -1,0 +1,60 @@
+"""Open the VOC-format data that a manifest describes.
+
+What ``nat prepare voc`` writes (see prepare.py): source, classes, and count and checksum of each
+split. Where the pictures lie follows from the parameters.
+"""
+
+import hashlib
+import json
+from pathlib import Path
+from typing import Any
+
+from nat.errors import UserError
+from nat.files import read_json
+from nat.params import Params
+from nat.places import place
+from nat.voc.reader import VocSplit, read_list
+
+COMPOSED, DEVKIT = "fashion-mnist-voc", "voc2007"  # a manifest's source
+
+
+def composed_folder(manifest: dict[str, Any], data: str) -> Path:
+    """Where the composed pictures of ``manifest`` lie: named by their content."""
+    key = hashlib.sha256(json.dumps(manifest, sort_keys=True).encode()).hexdigest()[:12]
+    return place(data) / "voc" / f"{manifest['source']}-{key}"
+
+
+def open_voc(params: Params, manifest: Path) -> tuple[str, VocSplit, VocSplit]:
+    """Open what a manifest describes.
+
+    Args:
+        params: voc.folder and machine.data are used.
+        manifest: what ``nat prepare voc`` wrote.
+
+    Returns:
+        The data's name, trainval and test.
+
+    Raises:
+        UserError: the folder is missing or not the manifest's, or what the reader refuses.
+    """
+    content = read_json(manifest, "prepare voc")
+    if content["source"] == COMPOSED:
+        devkit = composed_folder(content, params.machine.data) / "VOCdevkit"
+        remedy = "make them again with `python -m nat prepare voc`"
+    elif params.voc.folder is None:
+        raise UserError(
+            f"voc.folder: null, but {manifest} describes a VOCdevkit folder; name that folder, or "
+            "run `python -m nat prepare voc`"
+        )
+    else:
+        devkit = Path(params.voc.folder).expanduser()
+        remedy = "mend voc.folder in params.yaml"
+    if not devkit.is_dir():
+        raise UserError(f"{devkit}: the pictures of {manifest} are missing; {remedy}")
+    for split, described in content["splits"].items():
+        if len(read_list(devkit, split)) != described["count"]:
+            raise UserError(
+                f"{devkit}: {split} is not as {manifest} says; run `python -m nat prepare voc`"
+            )
+    trainval, test = (VocSplit(devkit, content["classes"], name) for name in ("trainval", "test"))
+    return content["source"], trainval, test

@@ -1,0 +1,78 @@
+"""Stand-ins for Fashion-MNIST's pictures, and a small kit written by hand."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from nat.params import Params
+from nat.voc import prepare
+from nat.voc.devkit import (
+    Box,
+    Thing,
+    annotation,
+    annotation_xml,
+    jpeg,
+    make_folders,
+    write_image_set,
+)
+
+CLASSES = ["cat", "dog"]
+THINGS = {
+    "000001": [Thing("cat", Box(1, 1, 20, 16), False, False)],
+    "000002": [
+        Thing("dog", Box(3, 4, 9, 9), True, False),
+        Thing("cat", Box(10, 4, 24, 20), False, True),
+        Thing("cat", Box(2, 2, 5, 5), True, False),
+    ],
+    "000003": [Thing("dog", Box(2, 3, 12, 20), False, False)],
+}
+
+
+def fake_objects(n: int = 400) -> tuple[np.ndarray, np.ndarray]:
+    """Noisy rectangles and ellipses on black, of a shape that depends on the label."""
+    draws = np.random.default_rng(0)
+    labels = np.arange(n) % 10
+    y, x = np.mgrid[:28, :28] - 13.5
+    pictures = np.zeros((n, 28, 28), np.uint8)
+    for picture, label in zip(pictures, labels, strict=True):
+        high, wide = 5 + label % 5 * 2, 13 - label % 5 * 2
+        if label < 5:
+            inside = (np.abs(y) < high) & (np.abs(x) < wide)
+        else:
+            inside = (y / high) ** 2 + (x / wide) ** 2 < 1
+        picture[inside] = draws.integers(100, 255, int(inside.sum()))
+    return pictures, labels.astype(np.int64)
+
+
+@pytest.fixture
+def objects(monkeypatch: pytest.MonkeyPatch) -> tuple[np.ndarray, np.ndarray]:
+    """The pictures that composing takes for Fashion-MNIST's."""
+    found = fake_objects()
+    monkeypatch.setattr(prepare, "read_objects", lambda folder, data: found)
+    return found
+
+
+@pytest.fixture
+def composed(tmp_path: Path, make_params: Any, objects: Any) -> tuple[Params, Path]:
+    """Parameters and the manifest of 24 + 24 composed pictures."""
+    params, manifest = make_params(), tmp_path / "voc.json"
+    prepare.prepare_voc(params, manifest)
+    return params, manifest
+
+
+@pytest.fixture
+def kit(tmp_path: Path) -> Path:
+    """A VOCdevkit folder: three colour pictures of 24 x 20 px, the last one also in test."""
+    devkit = tmp_path / "VOCdevkit"
+    make_folders(devkit)
+    draws = np.random.default_rng(0)
+    for name, things in THINGS.items():
+        pixels = draws.integers(0, 255, (20, 24, 3), dtype=np.uint8)
+        Image.fromarray(pixels).save(jpeg(devkit, name))
+        annotation(devkit, name).write_bytes(annotation_xml(name, 24, 20, 3, things))
+    write_image_set(devkit, "trainval", THINGS, CLASSES)
+    write_image_set(devkit, "test", {"000003": THINGS["000003"]}, CLASSES)
+    return devkit

@@ -1,0 +1,206 @@
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from torch import nn
+
+from nat.errors import UserError
+from nat.model import Network, Trunk, initialise, load_network, save_network
+from nat.params import Params
+from nat.training.seeds import generator
+from nat.voc import classify
+from nat.voc.classify import finetune, make_network, masked_loss
+from nat.voc.manifest import open_voc
+from nat.voc.prepare import prepare_voc
+
+
+@pytest.fixture
+def network_file(tmp_path: Path, make_params: Any, objects: Any) -> Path:
+    network = Network(make_params().model, 28, 8)
+    initialise(network, generator(0, "network"))
+    for layer in network.modules():
+        if isinstance(layer, nn.BatchNorm2d):
+            layer.momentum = None  # statistics of real activations, as any method's network has
+    pictures, _ = objects
+    network(torch.from_numpy(pictures[:100, None]))
+    save_network(network, tmp_path / "network.safetensors")
+    return tmp_path / "network.safetensors"
+
+
+def result(file: Path) -> dict[str, Any]:
+    content = json.loads(file.read_text())
+    del content["provenance"]["seconds"]
+    return content
+
+
+def changed(params: Params, **settings: Any) -> Params:
+    return Params.model_validate(
+        params.model_dump() | {"finetune": params.finetune.model_dump() | settings}
+    )
+
+
+def test_loss_leaves_out_difficult() -> None:
+    logits = torch.randn(4, 3, generator=generator(0), requires_grad=True)
+    labels = torch.tensor([[1, 0, -1], [0, 0, 1], [-1, -1, -1], [1, 1, 0]])
+    loss = masked_loss(logits, labels)
+    each = -torch.log(torch.where(labels == 1, logits.sigmoid(), 1 - logits.sigmoid()))
+    torch.testing.assert_close(loss, each[labels >= 0].sum() / 4)
+    loss.backward()
+    assert ((logits.grad == 0) == (labels == -1)).all()
+
+
+@pytest.mark.parametrize("layers", ["fc6-8", "all"])
+def test_result(
+    composed: tuple[Params, Path], network_file: Path, tmp_path: Path, layers: Any
+) -> None:
+    params, manifest = composed
+    out = tmp_path / "out.json"
+    finetune(params, 0, manifest, network_file, layers, out)
+    found = result(out)
+    aps = found["measured"]["ap"]
+    known = [ap for ap in aps.values() if ap is not None]
+    assert list(aps) == json.loads(manifest.read_text())["classes"]
+    assert all(0 <= ap <= 100 for ap in known)
+    assert found["measured"]["map"] == pytest.approx(sum(known) / len(known), abs=0.02)
+    where = found["provenance"]
+    assert where["data"] == "fashion-mnist-voc"
+    assert where["parameters"]["layers"] == layers
+    assert where["parameters"]["finetune"] == params.finetune.model_dump()
+    assert not list(Path(params.machine.scratch).iterdir())
+    finetune(params, 0, manifest, network_file, layers, tmp_path / "again.json")
+    assert result(tmp_path / "again.json") == found
+
+
+@pytest.mark.parametrize("layers", ["fc6-8", "all"])
+def test_what_is_trained(
+    composed: tuple[Params, Path],
+    network_file: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    layers: Any,
+) -> None:
+    params, manifest = composed
+    networks, before = [], []
+    original = classify.make_network
+
+    def make(*arguments: Any) -> Any:
+        networks.append(original(*arguments))
+        before.append({name: v.clone() for name, v in networks[0].state_dict().items()})
+        return networks[0]
+
+    monkeypatch.setattr(classify, "make_network", make)
+    finetune(params, 0, manifest, network_file, layers, tmp_path / "out.json")
+    for name, value in networks[0].state_dict().items():
+        frozen = layers == "fc6-8" and name.startswith("trunk")
+        assert torch.equal(value, before[0][name]) == frozen, name
+
+
+@pytest.mark.parametrize("layers", ["fc6-8", "all"])
+@pytest.mark.parametrize("killed_in", ["training", "test"])
+def test_killed_run_resumes_exactly(
+    composed: tuple[Params, Path],
+    network_file: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    layers: Any,
+    killed_in: str,
+) -> None:
+    params, manifest = composed
+    params = changed(params, iterations=20, lr_halve_every=7)  # 3 1/3 epochs of 6 batches
+    finetune(params, 1, manifest, network_file, layers, tmp_path / "whole.json")
+
+    calls = 0
+    name = "masked_loss" if killed_in == "training" else "mean_average_precision"
+    original = getattr(classify, name)
+
+    def dies(*arguments: Any) -> Any:
+        nonlocal calls
+        calls += 1
+        if calls == (15 if killed_in == "training" else 1):  # in the middle of the third epoch
+            raise KeyboardInterrupt
+        return original(*arguments)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(classify, name, dies)
+        with pytest.raises(KeyboardInterrupt):
+            finetune(params, 1, manifest, network_file, layers, tmp_path / "killed.json")
+    assert not (tmp_path / "killed.json").exists()
+    trained = []
+
+    def counts(*arguments: Any) -> torch.Tensor:
+        trained.append(1)
+        return masked_loss(*arguments)
+
+    monkeypatch.setattr(classify, "masked_loss", counts)
+    finetune(params, 1, manifest, network_file, layers, tmp_path / "killed.json")
+    assert len(trained) == (8 if killed_in == "training" else 0)  # two epochs were kept
+    assert result(tmp_path / "killed.json") == result(tmp_path / "whole.json")
+
+
+def test_fits_the_pictures_it_is_trained_on(
+    make_params: Any,
+    objects: Any,
+    network_file: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    params, manifest = make_params(voc={"size": [40, 40]}), tmp_path / "voc.json"
+    prepare_voc(params, manifest)
+    source, trainval, _ = open_voc(params, manifest)
+    monkeypatch.setattr(classify, "open_voc", lambda *_: (source, trainval, trainval))
+    found = []
+    for iterations in (1, 120):
+        settings = changed(
+            params, iterations=iterations, batch_size=12, hidden=64, scale=[1.0, 1.0], lr=0.003
+        )
+        finetune(settings, 0, manifest, network_file, "all", tmp_path / "out.json")
+        found.append(result(tmp_path / "out.json")["measured"]["map"])
+    assert found[0] < 60
+    assert found[1] > 90
+
+
+def test_start_does_not_change_the_trunks_direction(
+    composed: tuple[Params, Path], network_file: Path
+) -> None:
+    """With a frozen trunk, rescaling has changed its output by one positive factor only."""
+    params, manifest = composed
+    pictures = open_voc(params, manifest)[1].pictures()
+    trunk = load_network(network_file).trunk.eval()
+    network = make_network(trunk, pictures, 10, params.finetune, 0, torch.device("cpu"))
+    batch = torch.stack([picture[:40, :40] for picture in pictures[:8]])[:, None]
+    with torch.no_grad():
+        before, after = trunk(batch).flatten(), network.trunk(batch).flatten()
+    cosine = float(before @ after / (before.norm() * after.norm()))
+    assert cosine == pytest.approx(1, abs=1e-4)
+    assert torch.all(network.fc8.bias == 0.1)
+    assert float(network.fc8.weight.detach().std()) == pytest.approx(0.01, rel=0.2)
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"lr": 1e30, "clip": 1e30}, r"finetune\.lr: the loss is (nan|inf)"),
+        ({"batch_size": 25}, r"finetune\.batch_size: 25 is larger than the 24 pictures"),
+    ],
+)
+def test_refusals(
+    composed: tuple[Params, Path],
+    network_file: Path,
+    tmp_path: Path,
+    settings: dict[str, Any],
+    message: str,
+) -> None:
+    params, manifest = composed
+    out = tmp_path / "out.json"
+    with pytest.raises(UserError, match=message):
+        finetune(changed(params, **settings), 0, manifest, network_file, "all", out)
+    assert not out.exists()
+
+
+def test_input_too_small_for_the_trunk(make_params: Any) -> None:
+    settings = make_params(finetune={"input": 16}).finetune
+    pictures = [torch.zeros(40, 40, dtype=torch.uint8)]
+    with pytest.raises(UserError, match=r"finetune\.input: 16 px is too small"):
+        make_network(Trunk("alexnet"), pictures, 2, settings, 0, torch.device("cpu"))

@@ -1,0 +1,45 @@
+import pytest
+import torch
+
+from nat.training.seeds import generator
+from nat.voc.crops import random_squares
+
+CPU = torch.device("cpu")
+
+
+def slope(height: int, width: int) -> torch.Tensor:
+    return torch.arange(width, dtype=torch.uint8).expand(height, width)
+
+
+def test_shapes_of_mixed_pictures() -> None:
+    pictures = [slope(30, 50), slope(70, 40), slope(8, 8)]
+    cuts = random_squares(pictures, (0.3, 1.0), 24, True, generator(0), CPU)
+    assert cuts.shape == (3, 1, 24, 24)
+    assert cuts.dtype == torch.float32
+    again = random_squares(pictures, (0.3, 1.0), 24, True, generator(0), CPU)
+    assert torch.equal(cuts, again)
+
+
+def test_full_square_is_the_picture_itself() -> None:
+    picture = torch.randint(0, 256, (24, 24), dtype=torch.uint8, generator=generator(0))
+    cuts = random_squares([picture] * 3, (1.0, 1.0), 24, False, generator(1), CPU)
+    torch.testing.assert_close(cuts, picture.float().expand(3, 1, 24, 24))
+
+
+def test_half_are_mirrored() -> None:
+    cuts = random_squares([slope(32, 64)] * 400, (0.5, 1.0), 16, True, generator(0), CPU)
+    falling = (cuts[:, 0, 8, 0] > cuts[:, 0, 8, -1]).float().mean()
+    assert float(falling) == pytest.approx(0.5, abs=0.08)
+    plain = random_squares([slope(32, 64)] * 400, (0.5, 1.0), 16, False, generator(0), CPU)
+    assert (plain[:, 0, 8, 0] < plain[:, 0, 8, -1]).all()
+    torch.testing.assert_close(plain.sort(-1).values, cuts.sort(-1).values)
+
+
+def test_sides_and_places_cover_their_range() -> None:
+    cuts = random_squares([slope(40, 100)] * 500, (0.25, 0.75), 20, False, generator(0), CPU)
+    left, right = cuts[:, 0, 10, 0], cuts[:, 0, 10, -1]
+    sides = right - left
+    assert float(sides.min()) == pytest.approx(10, abs=2)
+    assert float(sides.max()) == pytest.approx(30, abs=2)
+    assert float(left.min()) < 3
+    assert float(right.max()) > 96

@@ -1,0 +1,142 @@
+import hashlib
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from nat.errors import UserError
+from nat.params import Params
+from nat.voc import prepare
+from nat.voc.devkit import image_set
+from nat.voc.manifest import composed_folder, open_voc
+from nat.voc.prepare import prepare_voc
+
+
+def content(folder: Path) -> dict[str, str]:
+    return {
+        str(path.relative_to(folder)): hashlib.sha256(path.read_bytes()).hexdigest()
+        for path in sorted(folder.rglob("*"))
+        if path.is_file()
+    }
+
+
+def test_composed_set_is_whole_and_counted(composed: tuple[Params, Path]) -> None:
+    params, manifest = composed
+    described = json.loads(manifest.read_text())
+    source, trainval, test = open_voc(params, manifest)
+    assert source == described["source"] == "fashion-mnist-voc"
+    assert len(described["classes"]) == 10
+    assert "t-shirt-top" in described["classes"]
+    for split, found in (("trainval", trainval), ("test", test)):
+        things = [thing for one in found.annotations for thing in one.things]
+        assert described["splits"][split]["count"] == len(found) == params.voc.pictures
+        assert described["splits"][split]["objects"] == len(things)
+        assert described["splits"][split]["difficult"] == sum(t.difficult for t in things)
+        assert described["splits"][split]["truncated"] == sum(t.truncated for t in things)
+        assert len(found.pictures()) == len(found)
+    devkit = composed_folder(described, params.machine.data) / "VOCdevkit"
+    halves = [image_set(devkit, name).read_text() for name in ("train", "val")]
+    assert "".join(halves) == image_set(devkit, "trainval").read_text()
+    for split in ("train", "val", "trainval", "test"):
+        assert len(list(image_set(devkit, "").parent.glob(f"*_{split}.txt"))) == 10
+
+
+def test_same_bytes_twice(composed: tuple[Params, Path], tmp_path: Path) -> None:
+    params, manifest = composed
+    folder = composed_folder(json.loads(manifest.read_text()), params.machine.data)
+    first = content(folder)
+    prepare_voc(params, tmp_path / "again.json")
+    assert (tmp_path / "again.json").read_bytes() == manifest.read_bytes()
+    assert content(folder) == first
+    assert [path.name for path in folder.parent.iterdir()] == [folder.name]
+
+
+def test_splits_draw_from_different_objects(
+    make_params: Any, objects: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pools = []
+    original = prepare.scene
+
+    def scene(pool: Any, *rest: Any) -> Any:
+        pools.append(pool.pictures)
+        return original(pool, *rest)
+
+    monkeypatch.setattr(prepare, "scene", scene)
+    prepare_voc(make_params(voc={"pictures": 2}), tmp_path / "voc.json")
+    pictures, _ = objects
+    assert [pool is pools[0] for pool in pools] == [True, True, False, False]
+    assert (pools[0] == pictures[:200]).all()
+    assert (pools[2] == pictures[200:]).all()
+
+
+def test_failure_leaves_nothing_half_done(
+    composed: tuple[Params, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    params, manifest = composed
+    before = content(manifest.parent)
+
+    def broken(*_: Any) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(prepare, "write_image_set", broken)
+    with pytest.raises(KeyboardInterrupt):
+        prepare_voc(params, manifest)
+    assert content(manifest.parent) == before
+
+
+def test_missing_folder_names_the_remedy(composed: tuple[Params, Path]) -> None:
+    params, manifest = composed
+    shutil.rmtree(Path(params.machine.data) / "voc")
+    with pytest.raises(UserError, match="missing; make them again with `python -m nat prepare"):
+        open_voc(params, manifest)
+
+
+def test_changed_list_is_noticed(composed: tuple[Params, Path]) -> None:
+    params, manifest = composed
+    folder = composed_folder(json.loads(manifest.read_text()), params.machine.data)
+    image_set(folder / "VOCdevkit", "test").write_text("000025\n")
+    with pytest.raises(UserError, match=r"test is not as .* says"):
+        open_voc(params, manifest)
+
+
+def test_own_kit(make_params: Any, kit: Path, tmp_path: Path) -> None:
+    manifest = tmp_path / "voc.json"
+    params = make_params(voc={"source": "devkit", "folder": str(kit)})
+    prepare_voc(params, manifest)
+    described = json.loads(manifest.read_text())
+    assert described["source"] == "voc2007"
+    assert described["classes"] == ["cat", "dog"]
+    counts = described["splits"]["trainval"]
+    assert (counts["count"], counts["objects"], counts["difficult"]) == (3, 5, 2)
+    assert str(kit) not in manifest.read_text()  # a manifest is the same on any machine
+    source, trainval, test = open_voc(params, manifest)
+    assert (source, len(trainval), len(test)) == ("voc2007", 3, 1)
+
+    xml = kit / "VOC2007/Annotations/000001.xml"
+    xml.write_text(xml.read_text().replace("<xmax>20<", "<xmax>19<"))
+    prepare_voc(params, tmp_path / "changed.json")
+    changed = json.loads((tmp_path / "changed.json").read_text())
+    assert changed["splits"]["trainval"]["sha256"] != counts["sha256"]
+    assert changed["splits"]["test"] == described["splits"]["test"]
+
+
+@pytest.mark.parametrize(
+    ("folder", "message"),
+    [(None, r"voc\.folder: null, but .* name that folder"), ("elsewhere", r"mend voc\.folder")],
+)
+def test_own_kit_elsewhere(
+    make_params: Any, kit: Path, tmp_path: Path, folder: str | None, message: str
+) -> None:
+    manifest = tmp_path / "voc.json"
+    prepare_voc(make_params(voc={"source": "devkit", "folder": str(kit)}), manifest)
+    with pytest.raises(UserError, match=message):
+        open_voc(make_params(voc={"folder": folder and str(tmp_path / folder)}), manifest)
+
+
+def test_folder_that_is_no_kit(make_params: Any, tmp_path: Path) -> None:
+    params = make_params(voc={"source": "devkit", "folder": str(tmp_path)})
+    with pytest.raises(UserError, match=r"CLASS_trainval\.txt; voc\.folder should name"):
+        prepare_voc(params, tmp_path / "voc.json")
+    assert not (tmp_path / "voc.json").exists()

@@ -1,0 +1,111 @@
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from nat.errors import UserError
+from nat.voc.devkit import Box, annotation, image_set, jpeg
+from nat.voc.reader import VocSplit, read_classes
+
+CLASSES = ["cat", "dog"]
+
+
+def test_reads_what_was_written(kit: Path) -> None:
+    found = VocSplit(kit, read_classes(kit), "trainval")
+    assert found.classes == CLASSES
+    assert found.labels.tolist() == [[1, 0], [1, -1], [0, 1]]
+    second = found.annotations[1]
+    assert (second.name, second.width, second.height) == ("000002", 24, 20)
+    assert [thing.box for thing in second.things] == [
+        Box(3, 4, 9, 9),
+        Box(10, 4, 24, 20),
+        Box(2, 2, 5, 5),
+    ]
+    assert [thing.difficult for thing in second.things] == [True, False, True]
+    assert [thing.truncated for thing in second.things] == [False, True, False]
+
+
+def test_pictures_are_luma_of_their_own_size(kit: Path) -> None:
+    found = VocSplit(kit, CLASSES, "trainval")
+    pictures = found.pictures()
+    assert [tuple(picture.shape) for picture in pictures] == [(20, 24)] * 3
+    with Image.open(jpeg(kit, "000001")) as file:
+        assert file.mode == "RGB"
+        expected = np.asarray(file.convert("L")).astype(int)
+    assert np.abs(pictures[0].numpy() - expected).max() <= 20  # without upsampled colour between
+    assert np.abs(pictures[0].numpy() - expected).mean() < 2
+
+
+def test_parts_of_people_are_no_objects(kit: Path) -> None:
+    path = annotation(kit, "000001")
+    part = "<part><name>head</name><bndbox><xmin>900</xmin></bndbox></part></object>"
+    path.write_text(path.read_text().replace("</object>", part))
+    (thing,) = VocSplit(kit, CLASSES, "trainval").annotations[0].things
+    assert (thing.name, thing.box) == ("cat", Box(1, 1, 20, 16))
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ("<name>cat<", "<name>cow<", "unknown class 'cow', known are cat, dog"),
+        ("<xmin>1<", "<xmin>21<", "minimum above its maximum"),
+        ("<ymin>1<", "<ymin>17<", "minimum above its maximum"),
+        ("<xmax>20<", "<xmax>25<", "leaves the picture of 24 x 20"),
+        ("<ymin>1<", "<ymin>0<", "leaves the picture"),
+        ("<xmin>1<", "<xmin>left<", "<bndbox/xmin> should be a number, not 'left'"),
+        ("<xmin>1<", "<xmin>nan<", "should be a number"),
+        ("<width>24<", "<width><", "<size/width> is missing or empty"),
+        ("<difficult>0</difficult>", "", "<difficult> is missing"),
+        ("000001.jpg", "000009.jpg", "names the picture 000009.jpg, which is missing"),
+        ("</annotation>", "", "not valid XML"),
+        ("<annotation>", '<!DOCTYPE a [<!ENTITY e "x">]><annotation>', "not valid XML"),
+        ("object>", "thing>", "holds no object"),
+    ],
+)
+def test_faulty_annotations(kit: Path, old: str, new: str, message: str) -> None:
+    path = annotation(kit, "000001")
+    text = path.read_text()
+    assert old in text
+    path.write_text(text.replace(old, new))
+    with pytest.raises(UserError, match="000001") as caught:
+        VocSplit(kit, CLASSES, "trainval")
+    assert message in str(caught.value)
+    assert str(path) in str(caught.value)
+    assert "prepare voc" in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_missing_files(kit: Path) -> None:
+    jpeg(kit, "000002").unlink()
+    with pytest.raises(UserError, match=r"000002\.xml: names the picture 000002\.jpg.*missing"):
+        VocSplit(kit, CLASSES, "trainval")
+    annotation(kit, "000001").unlink()
+    with pytest.raises(UserError, match=r"a list .* names 000001, whose annotation is missing"):
+        VocSplit(kit, CLASSES, "trainval")
+    image_set(kit, "trainval").write_text("\n")
+    with pytest.raises(UserError, match=r"trainval\.txt: lists no pictures"):
+        VocSplit(kit, CLASSES, "trainval")
+    image_set(kit, "trainval").unlink()
+    with pytest.raises(UserError, match="the list of trainval cannot be read"):
+        VocSplit(kit, CLASSES, "trainval")
+
+
+@pytest.mark.parametrize("content", [b"", b"no picture"])
+def test_unreadable_pictures(kit: Path, content: bytes) -> None:
+    jpeg(kit, "000001").write_bytes(content)
+    with pytest.raises(UserError, match=r"000001\.jpg: no readable picture"):
+        VocSplit(kit, CLASSES, "trainval").pictures()
+
+
+def test_truncated_picture(kit: Path) -> None:
+    path = jpeg(kit, "000001")
+    path.write_bytes(path.read_bytes()[:-200])
+    with pytest.raises(UserError, match=r"000001\.jpg: no readable picture"):
+        VocSplit(kit, CLASSES, "trainval").picture(0)
+
+
+def test_picture_of_another_size(kit: Path) -> None:
+    Image.new("L", (20, 24)).save(jpeg(kit, "000003"))
+    with pytest.raises(UserError, match="has 20 x 24 pixels, its annotation says 24 x 20"):
+        VocSplit(kit, CLASSES, "trainval").picture(2)
