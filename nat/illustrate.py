@@ -28,7 +28,7 @@ from nat.training.provenance import provenance
 from nat.training.seeds import generator
 
 SECTORS = 8  # pictures of Figure 1, one in each eighth of the circle
-OTHERS = 250  # other features and targets drawn faintly behind them
+OTHERS = 200  # other features and targets drawn faintly behind them
 QUERIES = 10  # at most, in Figure 3
 NEIGHBOURS = 3
 SIDE = 40  # pixels; larger pictures are reduced to it, so that the file stays small
@@ -63,10 +63,10 @@ def illustrate(
 ) -> None:
     """Gather what Figures 1, 3 and 4 show and write it to ``out``.
 
-    The facts hold: source, classes, train, val (counts), size, channels, crop (pixels), target_type,
-    dimension, trunk, layers ([[channels, side], ...] of conv1 to conv5), hidden, searched (training
-    pictures that Figure 3 looked through), cosine (mean inner product of features and targets over
-    these).
+    The facts hold: source, classes, train and val (counts), size, channels, crop (pixels),
+    target_type, dimension, trunk, layers ([channels, side] of conv1 to conv5), hidden, searched
+    (how many training pictures Figure 3 looked through) and cosine (mean inner product of these
+    pictures' features and targets).
 
     Args:
         params: machine is used.
@@ -184,7 +184,7 @@ def first_filters(trunk: Trunk) -> torch.Tensor:
     Returns:
         float32 (w, k + 2, k + 2), without conv1's bias.
     """
-    weight = trunk.layers.conv1.weight
+    weight = trunk.layers.get_parameter("conv1.weight")
     return F.conv_transpose2d(weight, trunk.sobel.kernel)[:, 0]
 
 

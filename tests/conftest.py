@@ -34,6 +34,22 @@ def picture_set(n: int, size: int = 32, seed: int = 0) -> tuple[np.ndarray, np.n
     return np.stack([draw(label, size, draws)[None] for label in labels]), labels
 
 
+def fake_objects(n: int = 400) -> tuple[np.ndarray, np.ndarray]:
+    """Noisy rectangles and ellipses on black, of a shape that depends on the label."""
+    draws = np.random.default_rng(0)
+    labels = np.arange(n) % 10
+    y, x = np.mgrid[:28, :28] - 13.5
+    pictures = np.zeros((n, 28, 28), np.uint8)
+    for picture, label in zip(pictures, labels, strict=True):
+        high, wide = 5 + label % 5 * 2, 13 - label % 5 * 2
+        if label < 5:
+            inside = (np.abs(y) < high) & (np.abs(x) < wide)
+        else:
+            inside = (y / high) ** 2 + (x / wide) ** 2 < 1
+        picture[inside] = draws.integers(100, 255, int(inside.sum()))
+    return pictures, labels.astype(np.int64)
+
+
 def write_picture_folder(folder: Path, a_class: int = 40, size: int = 36) -> None:
     """A folder of PNG and JPEG pictures, a folder a class."""
     draws = np.random.default_rng(1)

@@ -12,9 +12,12 @@ import time
 from pathlib import Path
 
 import pytest
-from conftest import write_picture_folder
+from conftest import fake_objects, write_picture_folder
 from ruamel.yaml import YAML
 from tiny import PROJECT, settings
+
+from nat.params import Params
+from nat.voc import prepare
 
 ENVIRONMENT = os.environ | {
     "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
@@ -63,6 +66,17 @@ def copy_project(folder: Path, pictures: Path, voc: Path) -> Path:
     )
     YAML().dump(content, folder / "params.yaml")
     return folder
+
+
+@pytest.fixture(scope="module")
+def devkit(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A VOCdevkit folder of 24 + 24 pictures."""
+    folder = tmp_path_factory.mktemp("voc")
+    content = settings(machine={"data": str(folder), "scratch": str(folder)})
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(prepare, "read_objects", lambda *_: fake_objects())
+        prepare.prepare_voc(Params.model_validate(content), folder / "voc.json")
+    return next(folder.glob("voc/*/VOCdevkit"))
 
 
 @pytest.fixture(scope="module")

@@ -22,10 +22,11 @@ TEX = {
 def markdown(table: Table) -> str:
     """A pipe table, its caption above and its notes below."""
     head = [table.corner, *(column.heading for column in table.columns)]
-    lines = [escape_markdown(table.caption), "", _pipes(map(escape_markdown, head))]
+    title = f"**{escape_markdown(table.title)}.** {escape_markdown(table.caption)}"
+    lines = [title, "", _pipes(map(escape_markdown, head))]
     lines.append(_pipes(["---", *["---:"] * len(table.columns)]))
     for row in table.rows:
-        mark = RAISED[row.note] if row.note else ""
+        mark = " ".join(RAISED[note] for note in row.notes)
         cells = (_cell(cell, escape_markdown, "*{}*") for cell in row.cells)
         lines.append(_pipes([escape_markdown(row.name) + mark, *cells]))
     notes = (f"{RAISED[i]} {escape_markdown(note)}" for i, note in enumerate(table.notes, start=1))
@@ -59,7 +60,7 @@ def comma_separated(table: Table) -> str:
 
 
 def latex(table: Table, label: str) -> str:
-    """A table environment for a document with ``\\usepackage{booktabs}``."""
+    r"""A table environment for a document with ``\usepackage{booktabs}``; it numbers itself."""
     groups = [(name, len(list(run))) for name, run in groupby(c.group for c in table.columns)]
     spans = [rf"\multicolumn{{{n}}}{{c}}{{{escape_latex(name)}}}" for name, n in groups]
     ends = [1 + sum(n for _, n in groups[: i + 1]) for i in range(len(groups))]
@@ -79,7 +80,7 @@ def latex(table: Table, label: str) -> str:
         r"\midrule",
     ]
     for row in table.rows:
-        mark = rf"$^{{{row.note}}}$" if row.note else ""
+        mark = rf"$^{{{','.join(map(str, row.notes))}}}$" if row.notes else ""
         cells = (_cell(cell, escape_latex, r"\textit{{{}}}") for cell in row.cells)
         lines.append(_ampersands([escape_latex(row.name) + mark, *cells]))
     lines += [r"\bottomrule", r"\end{tabular}"]

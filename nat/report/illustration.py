@@ -63,7 +63,7 @@ class Illustration:
 
 def save_illustration(illustration: Illustration, path: Path) -> None:
     """Write ``path`` (.npz), whole."""
-    arrays = {
+    arrays: dict[str, Any] = {
         field.name: json.dumps(value) if isinstance(value, dict) else value
         for field in dataclasses.fields(illustration)
         for value in [getattr(illustration, field.name)]

@@ -48,7 +48,7 @@ class Measured:
 
 @dataclass(frozen=True)
 class Missing:
-    """No number, and why: "–" (the paper has none), "not run", "not measured yet"."""
+    """No number, and why: a dash (the paper has none), "not run", "not measured yet"."""
 
     why: str
 
@@ -78,21 +78,30 @@ class Column:
 
 @dataclass(frozen=True)
 class Row:
-    """A method and its numbers; ``note`` is the 1-based number of a note below the table."""
+    """A method and its numbers; ``notes`` are 1-based numbers of notes below the table."""
 
     name: str
     cells: tuple[Cell, ...]
-    note: int | None = None
+    notes: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True)
 class Table:
-    """A captioned table.
+    """A table of the paper's, with its caption.
+
+    Attributes:
+        title: such as "Table 3".
+        caption: sentences.
+        corner: what stands above the names of the rows.
+        columns: the paper's and the measured ones.
+        rows: one a method.
+        notes: that rows refer to.
 
     Raises:
         ValueError: a row has too many or too few cells, or a cell is not its column's kind.
     """
 
+    title: str
     caption: str
     corner: str
     columns: tuple[Column, ...]

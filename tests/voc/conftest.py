@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from conftest import fake_objects
 from PIL import Image
 
 from nat.params import Params
@@ -29,22 +30,6 @@ THINGS = {
     ],
     "000003": [Thing("dog", Box(2, 3, 12, 20), False, False)],
 }
-
-
-def fake_objects(n: int = 400) -> tuple[np.ndarray, np.ndarray]:
-    """Noisy rectangles and ellipses on black, of a shape that depends on the label."""
-    draws = np.random.default_rng(0)
-    labels = np.arange(n) % 10
-    y, x = np.mgrid[:28, :28] - 13.5
-    pictures = np.zeros((n, 28, 28), np.uint8)
-    for picture, label in zip(pictures, labels, strict=True):
-        high, wide = 5 + label % 5 * 2, 13 - label % 5 * 2
-        if label < 5:
-            inside = (np.abs(y) < high) & (np.abs(x) < wide)
-        else:
-            inside = (y / high) ** 2 + (x / wide) ** 2 < 1
-        picture[inside] = draws.integers(100, 255, int(inside.sum()))
-    return pictures, labels.astype(np.int64)
 
 
 @pytest.fixture

@@ -1,0 +1,68 @@
+"""Figure 4: first-layer filters composed with the image gradients, with labels and with NAT."""
+
+import math
+
+import numpy as np
+from matplotlib.figure import Figure
+
+from nat.report.artifacts import Artifacts
+from nat.report.figures.style import place_array, sheet
+
+SHEET, MARGIN, BETWEEN = 11.0, 0.15, 0.45  # inches
+FINE, GAP = 8, 6  # pixels of the figure for a filter's pixel, and between filters
+
+
+def draw(artifacts: Artifacts) -> Figure:
+    """Two grids of filters, strongest first."""
+    both = {
+        "Trained with labels": artifacts.illustration.labels_filters,
+        "Trained with NAT": artifacts.illustration.nat_filters,
+    }
+    grids = {title: mosaic(filters) for title, filters in both.items()}
+    width = (SHEET - 2 * MARGIN - BETWEEN) / 2
+    rows, columns = next(iter(grids.values())).shape
+    height = width * rows / columns
+    figure, axes = sheet(SHEET, height + 2 * MARGIN + 0.35)
+    for index, (title, grid) in enumerate(grids.items()):
+        x = MARGIN + index * (width + BETWEEN)
+        place_array(axes, grid, (x, MARGIN), width, (-1, 1))
+        axes.text(x, MARGIN + height + 0.14, title, weight="bold", size=13)
+    return figure
+
+
+def mosaic(filters: np.ndarray) -> np.ndarray:
+    """Filters side by side, each divided by its largest absolute value, strongest (L2) first.
+
+    Args:
+        filters: float (w, k, k).
+
+    Returns:
+        Values between -1 and 1; NaN, which is drawn white, between the filters.
+    """
+    filters = filters.astype(np.float64)
+    filters = filters[np.argsort(-np.square(filters).sum((1, 2)), kind="stable")]
+    n, side, _ = filters.shape
+    # the most square grid without holes, if one is not too wide
+    columns = next(
+        (c for c in range(math.isqrt(n - 1) + 1, 2 * math.isqrt(n) + 1) if n % c == 0), 0
+    )
+    columns = columns or math.isqrt(n - 1) + 1
+    rows, step = -(-n // columns), GAP + side * FINE
+    grid = np.full((rows * step - GAP, columns * step - GAP), np.nan)
+    for place, kernel in enumerate(filters):
+        top, left = (step * i for i in divmod(place, columns))
+        large = np.kron(kernel / (np.abs(kernel).max() or 1), np.ones((FINE, FINE)))
+        grid[top : top + side * FINE, left : left + side * FINE] = large
+    return grid
+
+
+def caption(artifacts: Artifacts) -> str:
+    """What is shown and how it was scaled."""
+    filters = artifacts.illustration.nat_filters
+    width, side = len(filters), filters.shape[1]
+    return (
+        f"The {width} filters of conv1 composed with the Sobel filters before it, as they act on "
+        f"grey pictures ({side} x {side} pixels), of the trunk trained with labels (left) and "
+        "with NAT (right). Each is scaled by its largest value, middle grey is zero; strongest (L2 "
+        "norm) first."
+    )

@@ -1,0 +1,149 @@
+"""One look for every figure: colours, sizes, and files that are the same bytes every time.
+
+Colours are Okabe and Ito's, told apart with any colour vision; no meaning is carried by colour
+alone. The ground is white and opaque, so that figures read on dark pages too.
+"""
+
+import io
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+from matplotlib import rc_context
+from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+from matplotlib.patches import Rectangle
+
+BLUE, ORANGE, GREEN, VERMILLION = "#0072B2", "#E69F00", "#009E73", "#D55E00"
+INK, SOFT, FAINT, SHADE = "#1A1A1A", "#5C5C5C", "#D9D9D9", "#BFD9EA"
+# features f(X) and targets C wherever they appear; the three readings of a trunk
+FEATURE, TARGET = BLUE, VERMILLION
+READING = {"mlp": (BLUE, "o", "-"), "linear": (VERMILLION, "s", "--"), "knn": (GREEN, "^", "-.")}
+DPI = 160
+
+SETTINGS: dict[Any, Any] = {
+    "font.family": "DejaVu Sans",  # comes with matplotlib, so it is the same everywhere
+    "font.size": 11,
+    "text.color": INK,
+    "axes.labelcolor": INK,
+    "axes.edgecolor": SOFT,
+    "axes.titlesize": 12,
+    "axes.titleweight": "bold",
+    "axes.titlelocation": "left",
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.grid": True,
+    "axes.axisbelow": True,
+    "grid.color": "#EBEBEB",
+    "grid.linewidth": 0.8,
+    "xtick.color": SOFT,
+    "ytick.color": SOFT,
+    "lines.linewidth": 2,
+    "lines.markersize": 6,
+    "figure.facecolor": "white",
+    "savefig.facecolor": "white",
+    "svg.hashsalt": "nat",  # names inside an SVG are random without it
+    "svg.fonttype": "path",
+}
+
+
+@contextmanager
+def look() -> Iterator[None]:
+    """Draw and save figures within this."""
+    with rc_context(SETTINGS):
+        yield
+
+
+def render(figure: Figure) -> dict[str, bytes]:
+    """The bytes of a figure's files by their ending; no date or version is written into them."""
+    FigureCanvasAgg(figure)
+    files = {}
+    for ending, metadata in (("png", {"Software": None}), ("svg", {"Date": None, "Creator": None})):
+        file = io.BytesIO()
+        figure.savefig(file, format=ending, dpi=DPI, metadata=metadata)
+        files[ending] = file.getvalue()
+    return files
+
+
+def sheet(width: float, height: float) -> tuple[Figure, Axes]:
+    """A figure whose one axes has inches as coordinates, from its lower left corner."""
+    figure = Figure(figsize=(width, height))
+    axes = figure.add_axes((0, 0, 1, 1))
+    axes.set(xlim=(0, width), ylim=(0, height))
+    axes.axis("off")
+    return figure, axes
+
+
+def place_picture(
+    axes: Axes,
+    picture: np.ndarray,
+    corner: tuple[float, float],
+    size: float,
+    frame: str = FAINT,
+    line: float = 1.6,
+) -> None:
+    """Draw a framed picture on a sheet.
+
+    Args:
+        axes: of a sheet.
+        picture: uint8 (channels, side, side).
+        corner: the lower left one, inches.
+        size: inches.
+        frame: its colour.
+        line: its width, points.
+    """
+    image = picture[0] if len(picture) == 1 else picture.transpose(1, 2, 0)
+    place_array(axes, image, corner, size, (0, 255))
+    axes.add_patch(
+        Rectangle(corner, size, size, fill=False, edgecolor=frame, linewidth=line, zorder=5)
+    )
+
+
+def place_array(
+    axes: Axes,
+    image: np.ndarray,
+    corner: tuple[float, float],
+    width: float,
+    limits: tuple[float, float],
+) -> None:
+    """Draw grey values between ``limits``, or RGB, on a sheet, ``width`` inches wide."""
+    (x, y), height = corner, width * image.shape[0] / image.shape[1]
+    axes.imshow(
+        image,
+        cmap="gray",
+        vmin=limits[0],
+        vmax=limits[1],
+        extent=(x, x + width, y, y + height),
+        aspect="auto",
+        interpolation="nearest",
+        zorder=4,
+    )
+
+
+def apart(values: Sequence[float], distance: float, period: float | None = None) -> list[float]:
+    """Values moved apart to ``distance``, each as little as need be, so that labels do not meet.
+
+    Args:
+        values: in any order, which is kept.
+        distance: the least between neighbours.
+        period: of values on a circle, such as angles.
+    """
+    order = np.argsort(values)
+    placed = np.array(values, dtype=float)[order]
+    for _ in range(300):
+        around = placed[0] + period if period else np.inf
+        push = np.clip(distance - np.diff(placed, append=around), 0, None) / 2
+        placed += np.roll(push, 1) - push
+    moved = np.empty_like(placed)
+    moved[order] = placed
+    return moved.tolist()
+
+
+def whole_epochs(axes: Axes, last: int) -> None:
+    """Ticks at whole epochs from 0 to ``last``, with ``last`` among them."""
+    step = next(s for s in (1, 2, 5, 10, 20, 50, 100, 200, 500, 10**9) if last / s <= 7)
+    ticks = [t for t in range(0, last, step) if last - t >= 0.6 * step]
+    axes.set_xticks([*ticks, last])
+    axes.set_xlabel("epoch")

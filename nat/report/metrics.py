@@ -1,0 +1,32 @@
+"""The few numbers that ``dvc metrics`` and ``dvc plots`` compare between commits."""
+
+import csv
+import io
+import json
+
+from nat.report.artifacts import Artifacts
+from nat.report.names import METHODS, READINGS
+
+VOC = {"voc_fc": "fc6-8", "voc_all": "all"}
+
+
+def metrics(artifacts: Artifacts) -> str:
+    """Flat JSON: percent, mean over seeds, e.g. ``nat_mlp``, ``labels_voc_all``."""
+    flat = {}
+    for method in METHODS:
+        for reading in READINGS:
+            flat[f"{method}_{reading}"] = round(artifacts.probe(method, reading).mean, 2)
+    for method in METHODS:
+        for name, layers in VOC.items():
+            flat[f"{method}_{name}"] = round(artifacts.voc(method, layers).mean, 2)
+    return json.dumps(flat, indent=2) + "\n"
+
+
+def evolution(artifacts: Artifacts) -> str:
+    """CSV with columns epoch, mlp, linear, knn: percent, mean over seeds (Figure 2, left)."""
+    file = io.StringIO()
+    writer = csv.writer(file, lineterminator="\n")
+    writer.writerow(["epoch", *READINGS])
+    for epoch, readings in artifacts.curve().items():
+        writer.writerow([epoch, *(f"{readings[reading].mean:.2f}" for reading in READINGS)])
+    return file.getvalue()
