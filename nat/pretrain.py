@@ -131,7 +131,8 @@ def pretrain(
                 reassigned=100 * moved / seen,
                 knn=monitor.accuracy(network.trunk, epoch + 1, device),
             )
-            if (epoch + 1) % settings.save_every == 0:
+            # the last epoch is the network itself
+            if (epoch + 1) % settings.save_every == 0 and epoch + 1 < settings.epochs:
                 checkpoint(network, scratch, epoch + 1)
         where = provenance(used, seed, train.source, run.seconds, device)
         write_pretrained(out, record, network, run, where, seen * settings.epochs, assignment)

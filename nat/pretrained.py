@@ -2,7 +2,7 @@
 
 The network's, which probe and finetune read:
     network.safetensors  trunk and head
-    checkpoints/         epoch-EEEE.safetensors every ``save_every`` epochs (NAT only)
+    checkpoints/         epoch-EEEE.safetensors every ``save_every`` epochs but the last (NAT only)
     assignment.npy       int64 (n,), the target row of each image (NAT only)
 
 The record's, small, which the reports read:
@@ -53,8 +53,11 @@ def write_pretrained(
         save_network(network, temporary / "network.safetensors")
         if assignment is not None:
             np.save(temporary / "assignment.npy", assignment.numpy())
+            (temporary / "checkpoints").mkdir()
         if run is not None and (run.folder / "checkpoints").is_dir():
-            shutil.copytree(run.folder / "checkpoints", temporary / "checkpoints")
+            shutil.copytree(
+                run.folder / "checkpoints", temporary / "checkpoints", dirs_exist_ok=True
+            )
     with whole(record) as temporary:
         temporary.mkdir()
         measured = {}

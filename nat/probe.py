@@ -173,7 +173,9 @@ def multi_crop_accuracy(
 
 
 def evolution(params: Params, seed: int, manifest: Path, checkpoints: Path, out: Path) -> None:
-    """Figure 2, left: probe the trunk of every checkpoint.
+    """Figure 2, left: probe the trunk of every checkpoint before the last epoch.
+
+    The last epoch is NAT's probe itself, and epoch 0 is the row "Random".
 
     Args:
         params: as ``probe`` uses them.
@@ -183,17 +185,16 @@ def evolution(params: Params, seed: int, manifest: Path, checkpoints: Path, out:
         out: a JSON file; ``measured`` is a list of {epoch, mlp, linear, knn}.
 
     Raises:
-        UserError: as ``probe``.
+        UserError: as ``probe``, or no folder of checkpoints.
     """
     check_writable(out)
     device = prepare_device(params.machine)
     train, val = (Store(manifest, params.machine.data, split) for split in ("train", "val"))
     start = time.perf_counter()
-    files = sorted(checkpoints.glob("epoch-*.safetensors"))
-    if not files:
-        raise UserError(f"{checkpoints}: no checkpoints; lower pretrain.save_every and pretrain")
+    if not checkpoints.is_dir():
+        raise UserError(f"{checkpoints}: no such folder; make it with `python -m nat pretrain`")
     rows = []
-    for file in progress(files, "checkpoints"):
+    for file in progress(sorted(checkpoints.glob("epoch-*.safetensors")), "checkpoints"):
         epoch = int(file.stem.removeprefix("epoch-"))
         found = accuracies(params, seed, manifest, file, train, val, device)
         rows.append({"epoch": epoch, **found})
