@@ -9,7 +9,7 @@ whichever way they were obtained.
 import hashlib
 import json
 import shutil
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -166,14 +166,6 @@ def epoch_batches(n: int, batch_size: int, order: torch.Generator) -> Iterator[t
     permutation = torch.randperm(n, generator=order)
     for start in range(0, n - batch_size + 1, batch_size):
         yield permutation[start : start + batch_size]
-
-
-def in_batches(
-    n: int, batch_size: int, step: Callable[[torch.Tensor], torch.Tensor]
-) -> torch.Tensor:
-    """``step`` over all rows in order, in batches, concatenated."""
-    rows = torch.arange(n)
-    return torch.cat([step(batch) for batch in rows.split(batch_size)])
 
 
 def check_batch(batch_size: int, n: int, setting: str) -> None:
