@@ -44,7 +44,7 @@ def test_overrides_reach_groups_and_top_level() -> None:
         ("seeds=[]", "seeds: "),
         ("seeds=[1, 1]", "seeds: [1, 1] repeats a seed"),
         ("seeds=[-1]", "seeds.0: "),
-        ("augment.crop=40", "augment.crop: 40 is larger than pictures.size 32"),
+        ("augment.crop=40", "augment.crop: 40 is larger than pictures.size 36"),
         ("pictures.source=folder", "pictures: source is folder, so folder must name it"),
         ("machine.device=tpu", "machine.device: "),
         ("pretrain.speed=3", "--set pretrain.speed: no such setting"),

@@ -13,7 +13,7 @@ PROJECT = Path(__file__).parents[1]
 TINY: dict[str, Any] = {
     "profile": "tiny",
     "machine": {"device": "cpu", "threads": 1},
-    "pictures": {"train": 96, "val": 48},
+    "pictures": {"train": 96, "val": 48, "size": 32},
     "voc": {"pictures": 24},
     "targets": {"dimension": 8, "k": 4},
     "model": {"hidden": 16},

@@ -27,8 +27,8 @@ from nat.report.figures.style import (
 from nat.report.illustration import Illustration
 from nat.report.names import data_name
 
-WIDTH, HEIGHT = 11.2, 5.5
-MIDDLE, TITLES = 2.98, 5.2  # the heights of what is drawn, and of what it is called
+WIDTH, HEIGHT = 11.2, 5.85
+MIDDLE, TITLES = 2.98, 5.55  # the heights of what is drawn, and of what it is called
 # one sphere drawn as two circles, features outside and targets inside, so that P shows between
 CENTRE, OUTER, INNER, PICTURE = (8.96, MIDDLE), 1.5, 0.92, 0.5
 
