@@ -11,6 +11,7 @@ import pandas as pd
 import pytest
 import torch
 import torch.nn.functional as F
+from conftest import picture_set
 from hypothesis import given
 from hypothesis import strategies as st
 from ruamel.yaml import YAML
@@ -18,6 +19,7 @@ from safetensors.torch import load_file
 from tiny import PROJECT, settings
 
 from nat.errors import UserError
+from nat.images.store import UNLABELLED, Source, Split, write_store
 from nat.model import load_network
 from nat.pretrain import pretrain, square_loss, update
 from nat.targets import sample, save_targets
@@ -78,7 +80,8 @@ def test_training_writes_what_others_read(
     assignment = np.load(out / "assignment.npy")
     assert sorted(assignment) == list(range(96))
     assert load_network(out / "network.safetensors").outputs == 8
-    assert [file.name for file in (out / "checkpoints").iterdir()] == ["epoch-0001.safetensors"]
+    checkpoints = sorted(file.name for file in (out / "checkpoints").iterdir())
+    assert checkpoints == ["epoch-0001.safetensors", "epoch-0002.safetensors"]
     history = pd.read_csv(record / "history.csv")
     assert list(history.columns) == ["epoch", "lr", "loss", "reassigned", "knn"]
     assert history.reassigned[0] > 50  # the first epoch permutes
@@ -123,6 +126,17 @@ def test_onehot_targets_train_too(make_params: Any, manifest: Path, tmp_path: Pa
     save_targets(sample("onehot", 96, 8, 5, seed=0), tmp_path / "t.npy")
     pretrain(make_params(), 0, manifest, tmp_path / "t.npy", tmp_path / "net", tmp_path / "r")
     assert load_network(tmp_path / "net" / "network.safetensors").outputs == 5
+
+
+def test_pictures_need_no_labels(make_params: Any, targets_file: Path, tmp_path: Path) -> None:
+    pictures, _ = picture_set(96)
+    split = Split(96, pictures, np.full(96, UNLABELLED))
+    source = Source("unlabelled", [], {"train": split, "val": split})
+    write_store(source, 32, 1, str(tmp_path / "data"), tmp_path / "u.json")
+    pretrain(make_params(), 0, tmp_path / "u.json", targets_file, tmp_path / "n", tmp_path / "r")
+    history = pd.read_csv(tmp_path / "r" / "history.csv")
+    assert history.knn.isna().all()
+    assert history.loss.notna().all()
 
 
 def test_killed_at_any_moment_it_ends_in_the_same_weights(

@@ -17,7 +17,7 @@ TINY: dict[str, Any] = {
     "voc": {"pictures": 24},
     "targets": {"dimension": 8, "k": 4},
     "model": {"hidden": 16},
-    "pretrain": {"epochs": 2, "batch_size": 16, "save_every": 1, "knn_every": 1},
+    "pretrain": {"epochs": 3, "batch_size": 16, "save_every": 1, "knn_every": 1},
     "labels": {"epochs": 2, "batch_size": 16},
     "probe": {"epochs": 2, "batch_size": 16, "crops": 2, "neighbours": 3},
     "finetune": {"hidden": 16, "iterations": 4, "batch_size": 4, "crops": 2},
