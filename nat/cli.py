@@ -28,7 +28,8 @@ class Commands(click.Group):
         except UserError as error:
             click.echo(f"error: {error}", err=True)
         except OSError as error:
-            click.echo(f"error: {error.filename or ''}: {error.strerror or error}", err=True)
+            place = f"{error.filename}: " if error.filename else ""
+            click.echo(f"error: {place}{error.strerror or error}", err=True)
         sys.exit(1)
 
 
