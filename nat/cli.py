@@ -124,11 +124,10 @@ def prepare_voc(params: Params, out: Path) -> None:
 def targets(params: Params, pictures: Path, seed: int, out: Path) -> None:
     """Sample the fixed targets, one for each training picture."""
     from nat.files import read_json
-    from nat.targets import sample, save_targets
+    from nat.targets import sample_targets, save_targets
 
     n = read_json(pictures, "prepare pictures")["splits"]["train"]["count"]
-    settings = params.targets
-    save_targets(sample(params.target_type, n, settings.dimension, settings.k, seed), out)
+    save_targets(sample_targets(params.target_type, n, params.targets, seed), out)
 
 
 @main.command(cls=WithParams)

@@ -1,6 +1,7 @@
 """Features of whole splits: conv5 of the trunk, or the unit vectors f_theta of the network."""
 
 from collections.abc import Callable
+from typing import Literal
 
 import torch
 import torch.nn.functional as F
@@ -11,6 +12,7 @@ from nat.images.store import Store
 from nat.model import Network
 from nat.neighbours import knn_accuracy
 from nat.training.progress import progress
+from nat.training.schedule import due
 
 BATCH = 512
 
@@ -52,14 +54,15 @@ class KnnMonitor:
 
     TRAIN, VAL, NEIGHBOURS = 5000, 2000, 20
 
-    def __init__(self, train: Store, val: Store, crop: int, every: int | str) -> None:
+    def __init__(self, train: Store, val: Store, crop: int, every: int | Literal["never"]) -> None:
         """Silent when ``every`` is "never" or the pictures have no labels."""
-        self.train, self.val, self.crop, self.every = train, val, crop, every
-        self.silent = every == "never" or bool((train.labels < 0).any() or (val.labels < 0).any())
+        self.train, self.val, self.crop = train, val, crop
+        unlabelled = (train.labels < 0).any() or (val.labels < 0).any()
+        self.every: int | Literal["never"] = "never" if unlabelled else every
 
     def accuracy(self, trunk: nn.Module, epoch: int, device: torch.device) -> float | None:
         """Accuracy in percent after ``epoch`` (counted from 1) if its turn has come, else None."""
-        if self.silent or epoch % int(self.every):
+        if not due(epoch, self.every):
             return None
         was_training = trunk.training
         trunk.eval()

@@ -18,9 +18,10 @@ from nat.features import features, unit_features
 from nat.files import check_writable
 from nat.images.augment import fixed_crops
 from nat.images.store import Store
-from nat.model import Network, Trunk, load_network, standardise
+from nat.model import Network, Trunk, load_network
 from nat.neighbours import nearest
 from nat.params import Params
+from nat.preprocessing import standardise
 from nat.report.illustration import Illustration, save_illustration
 from nat.targets import Targets, load_targets
 from nat.training.device import prepare_device
@@ -64,12 +65,12 @@ def illustrate(
     """Gather what Figures 1, 3 and 4 show and write it to ``out``.
 
     The facts hold: source, classes, train and val (counts), size, channels, crop (pixels),
-    target_type, dimension, trunk, layers ([channels, side] of conv1 to conv5), hidden, searched
-    (how many training pictures Figure 3 looked through) and cosine (mean inner product of these
-    pictures' features and targets).
+    preprocessing, target_type, dimension, trunk, layers ([channels, side] of conv1 to conv5),
+    hidden, searched (how many training pictures Figure 3 looked through) and cosine (mean inner
+    product of these pictures' features and targets).
 
     Args:
-        params: machine is used.
+        params: machine and target_type are used.
         seed: of the choice of pictures.
         manifest: of the image store.
         nat_folder: what ``nat pretrain`` wrote.
@@ -105,9 +106,10 @@ def illustrate(
     neighbours = rows[places.cpu()]
 
     pictures = train.batch(shown)
-    sees = network.trunk.sobel(standardise(fixed_crops(pictures[:1], crop, 1)[0].to(device)))
+    sees = network.trunk.front_end(standardise(fixed_crops(pictures[:1], crop, 1)[0].to(device)))
     cosines = (bank * vectors).sum(1).cpu()
-    facts = _facts(train, val, network, targets, len(rows)) | {"cosine": cosines.mean().item()}
+    facts = _facts(train, val, network, params.target_type, targets, len(rows))
+    facts["cosine"] = cosines.mean().item()
     illustration = Illustration(
         facts=facts,
         provenance=provenance({}, seed, train.source, time.perf_counter() - start, device),
@@ -176,16 +178,16 @@ def one_per_class(labels: torch.Tensor, seed: int) -> torch.Tensor:
 
 @torch.no_grad()
 def first_filters(trunk: Trunk) -> torch.Tensor:
-    """Conv1's filters composed with Sobel, so that they act on grey pictures (Figure 4).
+    """Conv1's filters composed with the front end, as they act on grey pictures (Figure 4).
 
-    Correlating with the Sobel kernels and then with conv1's two-channel filters is correlating once
-    with their full convolution, summed over both channels; a transposed convolution is just that.
+    Correlating with the front end's kernels and then with conv1's filters is correlating once with
+    their full convolution, summed over the channels; a transposed convolution is just that.
 
     Returns:
         float32 (w, k + 2, k + 2), without conv1's bias.
     """
     weight = trunk.layers.get_parameter("conv1.weight")
-    return F.conv_transpose2d(weight, trunk.sobel.kernel)[:, 0]
+    return F.conv_transpose2d(weight, trunk.front_end.kernel)[:, 0]
 
 
 def small(pictures: torch.Tensor) -> np.ndarray:
@@ -212,10 +214,11 @@ def _load_assignment(path: Path, n: int, targets: Targets) -> torch.Tensor:
 
 @torch.no_grad()
 def _facts(
-    train: Store, val: Store, network: Network, targets: Targets, searched: int
+    train: Store, val: Store, network: Network, target_type: str, targets: Targets, searched: int
 ) -> dict[str, Any]:
     """What captions say of data, network and targets."""
-    layers, x = [], torch.zeros(1, 2, network.input_size, network.input_size)
+    side = network.input_size
+    layers, x = [], torch.zeros(1, network.trunk.front_end.outputs, side, side)
     for name, layer in network.trunk.cpu().layers.named_children():
         x = layer(x)
         if name.startswith("relu"):
@@ -227,8 +230,9 @@ def _facts(
         "val": len(val),
         "size": train.pictures.shape[-1],
         "channels": train.pictures.shape[1],
-        "crop": network.input_size,
-        "target_type": "sphere" if targets.array.ndim == 2 else "onehot",
+        "crop": side,
+        "preprocessing": network.settings.preprocessing,
+        "target_type": target_type,
         "dimension": targets.dimension,
         "trunk": network.trunk.name,
         "layers": layers,

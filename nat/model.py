@@ -1,4 +1,4 @@
-"""The network: image gradients, AlexNet's convolutions with batch norm, and its MLP head.
+"""The network: a front end, AlexNet's convolutions with batch norm, and its MLP head.
 
 The paper's AlexNet (section 3.3), at 224 px, and a small trunk of the same shape for 28 to 32 px.
 Layer order is convolution, batch norm, max pool, ReLU; no groups, no local response normalisation.
@@ -9,49 +9,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import torch
-import torch.nn.functional as F
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file, save_file
 from torch import nn
 
 from nat.errors import UserError
 from nat.files import whole
-from nat.params import ModelSettings
-
-
-def standardise(pictures: torch.Tensor) -> torch.Tensor:
-    """Subtract each picture's mean and divide by its standard deviation.
-
-    One scalar each, over the picture's pixels and channels; a blank picture becomes zeros.
-
-    Args:
-        pictures: uint8 or float, (b, c, h, w).
-
-    Returns:
-        float32, same shape.
-    """
-    x = pictures.float()
-    mean = x.mean(dim=(1, 2, 3), keepdim=True)
-    std = x.std(dim=(1, 2, 3), keepdim=True, correction=0)
-    return (x - mean) / std.clamp(min=1e-3)
-
-
-class Sobel(nn.Module):
-    """Grayscale image gradients (section 3.3, pre-processing): fixed, 2 output channels.
-
-    The mean of the channels, convolved with the Sobel kernels of d/dx and d/dy, zero padding 1.
-    """
-
-    kernel: torch.Tensor
-
-    def __init__(self) -> None:
-        super().__init__()
-        dx = torch.tensor([[-1.0, 0.0, 1.0], [-2.0, 0.0, 2.0], [-1.0, 0.0, 1.0]])
-        self.register_buffer("kernel", torch.stack([dx, dx.T])[:, None], persistent=False)
-
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """Float (b, c, h, w) -> (b, 2, h, w)."""
-        return F.conv2d(x.mean(dim=1, keepdim=True), self.kernel, padding=1)
+from nat.params import ModelSettings, Preprocessing
+from nat.preprocessing import FRONT_ENDS, standardise
 
 
 @dataclass(frozen=True)
@@ -74,15 +39,18 @@ POOLED = (1, 2, 5)
 
 
 class Trunk(nn.Module):
-    """Standardisation, Sobel and the five convolutional layers."""
+    """Standardisation, the front end and the five convolutional layers."""
 
-    def __init__(self, name: str) -> None:
+    def __init__(
+        self, name: str, preprocessing: Preprocessing = "sobel", channels: int = 1
+    ) -> None:
+        """``channels`` are the pictures'."""
         super().__init__()
-        self.name = name
-        self.sobel = Sobel()
+        self.name, self.channels = name, channels
+        self.front_end = FRONT_ENDS[preprocessing](channels)
         shape = SHAPES[name]
         self.layers = nn.Sequential()
-        channels = 2
+        channels = self.front_end.outputs
         for index, (width, kernel, stride, padding) in enumerate(shape.convolutions, start=1):
             self.layers.add_module(
                 f"conv{index}", nn.Conv2d(channels, width, kernel, stride, padding)
@@ -95,7 +63,7 @@ class Trunk(nn.Module):
 
     def forward(self, pictures: torch.Tensor) -> torch.Tensor:
         """Pictures, uint8 (b, c, h, w), to conv5 features after pooling, float (b, w5, h', w')."""
-        x = self.sobel(standardise(pictures))
+        x = self.front_end(standardise(pictures))
         return self.layers(x.contiguous(memory_format=torch.channels_last))
 
     def features(self, input_size: int) -> int:
@@ -135,11 +103,13 @@ def mlp(inputs: int, hidden: int, outputs: int, dropout: float) -> nn.Sequential
 class Network(nn.Module):
     """Trunk and head; ``f_theta`` before normalisation."""
 
-    def __init__(self, settings: ModelSettings, input_size: int, outputs: int) -> None:
+    def __init__(
+        self, settings: ModelSettings, input_size: int, outputs: int, channels: int = 1
+    ) -> None:
         """``input_size`` is the side of the square crops; ``outputs`` is d, or the classes."""
         super().__init__()
         self.settings, self.input_size, self.outputs = settings, input_size, outputs
-        self.trunk = Trunk(settings.trunk)
+        self.trunk = Trunk(settings.trunk, settings.preprocessing, channels)
         inputs = self.trunk.features(input_size)
         self.head = mlp(inputs, settings.hidden, outputs, settings.dropout)
 
@@ -169,6 +139,7 @@ def save_network(network: Network, path: Path) -> None:
         "model": network.settings.model_dump(),
         "input_size": network.input_size,
         "outputs": network.outputs,
+        "channels": network.trunk.channels,
     }
     with whole(path) as temporary:
         # one entry: the order of several is not fixed, and the same network gives the same bytes
@@ -185,7 +156,7 @@ def load_network(path: Path) -> Network:
         with safe_open(path, "pt") as file:
             shape = json.loads(file.metadata()["network"])
         settings = ModelSettings.model_validate(shape["model"])
-        network = Network(settings, shape["input_size"], shape["outputs"])
+        network = Network(settings, shape["input_size"], shape["outputs"], shape["channels"])
         network.load_state_dict(load_file(path))
     except FileNotFoundError as error:
         raise UserError(f"{path}: not found; make it with `python -m nat pretrain`") from error

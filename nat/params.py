@@ -7,7 +7,7 @@ holds the values; nothing here has a default, so that a reader finds every value
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
 from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
@@ -18,8 +18,43 @@ Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 NotNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 Seed = Annotated[int, Field(ge=0, lt=2**31)]
 Period = Count | Literal["never"]
-TargetType = Literal["sphere", "onehot"]
+Dimension = Annotated[int, Field(ge=2)]
+Classes = Annotated[int, Field(ge=2)]
+Preprocessing = Literal["sobel", "high-pass", "clean"]
+Loss = Literal["softmax", "square"]
 LayersTrained = Literal["fc6-8", "all"]
+
+
+def _known(package: str) -> AfterValidator:
+    """Refuses a name that has no file of its own in ``package``, a folder beside this file."""
+
+    def check(name: str) -> str:
+        known = file_names(package)
+        if name not in known:
+            raise ValueError(f"unknown name {name!r}; known: {', '.join(known)}")
+        return name
+
+    return AfterValidator(check)
+
+
+def file_names(package: str) -> list[str]:
+    """The modules of a folder of interchangeable files: its choices, such as target types."""
+    folder = Path(__file__).parent / package
+    return sorted(file.stem for file in folder.glob("*.py") if not file.stem.startswith("_"))
+
+
+TargetType = Annotated[str, _known("targets")]
+Alignment = Annotated[str, _known("alignments")]
+
+
+def _once(values: list[Any]) -> list[Any]:
+    for value in values:
+        if values.count(value) > 1:
+            raise ValueError(f"{value!r} is named twice; name each once")
+    return values
+
+
+Some = (Field(min_length=1), AfterValidator(_once))
 
 
 class Group(BaseModel):
@@ -72,13 +107,15 @@ class Voc(Group):
 class TargetSettings(Group):
     """The fixed target representations C of eq. 3."""
 
-    dimension: Annotated[int, Field(ge=2)]
-    k: Annotated[int, Field(ge=2)]
+    dimension: Dimension
+    k: Classes
+    spread: NotNegative
 
 
 class ModelSettings(Group):
-    """The network: Sobel front end, trunk, MLP head."""
+    """The network: front end, trunk, MLP head."""
 
+    preprocessing: Preprocessing
     trunk: Literal["alexnet", "small"]
     hidden: Count
     dropout: Annotated[float, Field(ge=0, lt=1)]
@@ -106,8 +143,14 @@ class Training(Group):
 class Pretrain(Training):
     """Algorithm 1."""
 
-    save_every: Count
-    knn_every: Count | Literal["never"]
+    save_every: Period
+    knn_every: Period
+
+
+class Labels(Training):
+    """Training with labels (Tables 1 and 2, and a row of Tables 3 and 4)."""
+
+    loss: Loss
 
 
 class Probe(Training):
@@ -141,13 +184,26 @@ class Finetune(Group):
         return self
 
 
+class Ablations(Group):
+    """The values that section 4.1 compares, one setting at a time, besides those in use."""
+
+    permute_every: Annotated[list[Period], *Some]
+    k: Annotated[list[Classes], *Some]
+    dimension: Annotated[list[Dimension], *Some]
+    target_type: Annotated[list[TargetType], *Some]
+    alignment: Annotated[list[Alignment], *Some]
+    preprocessing: Annotated[list[Preprocessing], *Some]
+    loss: Annotated[list[Loss], *Some]
+
+
 class Params(Group):
     """The whole of params.yaml."""
 
     profile: str
-    seeds: Annotated[list[Seed], Field(min_length=1)]
+    seeds: Annotated[list[Seed], *Some]
     permute_every: Period
     target_type: TargetType
+    alignment: Alignment
     machine: Machine
     pictures: Pictures
     voc: Voc
@@ -155,19 +211,27 @@ class Params(Group):
     model: ModelSettings
     augment: Augment
     pretrain: Pretrain
-    labels: Training
+    labels: Labels
     probe: Probe
     finetune: Finetune
+    ablations: Ablations
 
     @model_validator(mode="after")
     def _fits_together(self) -> "Params":
-        if len(set(self.seeds)) != len(self.seeds):
-            raise ValueError(f"seeds: {self.seeds} repeats a seed; name each once")
         if self.augment.crop > self.pictures.size:
             raise ValueError(
                 f"augment.crop: {self.augment.crop} is larger than pictures.size "
                 f"{self.pictures.size}; use at most that"
             )
+        n = self.pictures.train
+        for name, classes in (
+            ("targets.k", [self.targets.k] if self.target_type == "onehot" else []),
+            ("ablations.k", self.ablations.k),
+        ):
+            if n is not None and max(classes, default=0) > n:
+                raise ValueError(
+                    f"{name}: {max(classes)} is larger than pictures.train {n}; use at most that"
+                )
         return self
 
 

@@ -10,33 +10,24 @@ from pathlib import Path
 import torch
 import torch.nn.functional as F
 
-from nat.assignment import reassign
+from nat.alignments import find_alignment, reassign
 from nat.errors import UserError
 from nat.features import KnnMonitor
 from nat.files import check_writable
 from nat.images.augment import random_crop_flip
 from nat.images.store import Store, check_batch, epoch_batches
+from nat.loss import square_loss
 from nat.model import Network, initialise
 from nat.params import Params
 from nat.pretrained import checkpoint, write_pretrained
 from nat.targets import load_targets
-from nat.training.device import prepare_device
+from nat.training.device import clock, prepare_device
 from nat.training.progress import progress
 from nat.training.provenance import provenance
 from nat.training.run import Run, scratch_folder
-from nat.training.schedule import permutes_in
+from nat.training.schedule import due, permutes_in
 from nat.training.seeds import generator, seed_layers
 from nat.training.sgd import finite, set_step_size, sgd
-
-
-def square_loss(features: torch.Tensor, vectors: torch.Tensor) -> torch.Tensor:
-    """Eq. 2 on a batch, summed instead of halved and averaged: gradient 2 (f - y) per image.
-
-    Args:
-        features: (b, d), unit length.
-        vectors: (b, d), the assigned targets.
-    """
-    return (features - vectors).square().sum()
 
 
 def pretrain(
@@ -45,7 +36,7 @@ def pretrain(
     """Train a network without labels.
 
     Args:
-        params: permute_every, model, augment and pretrain are used.
+        params: permute_every, alignment, model, augment and pretrain are used.
         seed: of every random draw.
         manifest: of the image store.
         targets_file: what ``nat targets`` wrote for this store.
@@ -69,15 +60,16 @@ def pretrain(
         )
     check_batch(settings.batch_size, len(train), "pretrain.batch_size")
 
+    align = find_alignment(params.alignment)
     crop, flip = params.augment.crop, params.augment.flip
-    network = Network(params.model, crop, targets.dimension)
+    network = Network(params.model, crop, targets.dimension, train.channels)
     initialise(network, generator(seed, "weights"))
     network.to(device)
     optimizer = sgd(network, settings)
     # P of eq. 3 as a permutation: image i has target row assignment[i]
     assignment = torch.randperm(len(train), generator=generator(seed, "assignment"))
 
-    used = params.model_dump(include={"permute_every", "model", "augment", "pretrain"})
+    used = params.model_dump(include={"permute_every", "alignment", "model", "augment", "pretrain"})
     monitor = KnnMonitor(train, val, crop, settings.knn_every)
     batches = len(train) // settings.batch_size
     seen = batches * settings.batch_size  # the incomplete last batch is dropped
@@ -90,7 +82,14 @@ def pretrain(
         targets=targets_file,
         device=device.type,
     )
-    state = {"network": network, "optimizer": optimizer, "assignment": assignment}
+    # seconds spent on reassigning and batches that were
+    cost = torch.zeros(2, dtype=torch.float64)
+    state = {
+        "network": network,
+        "optimizer": optimizer,
+        "assignment": assignment,
+        "cost": cost,
+    }
     with Run(scratch, state) as run:
         for epoch in run.epochs(settings.epochs):
             network.train()
@@ -107,9 +106,10 @@ def pretrain(
 
                 vectors = targets.vectors(assignment[batch])
                 if permute:
-                    order_in_batch = reassign(features, vectors)
-                    vectors = vectors[order_in_batch]
-                    moved += update(assignment, batch, order_in_batch)
+                    start = clock(device)
+                    new_order, vectors = reassign(align, features, vectors)
+                    moved += update(assignment, batch, new_order)
+                    cost += torch.tensor([clock(device) - start, 1])
                 loss = square_loss(features, vectors)
 
                 optimizer.zero_grad()
@@ -132,10 +132,14 @@ def pretrain(
                 knn=monitor.accuracy(network.trunk, epoch + 1, device),
             )
             # the last epoch is the network itself
-            if (epoch + 1) % settings.save_every == 0 and epoch + 1 < settings.epochs:
+            if due(epoch + 1, settings.save_every) and epoch + 1 < settings.epochs:
                 checkpoint(network, scratch, epoch + 1)
         where = provenance(used, seed, train.source, run.seconds, device)
-        write_pretrained(out, record, network, run, where, seen * settings.epochs, assignment)
+        seconds, updates = cost.tolist()
+        measured = {"alignment_ms": round(1000 * seconds / updates, 3) if updates else None}
+        write_pretrained(
+            out, record, network, run, where, seen * settings.epochs, measured, assignment
+        )
         run.finish()
 
 

@@ -35,6 +35,7 @@ def write_pretrained(
     run: Run | None,
     provenance: dict[str, Any],
     seen: int = 0,
+    measured: dict[str, Any] | None = None,
     assignment: torch.Tensor | None = None,
 ) -> None:
     """Write both folders, each whole.
@@ -46,6 +47,7 @@ def write_pretrained(
         run: its history and checkpoints; None for an untrained network.
         provenance: of the run.
         seen: pictures that training has looked at, for the speed.
+        measured: further numbers for the record.
         assignment: NAT's P, int64 (n,).
     """
     with whole(out) as temporary:
@@ -60,9 +62,10 @@ def write_pretrained(
             )
     with whole(record) as temporary:
         temporary.mkdir()
-        measured = {}
+        found: dict[str, Any] = {}
         if run is not None:
             write_history(run.history, temporary / "history.csv")
-            measured["loss"] = run.history[-1]["loss"]
-            measured["images_per_second"] = round(seen / run.seconds)
-        write_json(temporary / "record.json", {"measured": measured, "provenance": provenance})
+            found["loss"] = run.history[-1]["loss"]
+            found["images_per_second"] = round(seen / run.seconds)
+        found |= measured or {}
+        write_json(temporary / "record.json", {"measured": found, "provenance": provenance})

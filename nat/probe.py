@@ -16,9 +16,10 @@ from torch import nn
 from nat.errors import UserError
 from nat.features import features
 from nat.files import check_writable, write_json
-from nat.images.augment import fixed_crops, random_crop_flip
+from nat.images.augment import random_crop_flip
 from nat.images.store import Store, check_batch, epoch_batches
-from nat.model import Trunk, initialise, load_network, mlp
+from nat.model import initialise, load_network, mlp
+from nat.multi_crop import multi_crop_accuracies
 from nat.neighbours import knn_accuracy
 from nat.params import Params
 from nat.training.device import prepare_device
@@ -132,8 +133,9 @@ def accuracies(
                 optimizer.step()
                 total += loss.detach()
             run.log(loss=finite(total, "probe.lr", epoch) / batches)
-        mlp_accuracy, linear_accuracy = multi_crop_accuracy(
-            trunk, classifiers, val, crop, settings.crops, device
+        classifiers.eval()
+        mlp_accuracy, linear_accuracy = multi_crop_accuracies(
+            lambda cuts: classifiers(trunk(cuts)), val, crop, settings.crops, device
         )
         everything = [
             features(trunk, store, torch.arange(len(store)), crop, device) for store in (train, val)
@@ -147,29 +149,6 @@ def accuracies(
         "linear": round(linear_accuracy, 2),
         "knn": round(knn, 2),
     }
-
-
-@torch.no_grad()
-def multi_crop_accuracy(
-    trunk: Trunk,
-    classifiers: Classifiers,
-    val: Store,
-    crop: int,
-    crops: int,
-    device: torch.device,
-) -> tuple[float, float]:
-    """Accuracy in percent of both classifiers, outputs summed over the crops of a picture."""
-    classifiers.eval()
-    right = torch.zeros(2)
-    for batch in progress(torch.arange(len(val)).split(256), "test"):
-        pictures = val.batch(batch).to(device)
-        cuts = fixed_crops(pictures, crop, crops)
-        both = classifiers(trunk(cuts.flatten(0, 1)))
-        for index, logits in enumerate(both):
-            summed = logits.view(len(cuts), len(batch), -1).sum(0)
-            right[index] += (summed.argmax(1).cpu() == val.labels[batch]).sum()
-    mlp_right, linear_right = (100.0 * right.double() / len(val)).tolist()
-    return mlp_right, linear_right
 
 
 def evolution(params: Params, seed: int, manifest: Path, checkpoints: Path, out: Path) -> None:

@@ -39,7 +39,7 @@ def untrained(params: Params, seed: int, manifest: Path, out: Path, record: Path
     device = prepare_device(params.machine)
     train = Store(manifest, params.machine.data, "train")
     check_batch(params.pretrain.batch_size, len(train), "pretrain.batch_size")
-    network = Network(params.model, params.augment.crop, outputs=2)
+    network = Network(params.model, params.augment.crop, 2, train.channels)
     initialise(network, generator(seed, "weights"))
     network.to(device).train()
     for layer in network.modules():

@@ -113,6 +113,7 @@ class Store:
         pictures: uint8, (n, channels, size, size), memory-mapped.
         labels: int64, (n,).
         classes: class names.
+        channels: of a picture.
         source: the data set's name.
     """
 
@@ -139,6 +140,7 @@ class Store:
             )
         self.source: str = content["source"]
         self.classes: list[str] = content["classes"]
+        self.channels: int = content["channels"]
 
     def __len__(self) -> int:
         return len(self.labels)

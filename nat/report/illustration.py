@@ -28,7 +28,7 @@ class Illustration:
         facts: of data, network and targets; JSON values, see ``nat.illustrate.illustrate``.
         provenance: of this file, as of any record.
         pictures: (m, channels, side, side).
-        gradients: float16 (2, crop, crop), what the network sees of the first picture.
+        gradients: float16 (2 or channels, crop, crop), what the network sees of the first picture.
         features: (m, 2), f_theta of the pictures.
         targets: (m, 2), the target of each picture by NAT's assignment P.
         cosines: float32 (m,), inner products of both in all d dimensions.
@@ -39,7 +39,7 @@ class Illustration:
         neighbours: (q, 3, channels, side, side), training pictures, the closest first.
         neighbour_labels: int64 (q, 3).
         distances: float32 (q, 3), L2, between 0 and 2.
-        labels_filters: float16 (w, k + 2, k + 2), conv1 after Sobel, trained with labels.
+        labels_filters: float16 (w, k + 2, k + 2), conv1 after the front end, trained with labels.
         nat_filters: the same, of NAT.
     """
 

@@ -1,5 +1,7 @@
 """The device to compute on and the threads to compute with."""
 
+import time
+
 import torch
 
 from nat.errors import UserError
@@ -19,3 +21,10 @@ def prepare_device(machine: Machine) -> torch.device:
     if name.startswith("cuda") and not torch.cuda.is_available():
         raise UserError(f"machine.device: {name}: no CUDA device here; use auto or cpu")
     return torch.device(name)
+
+
+def clock(device: torch.device) -> float:
+    """Seconds, after all work given to the device is done, so that differences are its time."""
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
+    return time.perf_counter()

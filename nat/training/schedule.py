@@ -15,6 +15,11 @@ def constant_then_decay(start: float, decay: float, hold: int, t: int) -> float:
     return start / (1 + decay * max(t - hold, 0))
 
 
+def due(epoch: int, every: int | Literal["never"]) -> bool:
+    """Whether something done every so many epochs is done after ``epoch``, counted from 1."""
+    return every != "never" and epoch % every == 0
+
+
 def permutes_in(epoch: int, permute_every: int | Literal["never"]) -> bool:
     """Whether every batch of ``epoch`` (counted from 0) is reassigned; epoch 0 is unless never."""
-    return permute_every != "never" and epoch % permute_every == 0
+    return due(epoch, permute_every)

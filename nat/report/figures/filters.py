@@ -61,7 +61,8 @@ def caption(artifacts: Artifacts) -> str:
     filters = artifacts.illustration.nat_filters
     width, side = len(filters), filters.shape[1]
     return (
-        f"The {width} filters of conv1 composed with the Sobel filters before it, as they act on "
+        f"The {width} filters of conv1 composed with what comes before it "
+        f"({artifacts.illustration.facts['preprocessing']}), as they act on "
         f"grey pictures ({side} x {side} pixels), of the trunk trained with labels (left) and "
         "with NAT (right). Each is scaled by its largest value, middle grey is zero; strongest (L2 "
         "norm) first."

@@ -72,11 +72,12 @@ def _images(axes: Axes, shown: Illustration) -> None:
 
 def _gradients(axes: Axes, shown: Illustration) -> None:
     size, x = 0.86, 2.14
-    _title(axes, x + size / 2, "gradients", "")
+    sees = shown.facts["preprocessing"]
+    _title(axes, x + size / 2, "gradients" if sees == "sobel" else sees, "")
     limit = float(np.abs(shown.gradients).max()) or 1.0
-    names = (r"$\partial_x$", r"$\partial_y$")
+    names = (r"$\partial_x$", r"$\partial_y$") if sees == "sobel" else ("",)
     heights = (MIDDLE + 0.2, MIDDLE - 0.2 - size)
-    for gradient, name, y in zip(shown.gradients, names, heights, strict=True):
+    for gradient, name, y in zip(shown.gradients, names, heights, strict=False):
         place_array(axes, gradient.astype(float), (x, y), size, (-limit, limit))
         edge = y + size + 0.15 if y > MIDDLE else y - 0.15
         axes.text(x + size / 2, edge, name, ha="center", va="center", size=13)

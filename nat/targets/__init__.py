@@ -1,9 +1,13 @@
-"""The fixed target representations C of eq. 3, and their vectors.
+"""The fixed target representations C of eq. 3, a file for each type, and their vectors.
 
 Images are given targets through an assignment: image i has target row ``assignment[i]``. The
 matrix C is fixed by the seed and never trained; k = n, so an assignment is a permutation (eq. 6).
+
+A type is a file of this folder with a function ``sample(n, settings, draws)`` that returns Targets
+of n rows; the file's name is the value of ``target_type``.
 """
 
+from importlib import import_module
 from pathlib import Path
 
 import numpy as np
@@ -12,44 +16,22 @@ import torch.nn.functional as F
 
 from nat.errors import UserError
 from nat.files import whole
+from nat.params import TargetSettings
 from nat.training.seeds import generator
 
 
-def sphere(n: int, dimension: int, seed: int) -> torch.Tensor:
-    """N points uniform on the unit sphere: Gaussian rows, L2-normalised (section 3.1).
-
-    Returns:
-        float32, (n, dimension), rows of unit length.
-    """
-    noise = torch.randn(n, dimension, generator=generator(seed, "targets"))
-    return F.normalize(noise)
-
-
-def onehot(n: int, k: int, seed: int) -> torch.Tensor:
-    """n/k copies of the k canonical basis vectors, as the index of each row's 1 (section 4.1).
-
-    When k does not divide n, some classes have one copy more than others, chosen by the seed. The
-    n x k matrix is never built.
-
-    Returns:
-        int64, (n,), values in [0, k), each n // k or n // k + 1 times.
-
-    Raises:
-        UserError: k is larger than n, which would leave classes without an image.
-    """
-    if k > n:
-        raise UserError(f"targets.k: {k} is larger than the {n} pictures; use at most {n}")
-    classes = torch.randperm(k, generator=generator(seed, "targets"))
-    return classes.repeat(-(-n // k))[:n]
-
-
 class Targets:
-    """The target set: ``len`` rows in ``dimension`` dimensions."""
+    """The target set: ``len`` rows in ``dimension`` dimensions.
 
-    def __init__(self, array: torch.Tensor, dimension: int) -> None:
-        """``array`` is what ``sphere`` or ``onehot`` returns."""
+    Attributes:
+        array: float32 (n, d), rows of unit length; or int64 (n,), where each row's only 1 stands.
+        dimension: d.
+    """
+
+    def __init__(self, array: torch.Tensor, dimension: int | None = None) -> None:
+        """``dimension`` is needed for an ``array`` of (n,), whose n x d matrix is never built."""
         self.array = array
-        self.dimension = dimension
+        self.dimension = dimension or array.shape[1]
 
     def __len__(self) -> int:
         return len(self.array)
@@ -66,13 +48,22 @@ class Targets:
         return Targets(self.array.to(device), self.dimension)
 
 
-def sample(kind: str, n: int, dimension: int, k: int, seed: int) -> Targets:
-    """Sample n targets of ``kind`` (``sphere`` in ``dimension``, ``onehot`` over ``k``)."""
-    if kind == "sphere":
-        return Targets(sphere(n, dimension, seed), dimension)
-    if kind == "onehot":
-        return Targets(onehot(n, k, seed), k)
-    raise UserError(f"target_type: unknown {kind!r}; known: sphere, onehot")
+def sample_targets(target_type: str, n: int, settings: TargetSettings, seed: int) -> Targets:
+    """Sample n targets of a type, a file of this folder.
+
+    Raises:
+        UserError: the type refuses its settings, or its rows are not n of unit length, of which
+            the assignment makes use (see alignments).
+    """
+    module = import_module(f"{__name__}.{target_type}")
+    targets: Targets = module.sample(n, settings, generator(seed, "targets"))
+    if len(targets) != n:
+        raise UserError(f"{module.__file__}: sample gave {len(targets)} rows, not n = {n}")
+    if targets.array.ndim == 2:
+        lengths = torch.linalg.vector_norm(targets.array.double(), dim=1)
+        if not torch.allclose(lengths, torch.ones_like(lengths), atol=1e-4):
+            raise UserError(f"{module.__file__}: sample must give rows of unit length; divide them")
+    return targets
 
 
 def save_targets(targets: Targets, path: Path) -> None:
@@ -100,5 +91,5 @@ def load_targets(path: Path) -> Targets:
             f"{path}: no target array ({error}); make it with `python -m nat targets`"
         ) from error
     if array.ndim == 2:
-        return Targets(array, array.shape[1])
+        return Targets(array)
     return Targets(array[:-1], int(array[-1]))

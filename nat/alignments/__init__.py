@@ -1,0 +1,63 @@
+"""The assignment update of section 3.2, a file for each way to do it.
+
+A way is a file of this folder with a function ``align(similarity)``; the file's name is the value
+of ``alignment``. For unit vectors ``|f - y|^2 = 2 - 2 f.y``: the distances of eq. 2 are least where
+the inner products of eq. 5 are greatest.
+"""
+
+from collections.abc import Callable
+from importlib import import_module
+from typing import NamedTuple
+
+import torch
+import torch.nn.functional as F
+
+from nat.errors import UserError
+
+
+class Aligned(NamedTuple):
+    """What an alignment gives for a batch of b images and their b targets.
+
+    Attributes:
+        order: int64 (b,), a permutation: image i takes the target that image order[i] had.
+        weights: float (b, b), rows of sum 1, where image i is not drawn to one target but to the
+            mean of all, target j counting ``weights[i, j]``; None where it is drawn to its own.
+    """
+
+    order: torch.Tensor
+    weights: torch.Tensor | None = None
+
+
+Align = Callable[[torch.Tensor], Aligned]
+
+
+def find_alignment(name: str) -> Align:
+    """The function ``align`` of the file ``name`` of this folder."""
+    return import_module(f"{__name__}.{name}").align
+
+
+def reassign(
+    align: Align, features: torch.Tensor, vectors: torch.Tensor
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Give a batch's own targets anew to its images.
+
+    Args:
+        align: of a file of this folder.
+        features: (b, d), unit length, of the training-mode forward pass; no gradient is taken.
+        vectors: (b, d), the targets now assigned to the images, in the same order.
+
+    Returns:
+        the order, int64 (b,): image i takes the target that image order[i] had; and the vectors
+        (b, d), unit length, that the loss draws the features to.
+
+    Raises:
+        UserError: a feature is not a finite number.
+    """
+    similarity = (features.detach() @ vectors.T).float()
+    if not torch.isfinite(similarity).all():
+        raise UserError("pretrain.lr: the features are no longer finite; use a smaller one")
+    order, weights = align(similarity)
+    order = order.to(features.device)
+    if weights is None:
+        return order, vectors[order]
+    return order, F.normalize(weights.to(vectors.dtype) @ vectors)

@@ -1,0 +1,42 @@
+"""Accuracy of classifiers on several crops of each picture (the released protocol's ten)."""
+
+from collections.abc import Callable
+
+import torch
+
+from nat.images.augment import fixed_crops
+from nat.images.store import Store
+from nat.training.progress import progress
+
+BATCH = 256
+
+
+@torch.no_grad()
+def multi_crop_accuracies(
+    classify: Callable[[torch.Tensor], tuple[torch.Tensor, ...]],
+    store: Store,
+    crop: int,
+    crops: int,
+    device: torch.device,
+) -> list[float]:
+    """Accuracy in percent of each classifier, outputs summed over the crops of a picture.
+
+    Args:
+        classify: from uint8 (b, c, crop, crop) to the outputs of each classifier, (b, classes), in
+            evaluation mode.
+        store: pictures and labels.
+        crop: side in pixels.
+        crops: 1, 2 or 10 (see fixed_crops).
+        device: of the classifiers.
+    """
+    right: list[int] = []
+    for batch in progress(torch.arange(len(store)).split(BATCH), "test"):
+        cuts = fixed_crops(store.batch(batch).to(device), crop, crops)
+        found = [
+            outputs.view(len(cuts), len(batch), -1).sum(0).argmax(1).cpu()
+            for outputs in classify(cuts.flatten(0, 1))
+        ]
+        right = right or [0] * len(found)
+        for index, classes in enumerate(found):
+            right[index] += int((classes == store.labels[batch]).sum())
+    return [100 * count / len(store) for count in right]

@@ -1,0 +1,28 @@
+"""Few clusters that are spread: noise around k centres, between the sphere and one-hot vectors.
+
+A target tells an image its cluster, as discrete targets do, but the distance stays smooth, which
+section 4.1 names as what discrete targets lack.
+"""
+
+import torch
+import torch.nn.functional as F
+
+from nat.errors import UserError
+from nat.params import TargetSettings
+from nat.targets import Targets
+
+
+def sample(n: int, settings: TargetSettings, draws: torch.Generator) -> Targets:
+    """``(m + spread * u) / |m + spread * u|``: m one of k centres, u noise, both on the sphere.
+
+    Every centre has n/k targets, or one more.
+
+    Raises:
+        UserError: k is larger than n.
+    """
+    d, k = settings.dimension, settings.k
+    if k > n:
+        raise UserError(f"targets.k: {k} is larger than the {n} pictures; use at most {n}")
+    centres = F.normalize(torch.randn(k, d, generator=draws)).repeat(-(-n // k), 1)[:n]
+    noise = F.normalize(torch.randn(n, d, generator=draws))
+    return Targets(F.normalize(centres + settings.spread * noise))
