@@ -96,7 +96,7 @@ def illustrate(
     # evenly spaced rows: a store may be sorted by class
     rows = torch.linspace(0, len(train) - 1, min(len(train), BANK)).long()
     bank = features(unit_features(network), train, rows, crop, device)
-    vectors = targets.to(device).vectors(assignment[rows])
+    vectors = targets.vectors(assignment[rows]).to(device)
     plane = overview(bank.cpu(), vectors.cpu(), seed)
     shown = rows[plane.chosen]
 

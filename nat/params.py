@@ -68,6 +68,8 @@ class Machine(Group):
 
     device: Annotated[str, Field(pattern=r"^(auto|cpu|cuda(:\d+)?)$")]
     threads: Count
+    precision: Literal["auto", "float32", "bfloat16"]
+    compile: bool
     data: str
     scratch: str
 
@@ -143,6 +145,8 @@ class Training(Group):
 class Pretrain(Training):
     """Algorithm 1."""
 
+    batch_norm: Literal["local", "synchronised"]
+    matching: Literal["local", "global"]
     save_every: Period
     knn_every: Period
 
@@ -204,6 +208,7 @@ class Params(Group):
     permute_every: Period
     target_type: TargetType
     alignment: Alignment
+    launcher: Annotated[str, Field(min_length=1)]
     machine: Machine
     pictures: Pictures
     voc: Voc

@@ -62,6 +62,7 @@ def provenance(
         "seconds": round(seconds, 1),
         "device": device.type,
         "threads": torch.get_num_threads(),
+        "processes": int(os.environ.get("WORLD_SIZE", "1")),
         "hardware": hardware,
         "python": platform.python_version(),
         "versions": {name: version(name) for name in PACKAGES},

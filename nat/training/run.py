@@ -25,6 +25,7 @@ import torch
 from nat.errors import UserError
 from nat.files import sha256, whole
 from nat.places import place
+from nat.training.team import Team
 
 CODE = Path(__file__).parents[1]
 
@@ -62,26 +63,43 @@ class Run:
         seconds: wall time spent in epochs so far, over all interruptions.
     """
 
-    def __init__(self, folder: Path, state: dict[str, Any]) -> None:
-        """``state`` maps names to modules, optimizers or tensors; tensors are restored in place."""
+    def __init__(self, folder: Path, state: dict[str, Any], team: Team | None = None) -> None:
+        """A run of one process or of a team, whose first process alone writes.
+
+        Args:
+            folder: of the state; several machines must share it.
+            state: modules, optimizers or tensors by name, the same in every process; tensors are
+                restored in place.
+            team: None for one process.
+        """
         self.folder = folder
         self.state = state
+        self.team = team or Team(torch.device("cpu"))
         self.history: list[dict[str, Any]] = []
         self.seconds = 0.0
         self._next = 0
         self._row: dict[str, Any] = {}
 
     def __enter__(self) -> "Run":
-        """Take the folder's lock (a second process with the same run waits), then resume."""
-        self.folder.mkdir(parents=True, exist_ok=True)
-        self._lock = open(self.folder.parent / f"{self.folder.name}.lock", "w")
-        fcntl.flock(self._lock, fcntl.LOCK_EX)
-        self.folder.mkdir(parents=True, exist_ok=True)  # the former holder may have finished
+        """Take the folder's lock (a second start of the same run waits), then resume."""
+        if self.team.first:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            self._lock = open(self.folder.parent / f"{self.folder.name}.lock", "w")
+            fcntl.flock(self._lock, fcntl.LOCK_EX)
+            self.folder.mkdir(parents=True, exist_ok=True)  # the former holder may have finished
+        self.team.wait()
         self._resume()
+        starts = self.team.gather(torch.tensor([self._next], device=self.team.device))
+        if (starts != self._next).any():
+            raise UserError(
+                f"{self.folder}: the processes see different states of this run; put "
+                "machine.scratch on a disk that all machines share"
+            )
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._lock.close()
+        if self.team.first:
+            self._lock.close()
 
     @property
     def file(self) -> Path:
@@ -105,12 +123,17 @@ class Run:
 
     def finish(self) -> None:
         """Remove the state: the outputs are written."""
+        if not self.team.first:
+            return
         shutil.rmtree(self.folder, ignore_errors=True)
         (self.folder.parent / f"{self.folder.name}.lock").unlink(missing_ok=True)
 
     def _save(self) -> None:
+        if not self.team.first:
+            return
         content = {
             "next": self._next,
+            "processes": self.team.size,
             "seconds": self.seconds,
             "history": json.dumps(self.history),
             "state": {
@@ -126,6 +149,7 @@ class Run:
             return
         try:
             content = torch.load(self.file, map_location="cpu", weights_only=True)
+            processes = content["processes"]
             for name, value in self.state.items():
                 saved = content["state"][name]
                 if isinstance(value, torch.Tensor):
@@ -137,6 +161,11 @@ class Run:
                 f"{self.file}: damaged state of an interrupted run; remove {self.folder} "
                 "to start that run from its first epoch"
             ) from error
+        if processes != self.team.size:
+            raise UserError(
+                f"{self.folder}: state of a run of {processes} processes, not {self.team.size}, "
+                f"whose results differ; start {processes}, or remove the folder to start anew"
+            )
         self._next = content["next"]
         self.seconds = content["seconds"]
         self.history = json.loads(content["history"])
