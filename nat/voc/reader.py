@@ -37,6 +37,21 @@ class Annotation:
     things: tuple[Thing, ...]
 
 
+@dataclass(frozen=True)
+class Ground:
+    """The annotated objects of a picture as tensors: what a detector learns from and is judged by.
+
+    Attributes:
+        boxes: float32 (m, 4): xmin, ymin, xmax, ymax; pixels from 1, both ends inclusive.
+        labels: int64 (m,), rows of the split's ``classes``.
+        difficult: bool (m,): counts neither for nor against a method.
+    """
+
+    boxes: torch.Tensor
+    labels: torch.Tensor
+    difficult: torch.Tensor
+
+
 class VocSplit:
     """A list of the kit with its annotations.
 
@@ -89,6 +104,15 @@ class VocSplit:
                 f"{found.width} x {found.height}; {RESTORE}"
             )
         return torch.from_numpy(luma)
+
+    def objects(self, index: int) -> Ground:
+        """The objects of a picture, difficult ones included, in the order of its annotation."""
+        things = self.annotations[index].things
+        return Ground(
+            torch.tensor([thing.box for thing in things], dtype=torch.float32),
+            torch.tensor([self.classes.index(thing.name) for thing in things]),
+            torch.tensor([thing.difficult for thing in things]),
+        )
 
     def pictures(self) -> list[torch.Tensor]:
         """All pictures, decoded: VOC 2007's trainval takes 0.9 GB."""
