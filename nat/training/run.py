@@ -17,6 +17,7 @@ import json
 import shutil
 import time
 from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -55,6 +56,22 @@ def scratch_folder(root: str, name: str, **determines: Any) -> Path:
     return place(root) / f"{name}-{key}"
 
 
+@contextmanager
+def locked(folder: Path) -> Iterator[None]:
+    """Make a state folder and hold its lock; another process that wants it waits."""
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with open(folder.parent / f"{folder.name}.lock", "w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        folder.mkdir(exist_ok=True)  # after the wait, as the former holder may have removed it
+        yield
+
+
+def remove_state(folder: Path) -> None:
+    """Remove a state folder and its lock: the outputs are written."""
+    shutil.rmtree(folder, ignore_errors=True)
+    (folder.parent / f"{folder.name}.lock").unlink(missing_ok=True)
+
+
 class Run:
     """Counts epochs, keeps state and history, and resumes.
 
@@ -82,11 +99,9 @@ class Run:
 
     def __enter__(self) -> "Run":
         """Take the folder's lock (a second start of the same run waits), then resume."""
+        self._lock = ExitStack()
         if self.team.first:
-            self.folder.mkdir(parents=True, exist_ok=True)
-            self._lock = open(self.folder.parent / f"{self.folder.name}.lock", "w")
-            fcntl.flock(self._lock, fcntl.LOCK_EX)
-            self.folder.mkdir(parents=True, exist_ok=True)  # the former holder may have finished
+            self._lock.enter_context(locked(self.folder))
         self.team.wait()
         self._resume()
         starts = self.team.gather(torch.tensor([self._next], device=self.team.device))
@@ -98,8 +113,7 @@ class Run:
         return self
 
     def __exit__(self, *_: object) -> None:
-        if self.team.first:
-            self._lock.close()
+        self._lock.close()
 
     @property
     def file(self) -> Path:
@@ -123,10 +137,8 @@ class Run:
 
     def finish(self) -> None:
         """Remove the state: the outputs are written."""
-        if not self.team.first:
-            return
-        shutil.rmtree(self.folder, ignore_errors=True)
-        (self.folder.parent / f"{self.folder.name}.lock").unlink(missing_ok=True)
+        if self.team.first:
+            remove_state(self.folder)
 
     def _save(self) -> None:
         if not self.team.first:
