@@ -62,10 +62,23 @@ class Voc(Group):
     pictures: Count
     size: Annotated[list[Annotated[int, Field(ge=32)]], Field(min_length=2, max_length=2)]
 
+
+class ProposalSettings(Group):
+    """The boxes that a detector classifies."""
+
+    source: Literal["selective-search", "mat", "pickle"]
+    trainval: str | None
+    test: str | None
+    count: Count
+    smallest: Count
+    short_side: Annotated[int, Field(ge=16)] | None
+    segments: Annotated[list[Count], Field(min_length=2, max_length=2)]
+    sigma: Positive
+
     @model_validator(mode="after")
-    def _folder_is_named(self) -> "Voc":
-        if self.source == "devkit" and self.folder is None:
-            raise ValueError("source is devkit, so folder must name the VOCdevkit folder")
+    def _files_are_named(self) -> "ProposalSettings":
+        if self.source != "selective-search" and None in (self.trainval, self.test):
+            raise ValueError(f"source is {self.source}, so trainval and test must name its files")
         return self
 
 
@@ -185,6 +198,7 @@ class Params(Group):
     machine: Machine
     pictures: Pictures
     voc: Voc
+    proposals: ProposalSettings
     targets: TargetSettings
     model: ModelSettings
     augment: Augment

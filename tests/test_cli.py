@@ -13,6 +13,7 @@ COMMANDS = [
     ["prepare"],
     ["prepare", "pictures"],
     ["prepare", "voc"],
+    ["proposals"],
     ["targets"],
     ["pretrain"],
     ["baseline"],

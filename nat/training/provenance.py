@@ -9,7 +9,14 @@ from typing import Any
 
 import torch
 
-PACKAGES = ("torch", "torchvision", "numpy", "scipy", "scikit-learn")
+PACKAGES = (
+    "torch",
+    "torchvision",
+    "numpy",
+    "scipy",
+    "scikit-learn",
+    "opencv-contrib-python-headless",
+)
 
 
 def commit() -> str:

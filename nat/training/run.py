@@ -17,6 +17,7 @@ import json
 import shutil
 import time
 from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -54,6 +55,22 @@ def scratch_folder(root: str, name: str, **determines: Any) -> Path:
     return place(root) / f"{name}-{key}"
 
 
+@contextmanager
+def locked(folder: Path) -> Iterator[None]:
+    """Make a state folder and hold its lock; another process that wants it waits."""
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with open(folder.parent / f"{folder.name}.lock", "w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        folder.mkdir(exist_ok=True)  # after the wait, as the former holder may have removed it
+        yield
+
+
+def remove_state(folder: Path) -> None:
+    """Remove a state folder and its lock: the outputs are written."""
+    shutil.rmtree(folder, ignore_errors=True)
+    (folder.parent / f"{folder.name}.lock").unlink(missing_ok=True)
+
+
 class Run:
     """Counts epochs, keeps state and history, and resumes.
 
@@ -73,10 +90,8 @@ class Run:
 
     def __enter__(self) -> "Run":
         """Take the folder's lock (a second process with the same run waits), then resume."""
-        self.folder.mkdir(parents=True, exist_ok=True)
-        self._lock = open(self.folder.parent / f"{self.folder.name}.lock", "w")
-        fcntl.flock(self._lock, fcntl.LOCK_EX)
-        self.folder.mkdir(parents=True, exist_ok=True)  # the former holder may have finished
+        self._lock = ExitStack()
+        self._lock.enter_context(locked(self.folder))
         self._resume()
         return self
 
@@ -105,8 +120,7 @@ class Run:
 
     def finish(self) -> None:
         """Remove the state: the outputs are written."""
-        shutil.rmtree(self.folder, ignore_errors=True)
-        (self.folder.parent / f"{self.folder.name}.lock").unlink(missing_ok=True)
+        remove_state(self.folder)
 
     def _save(self) -> None:
         content = {
