@@ -21,6 +21,14 @@ TINY: dict[str, Any] = {
     "labels": {"epochs": 2, "batch_size": 16},
     "probe": {"epochs": 2, "batch_size": 16, "crops": 2, "neighbours": 3},
     "finetune": {"hidden": 16, "iterations": 4, "batch_size": 4, "crops": 2},
+    "detect": {
+        "hidden": 16,
+        "iterations": 4,
+        "save_every": 2,
+        "pictures": 2,
+        "regions": 16,
+        "lr_drop_at": [3],
+    },
 }
 
 

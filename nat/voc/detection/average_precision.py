@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from nat.voc.detection.boxes import iou
+from nat.voc.proposals.boxes import overlaps
 
 
 @dataclass(frozen=True)
@@ -67,9 +67,9 @@ def ranked_hits(found: Detections, truth: Sequence[Truth], overlap: float = 0.5)
     for picture, rows in zip(pictures, np.split(by_picture, starts[1:]), strict=False):
         if len(truth[picture].boxes):
             boxes, objects = found.boxes[rows], truth[picture].boxes
-            overlaps = iou(torch.from_numpy(boxes), torch.from_numpy(objects)).numpy()
+            shared = overlaps(torch.from_numpy(boxes), torch.from_numpy(objects)).numpy()
             belongs[rows] = np.where(
-                overlaps.max(1) >= overlap, firsts[picture] + overlaps.argmax(1), -1
+                shared.max(1) >= overlap, firsts[picture] + shared.argmax(1), -1
             )
     ranked = belongs[np.argsort(-found.scores, kind="stable")]
     ranked = ranked[(ranked < 0) | ~np.append(difficult, False)[ranked]]

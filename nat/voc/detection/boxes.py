@@ -1,25 +1,19 @@
 """Boxes as the development kit writes them: pixels counted from 1, both ends inclusive.
 
-A box from xmin to xmax is ``xmax - xmin + 1`` pixels wide. torchvision takes the end as exclusive,
-so a box goes there with xmax and ymax one larger, which gives exactly the kit's overlaps.
+A box from xmin to xmax is ``xmax - xmin + 1`` pixels wide; how much such boxes overlap tells
+``nat.voc.proposals.boxes``.
 """
 
 import math
 
 import torch
-from torchvision.ops import box_iou
 
 LARGEST = math.log(1000 / 16)  # of a predicted log ratio of sides, so that exp() stays finite
 
 
 def end_exclusive(boxes: torch.Tensor) -> torch.Tensor:
-    """The same pixels as torchvision.ops means them, float (m, 4)."""
+    """Boxes, float (m, 4), with the ends that torchvision.ops takes: one after the last pixel."""
     return boxes + boxes.new_tensor([0, 0, 1, 1])
-
-
-def iou(boxes: torch.Tensor, others: torch.Tensor) -> torch.Tensor:
-    """Intersection over union: float (m, 4) and (k, 4) to float (m, k)."""
-    return box_iou(end_exclusive(boxes), end_exclusive(others))
 
 
 def mirrored(boxes: torch.Tensor, width: int) -> torch.Tensor:

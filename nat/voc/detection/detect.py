@@ -51,18 +51,20 @@ def regions_of(folder: Path, split: VocSplit, name: str) -> tuple[Path, list[tor
     Raises:
         UserError: a picture has no proposals in the file, or they do not fit it.
     """
-    path = folder / f"{name}.npz"
+    path = folder / f"{name}.safetensors"
     proposals = load_proposals(path)
-    remedy = f"make them for this data: `python -m nat proposals --out {folder}`"
     found = []
     for one in split.annotations:
         try:
-            boxes = torch.as_tensor(proposals[one.name])
-        except KeyError as error:
-            raise UserError(f"{path}: has no proposals for picture {one.name}; {remedy}") from error
+            boxes = proposals[one.name]
+        except UserError as error:
+            raise UserError(f"{path}: {error}") from error
         limits = torch.tensor([one.width, one.height])
         if not ((boxes[:, :2] >= 1) & (boxes[:, 2:] <= limits)).all():
-            raise UserError(f"{path}: a proposal leaves picture {one.name}; {remedy}")
+            raise UserError(
+                f"{path}: a proposal leaves picture {one.name} of {one.width} x {one.height}: they "
+                "were made for other data; run `python -m nat proposals` for this"
+            )
         found.append(boxes)
     return path, found
 
@@ -71,9 +73,7 @@ def shortest_side(settings: Detect, *splits: VocSplit) -> int:
     """The shortest side of any picture as the network sees it, in training or test, pixels."""
     short = min(*settings.short_sides, settings.test_short_side)
     sizes = {(one.height, one.width) for split in splits for one in split.annotations}
-    return min(
-        round(min(size) * scale_factor(*size, short, settings.long_side)) for size in sizes
-    )
+    return min(round(min(size) * scale_factor(*size, short, settings.long_side)) for size in sizes)
 
 
 def pooled_cells(trunk: Trunk, input_size: int) -> int:
@@ -127,7 +127,7 @@ def detect(
     check_size(trunk, shortest_side(settings, trainval, test), "detect.short_sides")
     side = pooled_cells(trunk, params.finetune.input)
     trained_on, regions = regions_of(proposals, trainval, "trainval")
-    tested_on, test_regions = regions_of(proposals, test, "test")
+    _, test_regions = regions_of(proposals, test, "test")
     examples = [make_example(trainval.objects(row), boxes) for row, boxes in enumerate(regions)]
     if not usable(examples, settings):
         raise UserError(f"{trainval.devkit}: no picture of trainval has an object to learn from")

@@ -73,7 +73,8 @@ def look(
     """
     inputs, boxes = [], []
     for slot, (picture, region) in enumerate(zip(pictures, regions, strict=True)):
-        factor = scale_factor(*picture.shape, settings.test_short_side, settings.long_side)
+        height, width = picture.shape
+        factor = scale_factor(height, width, settings.test_short_side, settings.long_side)
         inputs.append(scaled(picture, factor, False, device))
         boxes.append(F.pad((region - 1) * factor, (1, 0), value=slot))
     with mixed_precision(device):
@@ -137,9 +138,7 @@ def truth_of(split: VocSplit) -> list[list[Truth]]:
         ground = split.objects(row)
         for label, entries in enumerate(found):
             own = ground.labels == label
-            entries.append(
-                Truth(ground.boxes[own].double().numpy(), ground.difficult[own].numpy())
-            )
+            entries.append(Truth(ground.boxes[own].double().numpy(), ground.difficult[own].numpy()))
     return found
 
 

@@ -61,9 +61,7 @@ class Detector(nn.Module):
     mean: torch.Tensor
     std: torch.Tensor
 
-    def __init__(
-        self, trunk: Trunk, side: int, hidden: int, classes: int, dropout: float
-    ) -> None:
+    def __init__(self, trunk: Trunk, side: int, hidden: int, classes: int, dropout: float) -> None:
         """``trunk`` is as pretrained; ``side`` is that of the pooled regions, in cells."""
         super().__init__()
         self.trunk = fold_batch_norm(trunk)
@@ -81,10 +79,7 @@ class Detector(nn.Module):
         seen = [front_end(self.trunk, picture) for picture in pictures]
         height, width = (max(x.shape[axis] for x in seen) for axis in (2, 3))
         filled = torch.cat(
-            [
-                nn.functional.pad(x, (0, width - x.shape[3], 0, height - x.shape[2]))
-                for x in seen
-            ]
+            [nn.functional.pad(x, (0, width - x.shape[3], 0, height - x.shape[2])) for x in seen]
         )
         return self.trunk.layers(filled.contiguous(memory_format=torch.channels_last))
 

@@ -9,9 +9,7 @@ def scale_factor(height: int, width: int, short: int, long: int) -> float:
     return min(short / min(height, width), long / max(height, width))
 
 
-def scaled(
-    picture: torch.Tensor, factor: float, flip: bool, device: torch.device
-) -> torch.Tensor:
+def scaled(picture: torch.Tensor, factor: float, flip: bool, device: torch.device) -> torch.Tensor:
     """A picture, resized on the device.
 
     Args:

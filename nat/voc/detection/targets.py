@@ -1,4 +1,4 @@
-"""What a training picture teaches: its regions, the object that each is nearest to, its move there.
+"""What a training picture teaches: its regions, the object each is nearest to, its move there.
 
 Regions are the picture's objects and its proposals. Objects flagged difficult are left out, as by
 py-faster-rcnn (its ``use_diff`` is false): no region is taken for them, and none is background on
@@ -10,7 +10,8 @@ from dataclasses import dataclass
 
 import torch
 
-from nat.voc.detection.boxes import encode, iou
+from nat.voc.detection.boxes import encode
+from nat.voc.proposals.boxes import overlaps
 from nat.voc.reader import Ground
 
 
@@ -46,13 +47,8 @@ def make_example(ground: Ground, proposals: torch.Tensor) -> Example:
     if not len(objects):
         zeros = torch.zeros(len(boxes))
         return Example(boxes, zeros, zeros.long(), objects, labels)
-    overlap, nearest = iou(boxes, objects).max(1)
+    overlap, nearest = overlaps(boxes, objects).max(1)
     return Example(boxes, overlap, nearest, objects, labels)
-
-
-def moves(example: Example, rows: torch.Tensor) -> torch.Tensor:
-    """From regions to their nearest objects: float32 (r, 4), see ``boxes.encode``."""
-    return encode(example.boxes[rows], example.objects[example.nearest[rows]])
 
 
 def move_statistics(
@@ -73,8 +69,9 @@ def move_statistics(
     labels, found = [], []
     for example in examples:
         (rows,) = torch.nonzero(example.overlap >= overlap, as_tuple=True)
-        labels.append(example.labels[example.nearest[rows]] if len(rows) else rows)
-        found.append(moves(example, rows).double() if len(rows) else torch.zeros(0, 4).double())
+        objects = example.nearest[rows]
+        labels.append(example.labels[objects])
+        found.append(encode(example.boxes[rows], example.objects[objects]).double())
     every, label = torch.cat(found), torch.cat(labels)
     every = torch.cat([every, every * every.new_tensor([-1, 1, 1, 1])])
     label = label.repeat(2)

@@ -103,7 +103,7 @@ def make_detector(
     seed: int,
     device: torch.device,
 ) -> Detector:
-    """The network as training starts: folded, initialised, rescaled on training batches, conv1 fixed."""
+    """The network as training starts: folded, initialised, rescaled on batches, conv1 fixed."""
     network = Detector(trunk, side, settings.hidden, classes, settings.dropout)
     initialise_outputs(network, generator(seed, "detector"))
     mean, std = move_statistics(training.examples, classes, settings.foreground_iou)
