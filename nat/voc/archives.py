@@ -7,6 +7,7 @@ mirrors; whether they still answer was not tried, and the sums make them safe to
 import socket
 import sys
 import tarfile
+from http.client import HTTPException
 from pathlib import Path
 
 from torchvision.datasets.utils import check_integrity, download_url
@@ -67,7 +68,7 @@ def _download(name: str, folder: Path) -> None:
                 with whole(folder / name) as temporary:
                     download_url(f"{address}/{name}", temporary.parent, name, ARCHIVES[name])
                 return
-            except (OSError, RuntimeError) as error:
+            except (OSError, RuntimeError, HTTPException) as error:
                 reason = (str(error).splitlines() or [type(error).__name__])[0]
                 print(f"{name}: nothing from {address} ({reason})", file=sys.stderr)
     finally:

@@ -54,7 +54,7 @@ def open_voc(params: Params, manifest: Path) -> tuple[str, VocSplit, VocSplit]:
             if (named / YEAR).is_dir() or not any(named.glob("VOC*.tar")):
                 devkit = named
         remedy = "mend voc.folder in params.yaml, or run `python -m nat prepare voc`"
-    if not devkit.is_dir():
+    if not (devkit / YEAR).is_dir():
         raise UserError(f"{devkit}: the pictures of {manifest} are missing; {remedy}")
     for split, described in content["splits"].items():
         if len(read_list(devkit, split)) != described["count"]:

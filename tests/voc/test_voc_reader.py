@@ -96,6 +96,9 @@ def test_missing_files(kit: Path) -> None:
     annotation(kit, "000001").unlink()
     with pytest.raises(UserError, match=r"a list .* names 000001, whose annotation is missing"):
         VocSplit(kit, CLASSES, "trainval")
+    image_set(kit, "trainval").write_text("000003\n000003\n")
+    with pytest.raises(UserError, match=r"trainval\.txt: lists 000003 more than once"):
+        VocSplit(kit, CLASSES, "trainval")
     image_set(kit, "trainval").write_text("\n")
     with pytest.raises(UserError, match=r"trainval\.txt: lists no pictures"):
         VocSplit(kit, CLASSES, "trainval")

@@ -27,7 +27,8 @@ def read_mat(path: Path) -> dict[str, np.ndarray]:
         UserError: missing, damaged, or with other content.
     """
     try:
-        content = loadmat(path, variable_names=("boxes", "images"))
+        with open(path, "rb") as file:
+            content = loadmat(file, variable_names=("boxes", "images"))
         cells, names = content["boxes"].ravel(), content["images"].ravel()
     except FileNotFoundError as error:
         raise UserError(f"{path}: not found; mend `proposals` in params.yaml") from error

@@ -2,8 +2,9 @@
 
 Similar neighbouring segments are merged, pair by pair, until the picture is one; the box of every
 segment on the way is a proposal. "Fast" mode: three segmentations in two colour spaces, by two
-measures of similarity. Colour spaces tell nothing about a grey picture, which is searched in its
-one channel instead: about three times as fast, for fewer but no worse boxes.
+measures of similarity. Colour spaces add little to a grey picture, which is searched in its one
+channel instead: on 200 composed pictures, enlarged to 90 pixels, 2.8 times as fast, with 46 boxes a
+picture that cover 98.7 % of the objects, where colour spaces find 78 that cover 99.0 %.
 
 Which boxes OpenCV finds follows from the picture, in which order from the C library's random
 numbers, and from nothing it finds out. So the order is replaced by a drawn one of our own.

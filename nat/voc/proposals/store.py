@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import torch
 from safetensors import SafetensorError
-from safetensors.numpy import load_file, save_file
+from safetensors.numpy import load_file, save
 
 from nat.errors import UserError
 from nat.files import whole
@@ -98,7 +98,7 @@ def save_proposals(path: Path | str, boxes_by_name: dict[str, np.ndarray]) -> No
     """
     arrays = Proposals(list(boxes_by_name), list(boxes_by_name.values())).arrays()
     with whole(path) as temporary:
-        save_file(arrays, temporary)
+        temporary.write_bytes(save(arrays))
 
 
 def load_proposals(path: Path | str) -> Proposals:
