@@ -129,8 +129,12 @@ def detect(
     trained_on, regions = regions_of(proposals, trainval, "trainval")
     _, test_regions = regions_of(proposals, test, "test")
     examples = [make_example(trainval.objects(row), boxes) for row, boxes in enumerate(regions)]
-    if not usable(examples, settings):
-        raise UserError(f"{trainval.devkit}: no picture of trainval has an object to learn from")
+    taught = len(usable(examples, settings))
+    if 2 * taught < settings.pictures:
+        raise UserError(
+            f"detect.pictures: {settings.pictures} a batch, but {taught} of trainval's "
+            f"{len(trainval)} pictures have regions to learn from; use at most {2 * taught}"
+        )
     training = TrainingSet(trainval.pictures(), examples)
     network = make_detector(trunk, training, len(trainval.classes), side, settings, seed, device)
     optimizer = make_optimizer(network, settings)

@@ -182,6 +182,9 @@ def train(
 ) -> None:
     """Train for ``iterations``; an epoch of ``run`` is ``save_every`` of them.
 
+    A run gives the same weights again on a CPU; CUDA adds the gradients of pooled regions in no
+    fixed order.
+
     Raises:
         UserError: the loss is no longer finite.
     """

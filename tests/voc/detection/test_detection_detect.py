@@ -230,5 +230,7 @@ def test_only_difficult_objects(
         return dataclasses.replace(found, difficult=torch.ones_like(found.difficult))
 
     monkeypatch.setattr(VocSplit, "objects", difficult)
-    with pytest.raises(UserError, match="no picture of trainval has an object to learn from"):
+    with pytest.raises(
+        UserError, match=r"detect\.pictures: 2 a batch, but 0 of trainval's 24 pictures"
+    ):
         detect(params, 0, *files, *outputs(tmp_path, "out"))
