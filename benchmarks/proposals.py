@@ -38,7 +38,8 @@ def photographs(settings: ProposalSettings) -> None:
     speed = len(boxes) / (time.perf_counter() - start)
     cpu = 1000 * (time.process_time() - used) / len(boxes)
     print(
-        f"| photographs, 1 thread | 375 | 150 | {cpu:.0f} | {speed:.2f} | - | {np.mean(boxes):.0f} |"
+        f"| photographs, 1 thread | 375 | 150 | {cpu:.0f} | {speed:.2f} | - |"
+        f" {np.mean(boxes):.0f} |"
     )
 
 

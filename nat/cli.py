@@ -224,6 +224,34 @@ def finetune(
 
 
 @main.command(cls=WithParams)
+@click.option("--network", type=FILE, required=True, help="network.safetensors of any method.")
+@option_voc
+@click.option(
+    "--proposals",
+    type=FILE,
+    default="artifacts/proposals",
+    show_default=True,
+    help="What `nat proposals` wrote.",
+)
+@option_seed
+@option_out("JSON of average precisions and their provenance.")
+@click.option("--detections", type=FILE, required=True, help="Folder for the kit's result files.")
+def detect(
+    params: Params,
+    network: Path,
+    voc: Path,
+    proposals: Path,
+    seed: int,
+    out: Path,
+    detections: Path,
+) -> None:
+    """Train and test a detector on VOC from a network (Table 4): Fast R-CNN."""
+    from nat.voc.detection.detect import detect
+
+    detect(params, seed, voc, proposals, network, out, detections)
+
+
+@main.command(cls=WithParams)
 @option_pictures
 @click.option(
     "--nat",

@@ -201,6 +201,40 @@ class Finetune(Group):
         return self
 
 
+class Detect(Group):
+    """VOC detection (Table 4)."""
+
+    short_sides: Annotated[list[Annotated[int, Field(ge=8)]], Field(min_length=1)]
+    test_short_side: Annotated[int, Field(ge=8)]
+    long_side: Annotated[int, Field(ge=8)]
+    hidden: Count
+    dropout: Annotated[float, Field(ge=0, lt=1)]
+    iterations: Count
+    save_every: Count
+    pictures: Count
+    regions: Count
+    foreground: Annotated[float, Field(gt=0, lt=1)]
+    foreground_iou: Annotated[float, Field(gt=0, le=1)]
+    background_iou: Annotated[
+        list[Annotated[float, Field(ge=0, le=1)]], Field(min_length=2, max_length=2)
+    ]
+    lr: Positive
+    lr_drop_at: list[Count]
+    momentum: Annotated[float, Field(ge=0, lt=1)]
+    weight_decay: NotNegative
+    min_score: Annotated[float, Field(ge=0, lt=1)]
+    detections: Count
+    nms: Annotated[float, Field(gt=0, le=1)]
+
+    @model_validator(mode="after")
+    def _fits_together(self) -> "Detect":
+        if not self.background_iou[0] < self.background_iou[1] <= self.foreground_iou:
+            raise ValueError("background_iou must be [least, less than], at most foreground_iou")
+        if self.regions % self.pictures:
+            raise ValueError("regions must be a multiple of pictures")
+        return self
+
+
 class Ablations(Group):
     """The values that section 4.1 compares, one setting at a time, besides those in use."""
 
@@ -233,6 +267,7 @@ class Params(Group):
     labels: Labels
     probe: Probe
     finetune: Finetune
+    detect: Detect
     ablations: Ablations
 
     @model_validator(mode="after")

@@ -20,6 +20,7 @@ COMMANDS = [
     ["probe"],
     ["evolution"],
     ["finetune"],
+    ["detect"],
     ["illustrate"],
     ["tabulate"],
 ]

@@ -141,6 +141,7 @@ def test_an_experiment_reruns_exactly_what_depends_on_it(project: Path) -> None:
         "evolution@0",
         "finetune@nat-fc6-8-0",
         "finetune@nat-all-0",
+        "detect@nat-0",
         "illustrate@0",
         "tabulate",
         "page",

@@ -30,6 +30,14 @@ TINY: dict[str, Any] = {
         "loss": ["square"],
     },
     "finetune": {"hidden": 16, "iterations": 4, "batch_size": 4, "crops": 2},
+    "detect": {
+        "hidden": 16,
+        "iterations": 4,
+        "save_every": 2,
+        "pictures": 2,
+        "regions": 16,
+        "lr_drop_at": [3],
+    },
 }
 
 
