@@ -15,6 +15,29 @@ CLASSES = ["across", "along", "a_disc|50%"]
 ACCURACIES = {"random": (50.0, 48.0, 49.0), "labels": (90.0, 89.0, 88.0), "nat": (70.0, 66.0, 67.0)}
 PRECISIONS = {"random": (30.0, 40.0), "labels": (60.0, 65.0), "nat": (45.0, 55.0)}
 EPOCHS = 6
+# of section 4.1; the spine's own are period 3, sphere, dimension 16, exact, sobel, softmax
+VALUES: dict[str, list[int | str]] = {
+    "permute_every": [1, 2, 6, "never"],
+    "k": [10, 100, 1000],
+    "dimension": [8, 64],
+    "target_type": ["lowdiscrepancy", "mixture"],
+    "alignment": ["greedy", "sinkhorn"],
+    "preprocessing": ["clean", "high-pass"],
+    "loss": ["square"],
+}
+# what the MLP reads of each variant, or the network's own accuracy; linear and kNN are below
+READ: dict[tuple[str, int | str], float] = {
+    ("permute_every", 1): 62.0,
+    ("permute_every", 2): 66.0,
+    ("permute_every", 6): 63.0,
+    ("permute_every", "never"): 54.0,
+    ("k", 10): 56.0,
+    ("k", 100): 60.0,
+    ("k", 1000): 58.0,
+    ("preprocessing", "clean"): 91.0,
+    ("preprocessing", "high-pass"): 90.5,
+    ("loss", "square"): 89.5,
+}
 
 
 def provenance(seed: int, data: str, **parameters: Any) -> dict[str, Any]:
@@ -32,7 +55,9 @@ def provenance(seed: int, data: str, **parameters: Any) -> dict[str, Any]:
     }
 
 
-def illustration(data: str = "fashion-mnist", seed: int = 0) -> Illustration:
+def illustration(
+    data: str = "fashion-mnist", seed: int = 0, target_type: str = "sphere"
+) -> Illustration:
     draws = np.random.default_rng(0)
 
     def pictures(*shape: int) -> np.ndarray:
@@ -52,7 +77,8 @@ def illustration(data: str = "fashion-mnist", seed: int = 0) -> Illustration:
         "size": 12,
         "channels": 1,
         "crop": 10,
-        "target_type": "sphere",
+        "preprocessing": "sobel",
+        "target_type": target_type,
         "dimension": 16,
         "trunk": "small",
         "layers": [[8, 5], [8, 3], [8, 3], [8, 3], [8, 2]],
@@ -85,6 +111,36 @@ def write(path: Path, content: Any) -> None:
     path.write_text(json.dumps(content))
 
 
+def trained(method: str, accuracy: float, cost: float | None = 2.5) -> dict[str, Any]:
+    """What a record of a training holds."""
+    if method == "random":
+        return {}
+    measured: dict[str, Any] = {"loss": 1.5, "images_per_second": 4000}
+    return measured | ({"accuracy": accuracy} if method == "labels" else {"alignment_ms": cost})
+
+
+def write_variant(
+    folder: Path,
+    factor: str,
+    value: int | str,
+    seed: int,
+    read: dict[tuple[str, int | str], float],
+    shift: int,
+    data: str,
+) -> None:
+    """The files of one value of section 4.1."""
+    name, where = f"{factor}-{value}-{seed}", provenance(seed, data, **{factor: value})
+    accuracy = read.get((factor, value), 64.0) + shift
+    supervised = factor in ("loss", "preprocessing")
+    measured = trained("labels" if supervised else "nat", accuracy, None if value == "never" else 3)
+    content = {"measured": measured, "provenance": where}
+    write(folder / f"ablations/records/{name}/record.json", content)
+    if not supervised:
+        readings = {"mlp": accuracy, "linear": accuracy - 4, "knn": accuracy - 3}
+        content = {"measured": readings, "provenance": where}
+        write(folder / f"ablations/probe/{name}.json", content)
+
+
 Make = Callable[..., Path]
 
 
@@ -100,6 +156,11 @@ def make_artifacts(tmp_path: Path) -> Make:
         voc: str = "fashion-mnist-voc",
         between: tuple[float, ...] = (60.0, 65.0),
         permute_every: int | str = 3,
+        alignment: str = "exact",
+        target_type: str = "sphere",
+        values: dict[str, list[int | str]] = VALUES,
+        read: dict[tuple[str, int | str], float] = READ,
+        detections: dict[str, float] | None = None,
     ) -> Path:
         folder = tmp_path / "artifacts"
         for shift, seed in enumerate(seeds):
@@ -115,11 +176,24 @@ def make_artifacts(tmp_path: Path) -> Make:
                     seed,
                     data,
                     permute_every=permute_every,
+                    alignment=alignment,
+                    model={"preprocessing": "sobel"},
                     pretrain={"epochs": EPOCHS, "batch_size": 64, "lr": 0.01},
+                    labels={"loss": "softmax"},
                 )
+                loss = trained(method, 90.0 + shift)
                 write(
                     folder / f"pretrain/{method}-{seed}/record.json",
-                    {"measured": {"loss": 1.5}, "provenance": where},
+                    {"measured": loss, "provenance": where},
+                )
+            for factor, listed in values.items():
+                for value in listed:
+                    write_variant(folder, factor, value, seed, read, shift, data)
+            for method, mean in (detections or {}).items():
+                each = {name: mean + i - 1 + shift for i, name in enumerate(CLASSES)}
+                write(
+                    folder / f"detect/{method}-{seed}.json",
+                    {"measured": {"map": mean + shift, "ap": each}, "provenance": provenance(seed, voc)},
                 )
             for method, both in precisions.items():
                 for layers, mean in zip(("fc6-8", "all"), both, strict=True):
@@ -144,7 +218,8 @@ def make_artifacts(tmp_path: Path) -> Make:
                 folder / f"evolution/nat-{seed}.json",
                 {"measured": curve, "provenance": provenance(seed, data)},
             )
-        save_illustration(illustration(data, seeds[0]), folder / f"illustrate/{seeds[0]}.npz")
+        shown = illustration(data, seeds[0], target_type)
+        save_illustration(shown, folder / f"illustrate/{seeds[0]}.npz")
         return folder
 
     return make
