@@ -117,10 +117,11 @@ def targets(ablations: Ablations) -> Table:
 
 
 def _reference(ablations: Ablations) -> str:
+    period = pace(ablations.reference.trainings[0].parameter("permute_every"))
     return (
-        "Alignment: milliseconds a reassigned batch. The last column is the MLP's difference to "
-        f"the reference, the run of Table 3 ({ablations.setup()}, P updated "
-        f"{pace(ablations.reference.trainings[0].parameter('permute_every'))}), in points."
+        "Alignment: milliseconds a reassigned batch, on the machine named below. The last column "
+        "is the MLP's difference to the reference, the run of Table 3 "
+        f"({ablations.setup()}, P updated {period}), in points."
     )
 
 

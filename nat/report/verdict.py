@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from nat.report.table import Difference, Measured, signed
-from nat.report.words import Words, between
+from nat.report.words import Words, itemised
 
 HELD, NOT_HELD, OPEN = "held", "did not hold", "undecided"
 
@@ -131,5 +131,5 @@ def judge(text: str, source: str, *pairs: Pair, rule: Judge = above) -> Claim:
     """
     verdicts = {rule(pair.difference.value, pair.difference.noise or 0) for pair in pairs}
     verdict = next((v for v in (NOT_HELD, OPEN) if v in verdicts), HELD)
-    numbers = between("; ", [pair.words for pair in pairs])
+    numbers = itemised([pair.words for pair in pairs])
     return Claim(text, source, verdict, numbers, len(pairs))

@@ -28,7 +28,12 @@ class Link:
     target: str
 
 
-Word = Union[str, Cell, Strong, Code, Link]  # noqa: UP007 - Strong names Words before it is made
+@dataclass(frozen=True)
+class Break:
+    """The end of one of several items: a semicolon, and a new line where there is room for it."""
+
+
+Word = Union[str, Cell, Strong, Code, Link, Break]  # noqa: UP007 - Strong names Words before it is made
 Words = tuple[Word, ...]
 
 
@@ -40,14 +45,16 @@ def plain(words: Words) -> str:
 def _plain(word: Word) -> str:
     if isinstance(word, Strong):
         return plain(word.words)
+    if isinstance(word, Break):
+        return "; "
     if isinstance(word, Quoted | Code | Link):
         return word.text
     return word.why if isinstance(word, Missing) else str(word)
 
 
-def between(separator: str, items: list[Words]) -> Words:
-    """Items one after the other, as ``str.join`` does."""
+def itemised(items: list[Words]) -> Words:
+    """Items one after the other, breaks between them."""
     found: list[Word] = []
     for index, item in enumerate(items):
-        found += [separator, *item] if index else item
+        found += [Break(), *item] if index else item
     return tuple(found)

@@ -193,7 +193,10 @@ def make_artifacts(tmp_path: Path) -> Make:
                 each = {name: mean + i - 1 + shift for i, name in enumerate(CLASSES)}
                 write(
                     folder / f"detect/{method}-{seed}.json",
-                    {"measured": {"map": mean + shift, "ap": each}, "provenance": provenance(seed, voc)},
+                    {
+                        "measured": {"map": mean + shift, "ap": each},
+                        "provenance": provenance(seed, voc),
+                    },
                 )
             for method, both in precisions.items():
                 for layers, mean in zip(("fc6-8", "all"), both, strict=True):

@@ -5,7 +5,7 @@ import math
 from matplotlib.figure import Figure
 
 from nat.report.ablations import Ablations
-from nat.report.figures.factor import canvas, draw_level, draw_readings, spread_of, tick
+from nat.report.figures.factor import canvas, draw_readings, spread_of, tick
 from nat.report.paper import TEXT
 
 
@@ -13,12 +13,11 @@ def draw(ablations: Ablations) -> Figure:
     """Accuracy by k, on a logarithmic axis; the sphere and the random trunk as dotted lines."""
     variants = ablations.variants["k"]
     places = [math.log2(int(variant.value)) for variant in variants]
+    levels = {"untrained, MLP": ablations.random.probe("mlp")}
+    if ablations.sphere is not None:
+        levels["sphere, MLP"] = ablations.sphere.probe("mlp")
     figure, axes = canvas()
-    draw_readings(axes, variants, places, len(places))
-    random, sphere = ablations.random.probe("mlp"), ablations.sphere
-    draw_level(axes, random, "random trunk, MLP", below=True)
-    if sphere is not None:
-        draw_level(axes, sphere.probe("mlp"), "targets on the sphere, MLP")
+    draw_readings(axes, variants, places, len(places), levels)
     tick(axes, places, [f"{variant.value:,}" for variant in variants])
     axes.set_xlabel("k, number of discrete targets")
     axes.set_ylabel(f"accuracy on {ablations.data}, %")

@@ -5,7 +5,7 @@ import math
 from matplotlib.figure import Figure
 
 from nat.report.ablations import Ablations
-from nat.report.figures.factor import canvas, draw_level, draw_readings, spread_of, tick
+from nat.report.figures.factor import canvas, draw_readings, spread_of, tick
 
 
 def draw(ablations: Ablations) -> Figure:
@@ -13,8 +13,9 @@ def draw(ablations: Ablations) -> Figure:
     variants = ablations.variants["dimension"]
     places = [math.log2(int(variant.value)) for variant in variants]
     figure, axes = canvas()
-    draw_readings(axes, variants, places, len(places))
-    draw_level(axes, ablations.random.probe("mlp"), "random trunk, MLP")
+    draw_readings(
+        axes, variants, places, len(places), {"untrained, MLP": ablations.random.probe("mlp")}
+    )
     tick(axes, places, [f"{variant.value:,}" for variant in variants])
     axes.set_xlabel("d, dimension of the targets on the sphere")
     axes.set_ylabel(f"accuracy on {ablations.data}, %")

@@ -18,36 +18,45 @@ def canvas() -> tuple[Figure, Axes]:
 
 
 def draw_readings(
-    axes: Axes, variants: Sequence[Variant], places: Sequence[float], joined: int
+    axes: Axes,
+    variants: Sequence[Variant],
+    places: Sequence[float],
+    joined: int,
+    levels: dict[str, Measured],
 ) -> None:
-    """Means as markers, one standard deviation as bars, seeds as dots, the readings' names.
+    """Means as markers, one standard deviation as bars, seeds as dots, names at the right.
 
     Args:
         axes: to draw on.
         variants: at least one, probed.
         places: where on the x axis each stands, ascending.
         joined: how many, from the first, a line joins.
+        levels: numbers that do not depend on the setting, by name: dotted lines across.
     """
-    ends = {}
+    ends: list[tuple[str, float, str]] = []
     for reading, (colour, marker, line) in READING.items():
         cells = [variant.probe(reading) for variant in variants]
         means = [cell.mean for cell in cells]
         axes.plot(places[:joined], means[:joined], color=colour, linestyle=line, zorder=2)
         axes.plot(places, means, color=colour, marker=marker, linestyle="none", zorder=4)
         _spread(axes, cells, places, colour)
-        ends[reading] = means[-1]
+        ends.append((READINGS[reading], means[-1], colour))
+    for name, cell in levels.items():
+        axes.axhline(cell.mean, color=SOFT, linewidth=1.2, linestyle=":", zorder=1)
+        ends.append((name, cell.mean, SOFT))
     axes.margins(x=0.06, y=0.14)
     low, high = axes.get_ylim()
-    heights = apart(list(ends.values()), 0.06 * (high - low))
-    for reading, height in zip(ends, heights, strict=True):
+    heights = apart([end for _, end, _ in ends], 0.06 * (high - low))
+    for (name, end, colour), height in zip(ends, heights, strict=True):
         axes.annotate(
-            f"{READINGS[reading]} {ends[reading]:.1f} %",
-            (places[-1], height),
-            (12, 0),
+            f"{name} {end:.1f} %",
+            (1, height),
+            (6, 0),
+            xycoords=("axes fraction", "data"),
             textcoords="offset points",
-            color=READING[reading][0],
+            color=colour,
             va="center",
-            weight="bold",
+            weight="normal" if colour == SOFT else "bold",
             annotation_clip=False,
         )
 
@@ -58,20 +67,6 @@ def _spread(axes: Axes, cells: Sequence[Measured], places: Sequence[float], colo
             continue
         axes.errorbar(place, cell.mean, cell.deviation, color=colour, linewidth=1.2, capsize=3)
         axes.scatter([place] * len(cell.values), cell.values, s=9, color=colour, alpha=0.45)
-
-
-def draw_level(axes: Axes, cell: Measured, name: str, below: bool = False) -> None:
-    """A dotted line across at a number that does not depend on the setting, with its name."""
-    axes.axhline(cell.mean, color=SOFT, linewidth=1.2, linestyle=":", zorder=1)
-    axes.annotate(
-        f"{name}: {cell.mean:.1f} %",
-        (0, cell.mean),
-        (4, -4 if below else 4),
-        xycoords=("axes fraction", "data"),
-        textcoords="offset points",
-        color=SOFT,
-        va="top" if below else "bottom",
-    )
 
 
 def tick(axes: Axes, places: Sequence[float], names: Sequence[str]) -> None:

@@ -5,7 +5,7 @@ import math
 from matplotlib.figure import Figure
 
 from nat.report.ablations import Ablations
-from nat.report.figures.factor import canvas, draw_level, draw_readings, spread_of, tick
+from nat.report.figures.factor import canvas, draw_readings, spread_of, tick
 from nat.report.figures.style import FAINT
 from nat.report.paper import TEXT
 
@@ -19,11 +19,10 @@ def draw(ablations: Ablations) -> Figure:
         first, last = (places[0], places[-1]) if places else (0.0, 0.0)
         places.append(last + 0.3 * max(last - first, 1.0))
     figure, axes = canvas()
-    draw_readings(axes, variants, places, joined)
+    draw_readings(axes, variants, places, joined, {"untrained, MLP": ablations.random.probe("mlp")})
     if 0 < joined < len(variants):
         middle = (places[-1] + places[-2]) / 2
         axes.axvline(middle, color=FAINT, linewidth=1.2, linestyle=(0, (2, 3)), zorder=1)
-    draw_level(axes, ablations.random.probe("mlp"), "random trunk, MLP")
     tick(axes, places, [str(variant.value) for variant in variants])
     axes.set_xlabel("epochs between updates of the assignment P")
     axes.set_ylabel(f"accuracy on {ablations.data}, %")

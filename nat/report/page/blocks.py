@@ -32,11 +32,19 @@ class Bullets:
 
 @dataclass(frozen=True)
 class Grid:
-    """Rows that compare no numbers; ``ends`` are the columns that are aligned to their end."""
+    """Rows of words.
+
+    Attributes:
+        head: names of the columns.
+        rows: a cell for each column.
+        ends: columns that are aligned to their end.
+        stack: whether cells go below each other where the window is narrow.
+    """
 
     head: tuple[str, ...]
     rows: tuple[tuple[Words, ...], ...]
     ends: tuple[int, ...] = ()
+    stack: bool = False
 
 
 @dataclass(frozen=True)
@@ -70,9 +78,10 @@ class Picture:
 
 @dataclass(frozen=True)
 class Pipeline:
-    """The stages and what they hand on."""
+    """The stages and what they hand on; ``caption`` tells how the drawing reads."""
 
     graph: Graph
+    caption: Words
 
 
 @dataclass(frozen=True)

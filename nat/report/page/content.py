@@ -83,18 +83,15 @@ def content(
             yield _picture(other, ablations, "ablations")
 
     yield Section("The pipeline", "pipeline")
-    yield Paragraph(
+    yield Paragraph(("As declared in ", Code("dvc.yaml"), " and ", Code("stages/*/dvc.yaml"), "."))
+    yield Pipeline(
+        graph,
         (
             "Each box is a stage, or the stages of one file that call the same command, with how "
-            "many runs the parameters make of it; an arrow leads from what makes a file to what "
-            "needs it. Arrows that follow from others are left out. Drawn from ",
-            Code("dvc.yaml"),
-            " and ",
-            Code("stages/*/dvc.yaml"),
-            ".",
-        )
+            "many runs the parameters make of it. An arrow leads from what makes a file to what "
+            "needs it; arrows that follow from others are left out.",
+        ),
     )
-    yield Pipeline(graph)
 
     yield Section("Data and settings", "settings")
     yield settings(artifacts, profile)
@@ -194,7 +191,7 @@ def verdicts(found: list[Claim]) -> Grid:
         )
         for claim in found
     ]
-    return Grid(("Statement", "Paper", "Verdict", "Numbers, %"), tuple(rows))
+    return Grid(("Statement", "Paper", "Verdict", "Numbers, %"), tuple(rows), stack=True)
 
 
 def missing(artifacts: Artifacts, tables: Sequence[Table]) -> Iterator[Words]:

@@ -6,7 +6,7 @@ from html import escape
 from nat.report.page.graph import Graph, Node
 
 HEIGHT, ROW, GAP, MARGIN = 42, 62, 46, 12  # pixels: of a box, between rows, between layers, around
-LETTER = 7.3  # width of a letter of a box's name
+LETTER, SMALLER = 7.3, 5.9  # width of a letter of a box's name, of the line below
 
 Place = tuple[int, int]  # a node's number, or a bend of an arrow: its number and its layer
 
@@ -14,7 +14,10 @@ Place = tuple[int, int]  # a node's number, or a bend of an arrow: its number an
 def draw_graph(graph: Graph) -> str:
     """An <svg> that takes its colours from the page's style sheet."""
     layers = _arranged(graph)
-    width = {i: LETTER * max(len(node.name), 9) + 22 for i, node in enumerate(graph.nodes)}
+    width = {
+        i: 22 + max(LETTER * len(node.name), SMALLER * len(_runs(node)))
+        for i, node in enumerate(graph.nodes)
+    }
     tallest = max(len(layer) for layer in layers)
     spots: dict[Place, tuple[float, float, float]] = {}
     x = float(MARGIN)
@@ -39,16 +42,19 @@ def draw_graph(graph: Graph) -> str:
 
 
 def _box(node: Node, x: float, y: float, wide: float, colour: int) -> str:
-    stages = "" if len(node.stages) == 1 else f"{len(node.stages)} stages, "
-    runs = f"{stages}{node.runs} run{'' if node.runs == 1 else 's'}"
     told = "\n".join(f"{stage.name}: {stage.description}" for stage in node.stages)
     middle = x + wide / 2
     return (
         f'<g class="box file{colour}"><title>{escape(told)}</title>'
         f'<rect x="{x:.1f}" y="{y - HEIGHT / 2:.1f}" width="{wide:.1f}" height="{HEIGHT}" rx="5"/>'
         f'<text class="name" x="{middle:.1f}" y="{y - 2:.1f}">{escape(node.name)}</text>'
-        f'<text class="runs" x="{middle:.1f}" y="{y + 13:.1f}">{runs}</text></g>'
+        f'<text class="runs" x="{middle:.1f}" y="{y + 13:.1f}">{_runs(node)}</text></g>'
     )
+
+
+def _runs(node: Node) -> str:
+    stages = "" if len(node.stages) == 1 else f"{len(node.stages)} stages, "
+    return f"{stages}{node.runs} run{'' if node.runs == 1 else 's'}"
 
 
 def _arrow(way: list[Place], spots: dict[Place, tuple[float, float, float]]) -> str:

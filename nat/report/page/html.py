@@ -25,7 +25,7 @@ from nat.report.page.sources import anchor
 from nat.report.record import Record
 from nat.report.table import Cell, Measured, Missing, Quoted, Table
 from nat.report.verdict import HELD, NOT_HELD, OPEN
-from nat.report.words import Code, Link, Strong, Word, Words
+from nat.report.words import Break, Code, Link, Strong, Word, Words
 
 NAME = "Noise As Targets"
 CLASSES = {HELD: "held", NOT_HELD: "failed", OPEN: "open"}
@@ -101,11 +101,7 @@ def _block(block: Block) -> str:
         case Picture():
             return _picture(block)
         case Pipeline():
-            drawn = draw_graph(block.graph)
-            return (
-                f"{_scroll('The pipeline', drawn)}\n{_legend(block)}\n<details><summary>The stages "
-                f"in words</summary>{_grid(stages(block.graph))}</details>"
-            )
+            return _pipeline(block)
         case Sources():
             return render_sources(block.groups)
 
@@ -119,6 +115,8 @@ def _word(word: Word) -> str:
     match word:
         case str():
             return escape(word)
+        case Break():
+            return ";<br>"
         case Strong():
             kind = next((CLASSES[w] for w in word.words if isinstance(w, str) and w in CLASSES), "")
             mark = f' class="verdict {kind}"' if kind else ""
@@ -158,8 +156,9 @@ def _grid(grid: Grid) -> str:
         f"<tr>{''.join(f'<td{mark(i)}>{inline(words)}</td>' for i, words in enumerate(row))}</tr>"
         for row in grid.rows
     )
-    table = f'<table class="grid"><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table>'
-    return _scroll(", ".join(grid.head), table)
+    kind = "grid stack" if grid.stack else "grid"
+    table = f"<thead><tr>{head}</tr></thead><tbody>{rows}</tbody>"
+    return _scroll(", ".join(grid.head), f'<table class="{kind}">{table}</table>')
 
 
 def _tabular(block: Tabular) -> str:
@@ -200,10 +199,11 @@ def _row(table: Table, name: str, index: int) -> str:
 
 
 def _picture(block: Picture) -> str:
-    links = ", ".join(_source(records) for records in block.sources)
+    image = f'<img src="{_inlined("image/svg+xml", block.svg)}" alt="{escape(block.alt)}">'
+    links = "; ".join(_source(records) for records in block.sources)
     return (
-        f'<figure class="picture"><div class="card">'
-        f'<img src="{_inlined("image/svg+xml", block.svg)}" alt="{escape(block.alt)}"></div>'
+        f'<figure class="picture"><div class="card" role="region" tabindex="0" '
+        f'aria-label="{escape(block.title)}">{image}</div>'
         f"<figcaption><b>{escape(block.title)}.</b> {escape(block.caption)} "
         f'<span class="from">From {links}.</span></figcaption></figure>'
     )
@@ -215,12 +215,17 @@ def _source(records: tuple[Record, ...]) -> str:
     return f'<a href="#{anchor(records)}"><code>{escape(first.stage)}</code>{subject}</a>'
 
 
-def _legend(block: Pipeline) -> str:
+def _pipeline(block: Pipeline) -> str:
+    drawn, told = draw_graph(block.graph), _grid(stages(block.graph))
     files = dict.fromkeys(node.file for node in block.graph.nodes)
     items = "".join(
         f'<li class="file{i % 4}"><code>{escape(file)}</code></li>' for i, file in enumerate(files)
     )
-    return f'<ul class="legend">{items}</ul>'
+    return (
+        f"<p>{inline(block.caption)}</p>{_scroll('The pipeline', drawn)}"
+        f'<ul class="legend">{items}</ul>'
+        f"<details><summary>The stages in words</summary>{told}</details>"
+    )
 
 
 def _inlined(kind: str, content: bytes) -> str:

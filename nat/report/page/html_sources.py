@@ -21,7 +21,11 @@ def _group(records: tuple[Record, ...]) -> str:
     of_classes: list[tuple[str, list[str]]] = []
     for key, values in numbers(records):
         (of_classes if key.startswith("ap, ") else own).append((key, values))
-    parts = [_table([*own, *provenance(records)], "numbers and circumstances", records)]
+    named = [
+        ("file", [record.file for record in records]),
+        ("seed", [str(record.provenance["seed"]) for record in records]),
+    ]
+    parts = [_table([*named, *own, *provenance(records)], "numbers and circumstances", records)]
     for name, rows in (
         ("Average precision by class", of_classes),
         ("Parameters", list(parameters(records))),

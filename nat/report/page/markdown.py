@@ -15,9 +15,9 @@ from nat.report.page.blocks import (
     Tabular,
 )
 from nat.report.page.facts import stages
-from nat.report.page.sources import shown_numbers
+from nat.report.page.sources import files, shown_numbers
 from nat.report.table import Missing, Quoted
-from nat.report.words import Code, Link, Strong, Word, Words
+from nat.report.words import Break, Code, Link, Strong, Word, Words
 
 
 def render(title: str, blocks: Iterable[Block]) -> str:
@@ -59,6 +59,8 @@ def _word(word: Word) -> str:
     match word:
         case str():
             return escape_markdown(word)
+        case Break():
+            return "; "
         case Strong():
             return f"**{inline(word.words)}**"
         case Code():
@@ -82,8 +84,13 @@ def _grid(grid: Grid) -> str:
 
 def _sources(block: Sources) -> str:
     rows: list[tuple[Words, ...]] = [
-        ((Code(r.file),), (r.subject,), (shown_numbers(r),), (str(r.provenance["seed"]),))
+        (
+            (Code(files(records)),),
+            (records[0].subject,),
+            (shown_numbers(records),),
+            (", ".join(str(record.provenance["seed"]) for record in records),),
+        )
         for records in block.groups
-        for r in records
     ]
-    return _grid(Grid(("File", "Of", "Numbers", "Seed"), tuple(rows), (3,)))
+    other = "[index.html](index.html) is this page with each number's files one click away."
+    return f"{_grid(Grid(('Files', 'Of', 'Numbers, by seed', 'Seeds'), tuple(rows)))}\n\n{other}"

@@ -19,14 +19,20 @@ def _slug(text: str) -> str:
     return re.sub(r"[^A-Za-z0-9.]+", "-", text).strip("-").lower()
 
 
-def shown_numbers(record: Record) -> str:
-    """A record's own numbers, as short as they can be traced by."""
-    numbers = [
-        f"{key} {figure(value)}"
-        for key, value in record.numbers()
-        if isinstance(value, int | float) and not key.startswith("ap, ")
+def files(records: tuple[Record, ...]) -> str:
+    """The files' names in one, as a shell would write them: ``probe/nat-{0,1}.json``."""
+    parts = zip(*(re.split(r"(\d+)", record.file) for record in records), strict=True)
+    return "".join(part[0] if len(set(part)) == 1 else f"{{{','.join(part)}}}" for part in parts)
+
+
+def shown_numbers(records: tuple[Record, ...]) -> str:
+    """The records' own numbers, as short as they can be traced by."""
+    found = [
+        f"{key}: {', '.join(values)}"
+        for key, values in numbers(records)
+        if not key.startswith("ap, ")
     ]
-    return ", ".join(numbers) or NONE
+    return "; ".join(found) or NONE
 
 
 def figure(value: Any) -> str:
@@ -44,10 +50,8 @@ def numbers(records: tuple[Record, ...]) -> Iterator[tuple[str, list[str]]]:
 
 
 def provenance(records: tuple[Record, ...]) -> Iterator[tuple[str, list[str]]]:
-    """Every circumstance but the parameters, and what it was for each record."""
+    """Every circumstance but file, seed and parameters, and what it was for each record."""
     where = [record.provenance for record in records]
-    yield "file", [record.file for record in records]
-    yield "seed", [str(p["seed"]) for p in where]
     yield "data", [record.data for record in records]
     yield "commit", [p["commit"] for p in where]
     yield "seconds", [figure(p["seconds"]) for p in where]
