@@ -14,7 +14,7 @@ from nat.report.verdict import of_accuracies
 TEXT = {row.key: row.numbers[0] for row in paper.TEXT}
 RANDOM = next(row for row in paper.TABLE_3 if row.key == "random")
 ELSEWHERE = "the paper's k are 1e3, 1e4 and 1e5, of which it prints the best"
-AVERAGED = "sinkhorn draws an image to a mean of targets; its permutation P is the exact one"
+AVERAGED = "Sinkhorn draws an image to a mean of targets; its permutation P is the exact one"
 
 
 def table_1(ablations: Ablations) -> Table:

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -144,85 +145,92 @@ def write_variant(
 Make = Callable[..., Path]
 
 
-@pytest.fixture
-def make_artifacts(tmp_path: Path) -> Make:
+def make_folder(
+    folder: Path,
+    seeds: tuple[int, ...] = (0,),
+    accuracies: dict[str, tuple[float, ...]] = ACCURACIES,
+    precisions: dict[str, tuple[float, ...]] = PRECISIONS,
+    data: str = "fashion-mnist",
+    voc: str = "fashion-mnist-voc",
+    between: tuple[float, ...] = (60.0, 65.0),
+    permute_every: int | str = 3,
+    alignment: str = "exact",
+    target_type: str = "sphere",
+    values: dict[str, list[int | str]] = VALUES,
+    read: dict[tuple[str, int | str], float] = READ,
+    detections: dict[str, float] | None = None,
+) -> Path:
     """Write a whole artifacts folder and return it."""
-
-    def make(
-        seeds: tuple[int, ...] = (0,),
-        accuracies: dict[str, tuple[float, ...]] = ACCURACIES,
-        precisions: dict[str, tuple[float, ...]] = PRECISIONS,
-        data: str = "fashion-mnist",
-        voc: str = "fashion-mnist-voc",
-        between: tuple[float, ...] = (60.0, 65.0),
-        permute_every: int | str = 3,
-        alignment: str = "exact",
-        target_type: str = "sphere",
-        values: dict[str, list[int | str]] = VALUES,
-        read: dict[tuple[str, int | str], float] = READ,
-        detections: dict[str, float] | None = None,
-    ) -> Path:
-        folder = tmp_path / "artifacts"
-        for shift, seed in enumerate(seeds):
-            for method, readings in accuracies.items():
-                measured = dict(zip(("mlp", "linear", "knn"), readings, strict=True))
-                measured = {name: value + shift for name, value in measured.items()}
-                where = provenance(seed, data)
-                write(
-                    folder / f"probe/{method}-{seed}.json",
-                    {"measured": measured, "provenance": where},
-                )
-                where = provenance(
-                    seed,
-                    data,
-                    permute_every=permute_every,
-                    alignment=alignment,
-                    model={"preprocessing": "sobel"},
-                    pretrain={"epochs": EPOCHS, "batch_size": 64, "lr": 0.01},
-                    labels={"loss": "softmax"},
-                )
-                loss = trained(method, 90.0 + shift)
-                write(
-                    folder / f"pretrain/{method}-{seed}/record.json",
-                    {"measured": loss, "provenance": where},
-                )
-            for factor, listed in values.items():
-                for value in listed:
-                    write_variant(folder, factor, value, seed, read, shift, data)
-            for method, mean in (detections or {}).items():
+    for shift, seed in enumerate(seeds):
+        for method, readings in accuracies.items():
+            measured = dict(zip(("mlp", "linear", "knn"), readings, strict=True))
+            measured = {name: value + shift for name, value in measured.items()}
+            where = provenance(seed, data)
+            write(
+                folder / f"probe/{method}-{seed}.json",
+                {"measured": measured, "provenance": where},
+            )
+            where = provenance(
+                seed,
+                data,
+                permute_every=permute_every,
+                alignment=alignment,
+                model={"preprocessing": "sobel"},
+                pretrain={"epochs": EPOCHS, "batch_size": 64, "lr": 0.01},
+                labels={"loss": "softmax"},
+            )
+            loss = trained(method, 90.0 + shift)
+            write(
+                folder / f"pretrain/{method}-{seed}/record.json",
+                {"measured": loss, "provenance": where},
+            )
+        for factor, listed in values.items():
+            for value in listed:
+                write_variant(folder, factor, value, seed, read, shift, data)
+        for method, mean in (detections or {}).items():
+            each = {name: mean + i - 1 + shift for i, name in enumerate(CLASSES)}
+            write(
+                folder / f"detect/{method}-{seed}.json",
+                {
+                    "measured": {"map": mean + shift, "ap": each},
+                    "provenance": provenance(seed, voc),
+                },
+            )
+        for method, both in precisions.items():
+            for layers, mean in zip(("fc6-8", "all"), both, strict=True):
                 each = {name: mean + i - 1 + shift for i, name in enumerate(CLASSES)}
                 write(
-                    folder / f"detect/{method}-{seed}.json",
+                    folder / f"finetune/{method}-{layers}-{seed}.json",
                     {
-                        "measured": {"map": mean + shift, "ap": each},
+                        "measured": {"map": mean + shift, "ap": {**each, "absent": None}},
                         "provenance": provenance(seed, voc),
                     },
                 )
-            for method, both in precisions.items():
-                for layers, mean in zip(("fc6-8", "all"), both, strict=True):
-                    each = {name: mean + i - 1 + shift for i, name in enumerate(CLASSES)}
-                    write(
-                        folder / f"finetune/{method}-{layers}-{seed}.json",
-                        {
-                            "measured": {"map": mean + shift, "ap": {**each, "absent": None}},
-                            "provenance": provenance(seed, voc),
-                        },
-                    )
-            rows = ["epoch,lr,loss,reassigned,knn"]
-            for epoch in range(1, EPOCHS + 1):
-                knn = 50 + epoch if epoch % 2 == 0 else ""
-                rows.append(f"{epoch},0.01,{1.9 - 0.1 * epoch},{80 if epoch % 3 == 1 else 0},{knn}")
-            (folder / f"pretrain/nat-{seed}/history.csv").write_text("\n".join(rows) + "\n")
-            curve = [
-                {"epoch": 2 * (i + 1), "mlp": x + shift, "linear": x - 4, "knn": x - 3}
-                for i, x in enumerate(between)
-            ]
-            write(
-                folder / f"evolution/nat-{seed}.json",
-                {"measured": curve, "provenance": provenance(seed, data)},
-            )
-        shown = illustration(data, seeds[0], target_type)
-        save_illustration(shown, folder / f"illustrate/{seeds[0]}.npz")
-        return folder
+        rows = ["epoch,lr,loss,reassigned,knn"]
+        for epoch in range(1, EPOCHS + 1):
+            knn = 50 + epoch if epoch % 2 == 0 else ""
+            rows.append(f"{epoch},0.01,{1.9 - 0.1 * epoch},{80 if epoch % 3 == 1 else 0},{knn}")
+        (folder / f"pretrain/nat-{seed}/history.csv").write_text("\n".join(rows) + "\n")
+        curve = [
+            {"epoch": 2 * (i + 1), "mlp": x + shift, "linear": x - 4, "knn": x - 3}
+            for i, x in enumerate(between)
+        ]
+        write(
+            folder / f"evolution/nat-{seed}.json",
+            {"measured": curve, "provenance": provenance(seed, data)},
+        )
+    shown = illustration(data, seeds[0], target_type)
+    save_illustration(shown, folder / f"illustrate/{seeds[0]}.npz")
+    return folder
 
-    return make
+
+@pytest.fixture
+def make_artifacts(tmp_path: Path) -> Make:
+    """``make_folder`` in the test's own folder."""
+    return partial(make_folder, tmp_path / "artifacts")
+
+
+@pytest.fixture(scope="module")
+def make_module_artifacts(tmp_path_factory: pytest.TempPathFactory) -> Make:
+    """``make_folder`` in a folder of the tests' module."""
+    return partial(make_folder, tmp_path_factory.mktemp("module") / "artifacts")

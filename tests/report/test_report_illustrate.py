@@ -22,7 +22,7 @@ from nat.images.store import Store
 from nat.model import Network, Trunk, initialise, load_network, save_network
 from nat.params import Params
 from nat.report.illustration import load_illustration
-from nat.targets import Targets, sample, save_targets
+from nat.targets import Targets, sample_targets, save_targets
 from nat.training.seeds import generator
 
 

@@ -5,10 +5,11 @@ from html import escape
 
 from nat.report.page.graph import Graph, Node
 
-HEIGHT, ROW, GAP, MARGIN = 42, 62, 46, 12  # pixels: of a box, between rows, between layers, around
+HEIGHT, ROW, GAP, MARGIN = 42, 62, 72, 12  # pixels: of a box, between rows, between layers, around
 LETTER, SMALLER = 7.3, 5.9  # width of a letter of a box's name, of the line below
 
-Place = tuple[int, int]  # a node's number, or a bend of an arrow: its number and its layer
+# a box: its number and -1; or a bend of the arrows of a box: -1 - its number, and the bend's layer
+Place = tuple[int, int]
 
 
 def draw_graph(graph: Graph) -> str:
@@ -34,8 +35,7 @@ def draw_graph(graph: Graph) -> str:
         f'height="{bottom:.0f}" role="img" aria-label="The pipeline as a graph of '
         f'{len(graph.nodes)} boxes; the table below has the same in words">'
     ]
-    for number, (a, b) in enumerate(graph.arrows):
-        parts.append(_arrow(_way(layers, number, a, b), spots))
+    parts += [_arrow(_way(layers, a, b), spots) for a, b in graph.arrows]
     for i, node in enumerate(graph.nodes):
         parts.append(_box(node, *spots[i, -1], files.index(node.file) % 4))
     return "\n".join([*parts, "</svg>"])
@@ -85,11 +85,12 @@ def _arranged(graph: Graph) -> list[list[Place]]:
     for i in range(len(graph.nodes)):
         layers[level[i]].append((i, -1))
     near: dict[Place, list[Place]] = {}
-    for number, (a, b) in enumerate(graph.arrows):
-        bends = [(-1 - number, between) for between in range(level[a] + 1, level[b])]
-        for bend in bends:
-            layers[bend[1]].append(bend)
-        way: list[Place] = [(a, -1), *bends, (b, -1)]
+    for a, b in graph.arrows:
+        for between in range(level[a] + 1, level[b]):
+            if (-1 - a, between) not in layers[between]:
+                layers[between].append((-1 - a, between))
+    for a, b in graph.arrows:
+        way = _way(layers, a, b)
         for one, other in itertools.pairwise(way):
             near.setdefault(one, []).append(other)
             near.setdefault(other, []).append(one)
@@ -117,6 +118,11 @@ def _sort(layers: list[list[Place]], index: int, near: dict[Place, list[Place]])
     layers[index].sort(key=mean)
 
 
-def _way(layers: list[list[Place]], number: int, a: int, b: int) -> list[Place]:
-    bends = [place for layer in layers for place in layer if place[0] == -1 - number]
+def _way(layers: list[list[Place]], a: int, b: int) -> list[Place]:
+    """An arrow's places, from box ``a`` by the bends of its arrows to box ``b``."""
+    bends: list[Place] = []
+    for layer in layers:
+        if (b, -1) in layer:
+            break
+        bends += [place for place in layer if place[0] == -1 - a]
     return [(a, -1), *bends, (b, -1)]
