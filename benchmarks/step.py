@@ -16,11 +16,11 @@ import click
 import torch
 import torch.nn.functional as F
 
-from nat.assignment import reassign
+from nat.alignments import exact, reassign
+from nat.loss import square_loss
 from nat.model import Network, initialise
-from nat.params import ModelSettings
-from nat.pretrain import square_loss
-from nat.targets import sample
+from nat.params import ModelSettings, TargetSettings
+from nat.targets import sample_targets
 
 CLASSES = 1000
 
@@ -52,8 +52,10 @@ def main(
     pictures = torch.randint(0, 256, (batch, 1, crop, crop), dtype=torch.uint8, generator=draws)
     pictures = pictures.to(device)
     labels = torch.randint(0, CLASSES, (batch,), generator=draws).to(device)
-    targets = sample("sphere", batch, d, d, seed=0).to(device)
-    settings = ModelSettings(trunk=trunk, hidden=hidden, dropout=0.0)
+    targets = sample_targets(
+        "sphere", batch, TargetSettings(dimension=d, k=2, spread=0), seed=0
+    ).to(device)
+    settings = ModelSettings(preprocessing="sobel", trunk=trunk, hidden=hidden, dropout=0.0)
 
     def trained(outputs: int, loss_of: Callable[[torch.Tensor], torch.Tensor]) -> Callable:
         network = Network(settings, crop, outputs)
@@ -77,7 +79,8 @@ def main(
 
     def reassigned(outputs: torch.Tensor) -> torch.Tensor:
         features = F.normalize(outputs)
-        return square_loss(features, targets.array[reassign(features, targets.array)])
+        _, vectors = reassign(exact.align, features, targets.array)
+        return square_loss(features, vectors)
 
     kinds = {
         "supervised": trained(CLASSES, supervised),

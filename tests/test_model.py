@@ -1,37 +1,14 @@
 from pathlib import Path
 
-import numpy as np
 import pytest
 import torch
-from scipy import ndimage
 from torch import nn
 
 from nat.errors import UserError
-from nat.model import Network, Sobel, Trunk, initialise, load_network, save_network, standardise
+from nat.model import Network, Trunk, initialise, load_network, save_network
 from nat.params import ModelSettings
 
-SMALL = ModelSettings(trunk="small", hidden=16, dropout=0.0)
-
-
-def test_standardise_uses_one_scalar_each_per_picture() -> None:
-    pictures = torch.randint(0, 256, (3, 3, 9, 7), dtype=torch.uint8)
-    x = standardise(pictures)
-    for picture, result in zip(pictures.double(), x, strict=True):
-        expected = (picture - picture.mean()) / picture.std(correction=0)
-        assert torch.allclose(result.double(), expected, atol=1e-5)
-
-
-def test_a_blank_picture_stays_finite() -> None:
-    assert torch.equal(standardise(torch.full((1, 1, 4, 4), 9)), torch.zeros(1, 1, 4, 4))
-
-
-def test_sobel_is_scipys() -> None:
-    picture = np.random.default_rng(0).normal(size=(3, 12, 10)).astype(np.float32)
-    found = Sobel()(torch.from_numpy(picture)[None])[0].numpy()
-    grey = picture.mean(0)
-    for channel, axis in ((0, 1), (1, 0)):
-        expected = ndimage.sobel(grey, axis=axis, mode="constant")
-        np.testing.assert_allclose(found[channel], expected, atol=1e-4)
+SMALL = ModelSettings(preprocessing="sobel", trunk="small", hidden=16, dropout=0.0)
 
 
 @pytest.mark.parametrize(("name", "size", "features"), [("alexnet", 224, 9216), ("small", 28, 256)])
@@ -72,12 +49,17 @@ def test_initialisation_has_its_bounds_and_its_seed() -> None:
         assert torch.equal(a, b)
 
 
-def test_a_saved_network_is_the_same_function(tmp_path: Path) -> None:
-    network = Network(SMALL, 28, 8)
+@pytest.mark.parametrize("preprocessing", ["sobel", "high-pass", "clean"])
+@pytest.mark.parametrize("channels", [1, 3])
+def test_a_saved_network_is_the_same_function(
+    preprocessing: str, channels: int, tmp_path: Path
+) -> None:
+    settings = SMALL.model_copy(update={"preprocessing": preprocessing})
+    network = Network(settings, 28, 8, channels)
     initialise(network, torch.Generator().manual_seed(0))
     save_network(network, tmp_path / "n.safetensors")
     again = load_network(tmp_path / "n.safetensors")
-    pictures = torch.randint(0, 256, (4, 1, 28, 28), dtype=torch.uint8)
+    pictures = torch.randint(0, 256, (4, channels, 28, 28), dtype=torch.uint8)
     assert torch.equal(network.eval()(pictures), again.eval()(pictures))
 
 

@@ -40,9 +40,21 @@ def test_overrides_reach_groups_and_top_level() -> None:
         ("pretrain.epochs=ten", "pretrain.epochs: should be a valid integer"),
         ("pretrain.batch_size=-4", "pretrain.batch_size: "),
         ("augment.flip=3", "augment.flip: should be a valid boolean"),
-        ("target_type=cube", "target_type: should be 'sphere' or 'onehot' (got 'cube')"),
+        ("target_type=cube", "target_type: unknown name 'cube'; known: lowdiscrepancy, mixture,"),
+        ("target_type=3", "target_type: should be a valid string (got 3)"),
+        ("alignment=best", "alignment: unknown name 'best'; known: exact, greedy, sinkhorn"),
+        ("alignment=__init__", "alignment: unknown name '__init__'"),
+        ("model.preprocessing=canny", "model.preprocessing: should be 'sobel', 'high-pass' or"),
+        ("labels.loss=hinge", "labels.loss: should be 'softmax' or 'square'"),
+        ("ablations.permute_every=[1, 0]", "ablations.permute_every.1: should be greater than 0"),
+        ("ablations.permute_every=[2, never, 2]", "ablations.permute_every: 2 is named twice"),
+        ("ablations.permute_every=[]", "ablations.permute_every: "),
+        ("ablations.target_type=[cube]", "ablations.target_type.0: unknown name 'cube'; known:"),
+        ("ablations.alignment=[no]", "ablations.alignment.0: "),
+        ("ablations.k=[10, 20000]", "ablations.k: 20000 is larger than pictures.train 10000"),
+        ("ablations.k=[1]", "ablations.k.0: should be greater than or equal to 2"),
         ("seeds=[]", "seeds: "),
-        ("seeds=[1, 1]", "seeds: [1, 1] repeats a seed"),
+        ("seeds=[1, 1]", "seeds: 1 is named twice; name each once"),
         ("seeds=[-1]", "seeds.0: "),
         ("augment.crop=40", "augment.crop: 40 is larger than pictures.size 36"),
         ("pictures.source=folder", "pictures: source is folder, so folder must name it"),
@@ -64,6 +76,12 @@ def test_an_unknown_setting_lists_the_known(tmp_path: Path) -> None:
     file.write_text(FILE.read_text().replace("  epochs: 30", "  epochs: 30\n  epoch: 3"))
     with pytest.raises(UserError, match=r"pretrain\.epoch: unknown setting; known here: epochs"):
         load_params(file)
+
+
+def test_discrete_targets_need_an_image_each() -> None:
+    message = refused("target_type=onehot", "targets.k=10001")
+    assert "targets.k: 10001 is larger than pictures.train 10000" in message
+    load_params(FILE, ("target_type=sphere", "targets.k=10001"))  # not used
 
 
 @pytest.mark.parametrize("text", ["a: [", "- 1\n", ""])

@@ -1,3 +1,4 @@
+import json
 import os
 import signal
 import subprocess
@@ -20,15 +21,16 @@ from tiny import PROJECT, settings
 
 from nat.errors import UserError
 from nat.images.store import UNLABELLED, Source, Split, write_store
+from nat.loss import square_loss
 from nat.model import load_network
-from nat.pretrain import pretrain, square_loss, update
-from nat.targets import sample, save_targets
+from nat.pretrain import pretrain, update
+from nat.targets import sample_targets, save_targets
 
 
 @pytest.fixture
-def targets_file(tmp_path: Path) -> Path:
+def targets_file(make_params: Any, tmp_path: Path) -> Path:
     path = tmp_path / "targets.npy"
-    save_targets(sample("sphere", 96, 8, 4, seed=0), path)
+    save_targets(sample_targets("sphere", 96, make_params().targets, seed=0), path)
     return path
 
 
@@ -111,6 +113,28 @@ def test_reassignment_lowers_the_loss(
     assert losses[1] < losses["never"] - 0.2
 
 
+@pytest.mark.parametrize("alignment", ["greedy", "sinkhorn"])
+def test_another_alignment_trains_too(
+    alignment: str, make_params: Any, manifest: Path, targets_file: Path, tmp_path: Path
+) -> None:
+    out, record = tmp_path / "net", tmp_path / "r"
+    pretrain(make_params(alignment=alignment), 0, manifest, targets_file, out, record)
+    assert sorted(np.load(out / "assignment.npy")) == list(range(96))
+    history = pd.read_csv(record / "history.csv")
+    assert history.reassigned[0] > 50
+    assert json.loads((record / "record.json").read_text())["measured"]["alignment_ms"] > 0
+
+
+def test_without_updates_there_is_no_cost_and_without_saving_no_checkpoint(
+    make_params: Any, manifest: Path, targets_file: Path, tmp_path: Path
+) -> None:
+    params = make_params(permute_every="never", pretrain={"save_every": "never"})
+    pretrain(params, 0, manifest, targets_file, tmp_path / "net", tmp_path / "r")
+    measured = json.loads((tmp_path / "r/record.json").read_text())["measured"]
+    assert measured["alignment_ms"] is None
+    assert not list((tmp_path / "net/checkpoints").iterdir())
+
+
 def test_the_same_seed_gives_the_same_bytes(
     make_params: Any, manifest: Path, targets_file: Path, tmp_path: Path
 ) -> None:
@@ -123,8 +147,9 @@ def test_the_same_seed_gives_the_same_bytes(
 
 
 def test_onehot_targets_train_too(make_params: Any, manifest: Path, tmp_path: Path) -> None:
-    save_targets(sample("onehot", 96, 8, 5, seed=0), tmp_path / "t.npy")
-    pretrain(make_params(), 0, manifest, tmp_path / "t.npy", tmp_path / "net", tmp_path / "r")
+    params = make_params(targets={"k": 5})
+    save_targets(sample_targets("onehot", 96, params.targets, seed=0), tmp_path / "t.npy")
+    pretrain(params, 0, manifest, tmp_path / "t.npy", tmp_path / "net", tmp_path / "r")
     assert load_network(tmp_path / "net" / "network.safetensors").outputs == 5
 
 
@@ -180,7 +205,7 @@ def test_killed_at_any_moment_it_ends_in_the_same_weights(
 def test_targets_of_other_pictures_are_refused(
     make_params: Any, manifest: Path, tmp_path: Path
 ) -> None:
-    save_targets(sample("sphere", 95, 8, 4, seed=0), tmp_path / "t.npy")
+    save_targets(sample_targets("sphere", 95, make_params().targets, seed=0), tmp_path / "t.npy")
     with pytest.raises(UserError, match="95 targets for 96 pictures"):
         pretrain(make_params(), 0, manifest, tmp_path / "t.npy", tmp_path / "net", tmp_path / "r")
 

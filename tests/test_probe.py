@@ -8,11 +8,9 @@ import torch
 from conftest import CLASSES, picture_set
 from sklearn.neighbors import KNeighborsClassifier
 
-from nat.baselines.labels import supervised
 from nat.baselines.random import untrained
 from nat.errors import UserError
-from nat.images.augment import fixed_crops
-from nat.images.store import UNLABELLED, Source, Split, Store, write_store
+from nat.images.store import UNLABELLED, Source, Split, write_store
 from nat.model import load_network
 from nat.neighbours import knn_accuracy, nearest
 from nat.probe import Classifiers, evolution, probe
@@ -44,16 +42,6 @@ def test_trunk_is_frozen_and_numbers_repeat(
     a, b = (json.loads((tmp_path / f"{name}.json").read_text()) for name in "ab")
     assert a["measured"] == b["measured"]
     assert random_network.read_bytes() == before
-
-
-def test_the_labels_row_learns_the_labels(make_params: Any, manifest: Path, tmp_path: Path) -> None:
-    params = make_params(labels={"epochs": 12, "lr": 0.02})
-    supervised(params, 0, manifest, tmp_path / "labels", tmp_path / "record-labels")
-    network = load_network(tmp_path / "labels" / "network.safetensors").eval()
-    val = Store(manifest, params.machine.data, "val")
-    with torch.no_grad():
-        guesses = network(fixed_crops(val.batch(torch.arange(48)), 28, 1)[0]).argmax(1)
-    assert (guesses == val.labels).double().mean() > 0.85  # by chance: 0.33
 
 
 def test_random_is_where_nat_starts(make_params: Any, manifest: Path, random_network: Path) -> None:

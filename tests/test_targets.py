@@ -1,18 +1,32 @@
+import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from nat import targets as package
 from nat.errors import UserError
-from nat.targets import Targets, load_targets, onehot, sample, save_targets, sphere
+from nat.params import TargetSettings, file_names
+from nat.targets import Targets, load_targets, sample_targets, save_targets
+
+KINDS = file_names("targets")
 
 
-def test_sphere_is_uniform() -> None:
+def settings_of(dimension: int = 6, k: int = 5, spread: float = 0.5) -> TargetSettings:
+    return TargetSettings(dimension=dimension, k=k, spread=spread)
+
+
+def test_every_file_of_the_folder_is_a_target_type() -> None:
+    assert KINDS == ["lowdiscrepancy", "mixture", "onehot", "sphere"]
+
+
+@pytest.mark.parametrize("kind", ["sphere", "lowdiscrepancy"])
+def test_points_are_uniform_on_the_sphere(kind: str) -> None:
     n, d = 200_000, 5
-    points = sphere(n, d, seed=1).double()
+    points = sample_targets(kind, n, settings_of(d), seed=1).array.double()
     assert torch.allclose(points.norm(dim=1), torch.ones(n, dtype=torch.float64), atol=1e-6)
     # moments of the uniform distribution: mean 0, second moment 1/d, fourth 3 / (d (d + 2))
     tolerance = 5 / n**0.5
@@ -21,39 +35,74 @@ def test_sphere_is_uniform() -> None:
     assert (points.pow(4).mean(0) - 3 / (d * (d + 2))).abs().max() < tolerance
 
 
-def test_seed_fixes_the_sphere() -> None:
-    assert torch.equal(sphere(10, 3, 5), sphere(10, 3, 5))
-    assert not torch.equal(sphere(10, 3, 5), sphere(10, 3, 6))
+def test_a_low_discrepancy_set_is_more_even_than_noise() -> None:
+    """The mean of a low-discrepancy set is closer to the sphere's, which is zero."""
+    errors = {
+        kind: [
+            sample_targets(kind, 1024, settings_of(4), seed).array.mean(0).norm().item()
+            for seed in range(5)
+        ]
+        for kind in ("sphere", "lowdiscrepancy")
+    }
+    assert max(errors["lowdiscrepancy"]) < min(errors["sphere"])
 
 
+def test_a_low_discrepancy_set_goes_on_beyond_one_piece() -> None:
+    points = sample_targets("lowdiscrepancy", 2**14 + 3, settings_of(2), seed=0).array
+    assert len(points.unique(dim=0)) == 2**14 + 3
+
+
+def test_a_mixture_lies_around_its_centres() -> None:
+    n, k, spread = 3000, 3, 0.2
+    points = sample_targets("mixture", n, settings_of(64, k, spread), seed=0).array
+    centres = sample_targets("mixture", n, settings_of(64, k, 0.0), seed=0).array
+    assert len(centres.unique(dim=0)) == k
+    assert (centres[:k].repeat(n // k, 1) == centres).all()  # n/k targets each
+    # |m + s u|^2 = 1 + s^2 + 2 s m.u, and m.u is small in 64 dimensions
+    cosines = (points * centres).sum(1)
+    assert cosines.mean().item() == pytest.approx((1 + spread**2) ** -0.5, abs=0.01)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_seed_fixes_the_targets(kind: str) -> None:
+    def rows(seed: int) -> torch.Tensor:
+        return sample_targets(kind, 40, settings_of(), seed).array
+
+    assert torch.equal(rows(5), rows(5))
+    assert not torch.equal(rows(5), rows(6))
+
+
+@settings(deadline=None)
 @given(n=st.integers(2, 300), share=st.floats(0, 1), seed=st.integers(0, 100))
 def test_onehot_is_balanced(n: int, share: float, seed: int) -> None:
     k = max(2, int(share * n))
-    counts = torch.bincount(onehot(n, k, seed), minlength=k)
+    classes = sample_targets("onehot", n, settings_of(k=k), seed).array
+    counts = torch.bincount(classes, minlength=k)
     assert len(counts) == k
     assert counts.sum() == n
     assert counts.min() >= n // k
     assert counts.max() <= -(-n // k)
 
 
-def test_onehot_needs_an_image_for_each_class() -> None:
+@pytest.mark.parametrize("kind", ["onehot", "mixture"])
+def test_every_class_needs_an_image(kind: str) -> None:
     with pytest.raises(UserError, match=r"targets\.k: 11 is larger than the 10"):
-        onehot(10, 11, 0)
+        sample_targets(kind, 10, settings_of(k=11), 0)
 
 
 def test_onehot_never_builds_the_matrix() -> None:
-    targets = sample("onehot", n=2_000_000, dimension=2, k=1_000_000, seed=0)
+    targets = sample_targets("onehot", 2_000_000, settings_of(2, 1_000_000), seed=0)
     assert targets.array.shape == (2_000_000,)
     assert targets.vectors(torch.tensor([3])).shape == (1, 1_000_000)
 
 
-@pytest.mark.parametrize("kind", ["sphere", "onehot"])
+@pytest.mark.parametrize("kind", KINDS)
 def test_vectors_have_unit_length_and_survive_the_file(kind: str, tmp_path: Path) -> None:
-    targets = sample(kind, n=20, dimension=6, k=5, seed=2)
+    targets = sample_targets(kind, 20, settings_of(), seed=2)
     save_targets(targets, tmp_path / "t.npy")
     again = load_targets(tmp_path / "t.npy")
     rows = torch.tensor([4, 0, 19])
-    assert (len(again), again.dimension) == (20, 6 if kind == "sphere" else 5)
+    assert (len(again), again.dimension) == (20, 5 if kind == "onehot" else 6)
     assert torch.equal(again.vectors(rows), targets.vectors(rows))
     assert torch.allclose(again.vectors(rows).norm(dim=1), torch.ones(3))
 
@@ -64,10 +113,25 @@ def test_a_foreign_file_is_refused_and_not_unpickled(tmp_path: Path) -> None:
         load_targets(tmp_path / "t.npy")
 
 
-def test_unknown_kind_is_refused() -> None:
-    with pytest.raises(UserError, match="known: sphere, onehot"):
-        sample("cube", 4, 2, 2, 0)
+@pytest.mark.parametrize(
+    ("body", "complaint"),
+    [
+        ("torch.ones(n, settings.dimension)", "rows of unit length"),
+        ("torch.ones(n - 1, 1)", "gave 9 rows, not n = 10"),
+    ],
+)
+def test_a_faulty_type_of_ones_own_is_refused(
+    body: str, complaint: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "mine.py").write_text(
+        "import torch\nfrom nat.targets import Targets\n"
+        f"def sample(n, settings, draws):\n    return Targets({body})\n"
+    )
+    monkeypatch.setattr(package, "__path__", [str(tmp_path)])
+    monkeypatch.delitem(sys.modules, "nat.targets.mine", raising=False)
+    with pytest.raises(UserError, match=rf"mine\.py: sample .*{complaint}"):
+        sample_targets("mine", 10, settings_of(), 0)
 
 
 def test_len_is_the_number_of_rows() -> None:
-    assert len(Targets(torch.zeros(7, 2), 2)) == 7
+    assert len(Targets(torch.zeros(7, 2))) == 7

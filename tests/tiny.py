@@ -20,6 +20,13 @@ TINY: dict[str, Any] = {
     "pretrain": {"epochs": 3, "batch_size": 16, "save_every": 1, "knn_every": 1},
     "labels": {"epochs": 2, "batch_size": 16},
     "probe": {"epochs": 2, "batch_size": 16, "crops": 2, "neighbours": 3},
+    "ablations": {
+        "permute_every": [1, "never"],
+        "k": [2, 4],
+        "dimension": [4],
+        "target_type": ["lowdiscrepancy", "mixture"],
+        "alignment": ["greedy", "sinkhorn"],
+    },
     "finetune": {"hidden": 16, "iterations": 4, "batch_size": 4, "crops": 2},
 }
 

@@ -27,15 +27,16 @@ from nat.training.seeds import generator
 
 
 @pytest.mark.parametrize("name", ["small", "alexnet"])
-def test_filters_are_conv1_after_sobel(name: str) -> None:
-    trunk = Trunk(name)
+@pytest.mark.parametrize("preprocessing", ["sobel", "high-pass", "clean"])
+def test_filters_are_conv1_after_the_front_end(name: str, preprocessing: Any) -> None:
+    trunk = Trunk(name, preprocessing)
     initialise(trunk, generator(0, "weights"))
     trunk.double()
     conv = trunk.layers.conv1
     picture = torch.rand(2, 1, 41, 41, generator=generator(0, "picture"), dtype=torch.float64)
-    # the interior: neither Sobel nor conv1 reaches over the border
-    gradients = trunk.sobel(picture)[..., 1:-1, 1:-1]
-    expected = F.conv2d(gradients, conv.weight, stride=conv.stride)
+    # the interior: neither the front end nor conv1 reaches over the border
+    seen = trunk.front_end(picture)[..., 1:-1, 1:-1]
+    expected = F.conv2d(seen, conv.weight, stride=conv.stride)
     found = F.conv2d(picture, first_filters(trunk)[:, None], stride=conv.stride)
     assert first_filters(trunk).shape == (conv.out_channels, *(k + 2 for k in conv.kernel_size))
     torch.testing.assert_close(found, expected)
@@ -91,7 +92,7 @@ class Inputs:
     def __init__(self, folder: Path, params: Params, kind: str = "sphere") -> None:
         self.nat, self.labels = folder / "nat", folder / "labels"
         self.targets = folder / "targets.npy"
-        targets = sample(kind, 96, 8, 8, seed=0)
+        targets = sample_targets(kind, 96, params.targets, seed=0)
         save_targets(targets, self.targets)
         for path, outputs, seed in ((self.nat, targets.dimension, 0), (self.labels, 3, 1)):
             network = Network(params.model, params.augment.crop, outputs)
@@ -109,7 +110,7 @@ def find(store: Store, picture: np.ndarray) -> int:
 
 @pytest.mark.parametrize("kind", ["sphere", "onehot"])
 def test_shows_this_runs_own(make_params: Any, manifest: Path, tmp_path: Path, kind: str) -> None:
-    params = make_params()
+    params = make_params(target_type=kind, targets={"k": 8})
     inputs, out = Inputs(tmp_path, params, kind), tmp_path / "0.npz"
     illustrate(params, 0, manifest, inputs.nat, inputs.labels, inputs.targets, out)
     shown = load_illustration(out)
@@ -125,7 +126,7 @@ def test_shows_this_runs_own(make_params: Any, manifest: Path, tmp_path: Path, k
     with torch.no_grad():
         features = F.normalize(network(torch.from_numpy(train.pictures[rows])[..., 2:30, 2:30]))
     assignment = torch.from_numpy(np.load(inputs.nat / "assignment.npy"))
-    targets = sample(kind, 96, 8, 8, seed=0).vectors(assignment[rows])
+    targets = sample_targets(kind, 96, params.targets, seed=0).vectors(assignment[rows])
     np.testing.assert_allclose(shown.cosines, (features * targets).sum(1), atol=1e-5)
 
     # distances are those to the neighbours shown, the closest first, among all training pictures
@@ -147,7 +148,7 @@ def test_shows_this_runs_own(make_params: Any, manifest: Path, tmp_path: Path, k
 def test_refuses_another_runs_targets(make_params: Any, manifest: Path, tmp_path: Path) -> None:
     params = make_params()
     inputs = Inputs(tmp_path, params)
-    save_targets(Targets(torch.eye(8), 8), inputs.targets)
+    save_targets(Targets(torch.eye(8)), inputs.targets)
     with pytest.raises(UserError, match="96 images, but 96 pictures and 8 targets"):
         illustrate(
             params, 0, manifest, inputs.nat, inputs.labels, inputs.targets, tmp_path / "0.npz"
