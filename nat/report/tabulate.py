@@ -85,6 +85,7 @@ def _figures(drawings: Sequence[Drawing[Shown]], shown: Shown, folder: str) -> d
     files = {}
     with look():
         for drawing in drawings:
-            for ending, content in render(drawing.draw(shown)).items():
-                files[f"{folder}{drawing.stem}.{ending}"] = content
+            figure = drawing.draw(shown)
+            for ending in ("png", "svg"):
+                files[f"{folder}{drawing.stem}.{ending}"] = render(figure, ending)
     return files

@@ -57,7 +57,10 @@ def provenance(seed: int, data: str, **parameters: Any) -> dict[str, Any]:
 
 
 def illustration(
-    data: str = "fashion-mnist", seed: int = 0, target_type: str = "sphere"
+    data: str = "fashion-mnist",
+    seed: int = 0,
+    target_type: str = "sphere",
+    pictures_tested: int = 500,
 ) -> Illustration:
     draws = np.random.default_rng(0)
 
@@ -74,7 +77,7 @@ def illustration(
         "source": data,
         "classes": CLASSES,
         "train": 1200,
-        "val": 500,
+        "val": pictures_tested,
         "size": 12,
         "channels": 1,
         "crop": 10,
@@ -159,6 +162,7 @@ def make_folder(
     values: dict[str, list[int | str]] = VALUES,
     read: dict[tuple[str, int | str], float] = READ,
     detections: dict[str, float] | None = None,
+    pictures: int = 500,
 ) -> Path:
     """Write a whole artifacts folder and return it."""
     for shift, seed in enumerate(seeds):
@@ -219,9 +223,28 @@ def make_folder(
             folder / f"evolution/nat-{seed}.json",
             {"measured": curve, "provenance": provenance(seed, data)},
         )
-    shown = illustration(data, seeds[0], target_type)
+    shown = illustration(data, seeds[0], target_type, pictures)
     save_illustration(shown, folder / f"illustrate/{seeds[0]}.npz")
     return folder
+
+
+@pytest.fixture
+def listed() -> dict[str, list[int | str]]:
+    """The values that ``make_folder`` writes, as params.yaml lists them."""
+    return VALUES
+
+
+@pytest.fixture(scope="session")
+def overrides() -> tuple[str, ...]:
+    """What makes params.yaml list them, with seeds 0 and 1."""
+    values = (f"ablations.{factor}={json.dumps(listed)}" for factor, listed in VALUES.items())
+    return ("seeds=[0,1]", *values)
+
+
+@pytest.fixture
+def read() -> dict[tuple[str, int | str], float]:
+    """What ``make_folder`` has the MLP read of them."""
+    return READ
 
 
 @pytest.fixture

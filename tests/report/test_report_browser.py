@@ -3,6 +3,7 @@
 import fcntl
 import json
 import os
+import select
 import shutil
 import subprocess
 from collections.abc import Iterator
@@ -19,6 +20,7 @@ NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable"
 BROWSER = next(filter(None, map(shutil.which, NAMES)), None)
 pytestmark = pytest.mark.skipif(BROWSER is None, reason="no Chromium or Chrome is installed")
 
+PATIENCE = 60  # seconds
 OPTIONS = (
     "--headless=new",
     "--disable-gpu",
@@ -69,6 +71,8 @@ class Browser:
 
     def read(self) -> dict[str, Any]:
         while b"\0" not in self.rest:
+            ready, _, _ = select.select([self.back], [], [], PATIENCE)
+            assert ready, "the browser does not answer"
             part = os.read(self.back, 1 << 16)
             assert part, "the browser has gone"
             self.rest += part
@@ -80,10 +84,11 @@ class Browser:
         self.ask("Emulation.setDeviceMetricsOverride", **size)
         features = [{"name": "prefers-color-scheme", "value": scheme}]
         self.ask("Emulation.setEmulatedMedia", features=features)
-        self.events.clear()
-        self.ask("Page.navigate", url=address)
-        while not any(event.get("method") == "Page.loadEventFired" for event in self.events):
-            self.events.append(self.read())
+        for url in ("about:blank", address):  # else another fragment would load nothing
+            self.events.clear()
+            self.ask("Page.navigate", url=url)
+            while not any(event.get("method") == "Page.loadEventFired" for event in self.events):
+                self.events.append(self.read())
 
     def run(self, script: str) -> Any:
         found = self.ask("Runtime.evaluate", expression=script, returnByValue=True)
@@ -113,9 +118,11 @@ def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
 
 
 @pytest.fixture(scope="module")
-def address(make_module_artifacts: Any, tmp_path_factory: pytest.TempPathFactory) -> str:
+def address(
+    make_module_artifacts: Any, overrides: Any, tmp_path_factory: pytest.TempPathFactory
+) -> str:
     out = tmp_path_factory.mktemp("reports")
-    params = load_params(PROJECT / "params.yaml", ("seeds=[0,1]",))
+    params = load_params(PROJECT / "params.yaml", overrides)
     write_page(params, make_module_artifacts(seeds=(0, 1)), PROJECT, out)
     return f"file://{out}/index.html"
 
@@ -143,7 +150,8 @@ def test_the_page_itself_never_scrolls_sideways(browser: Browser, address: str, 
     browser.run("for (const e of document.querySelectorAll('details')) e.open = true")
     assert browser.run("document.documentElement.scrollWidth") <= width
     outside = """[...document.querySelectorAll("main *")]
-      .filter((e) => !e.closest(".scroll") && e.getBoundingClientRect().right > innerWidth + 0.5)
+      .filter((e) => !e.closest(".scroll, .card"))
+      .filter((e) => e.getBoundingClientRect().right > innerWidth + 0.5)
       .map((e) => e.outerHTML.slice(0, 80))"""
     assert browser.run(outside) == []
 

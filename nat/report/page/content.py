@@ -228,7 +228,7 @@ def _tables(tables: dict[str, Table], *names: str) -> Iterator[Tabular]:
 
 def _picture(drawing: Drawing[Shown], shown: Shown, folder: str) -> Picture:
     with look():
-        svg = render(drawing.draw(shown))["svg"]
+        svg = render(drawing.draw(shown), "svg")
     sources = drawing.sources(shown)
     return Picture(
         drawing.title,

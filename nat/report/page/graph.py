@@ -3,8 +3,7 @@
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from fnmatch import fnmatchcase
-from functools import reduce
+from functools import cache, reduce
 from itertools import product
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -196,7 +195,16 @@ def _hands_on(first: Node, second: Node) -> bool:
 
 def meet(one: str, other: str) -> bool:
     """Whether two paths are the same, or one lies in the other; ``*`` is anything."""
-    return all(
-        a == b or fnmatchcase(a, b) or fnmatchcase(b, a)
-        for a, b in zip(one.split("/"), other.split("/"), strict=False)
-    )
+    return all(_alike(a, b) for a, b in zip(one.split("/"), other.split("/"), strict=False))
+
+
+@cache
+def _alike(a: str, b: str) -> bool:
+    """Whether some name fits both patterns."""
+    if not (a and b):
+        return not (a + b).strip("*")
+    if a[0] == "*":
+        return _alike(a[1:], b) or _alike(a, b[1:])
+    if b[0] == "*":
+        return _alike(b, a)
+    return a[0] == b[0] and _alike(a[1:], b[1:])

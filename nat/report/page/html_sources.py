@@ -6,8 +6,6 @@ from html import escape
 from nat.report.page.sources import anchor, numbers, parameters, provenance
 from nat.report.record import Record
 
-Rows = Iterable[tuple[str, list[str]]]
-
 
 def render_sources(groups: Iterable[tuple[Record, ...]]) -> str:
     """Every group of records; a number's row is a link's target."""
@@ -25,13 +23,20 @@ def _group(records: tuple[Record, ...]) -> str:
         ("file", [record.file for record in records]),
         ("seed", [str(record.provenance["seed"]) for record in records]),
     ]
-    parts = [_table([*named, *own, *provenance(records)], "numbers and circumstances", records)]
+    body = "\n".join(
+        [
+            *(_row(*row) for row in named),
+            *(_row(key, values, f' id="{anchor(records, key)}"') for key, values in own),
+            *(_row(*row) for row in provenance(records)),
+        ]
+    )
+    parts = [_table(body, "numbers and circumstances", records)]
     for name, rows in (
         ("Average precision by class", of_classes),
         ("Parameters", list(parameters(records))),
     ):
         if rows:
-            folded = _table(rows, name.lower(), records)
+            folded = _table("\n".join(_row(*row) for row in rows), name.lower(), records)
             parts.append(f"<details><summary>{name} ({len(rows)})</summary>{folded}</details>")
     return (
         f'<details class="source" id="{anchor(records)}"><summary><code>{escape(first.stage)}'
@@ -39,18 +44,16 @@ def _group(records: tuple[Record, ...]) -> str:
     )
 
 
-def _table(rows: Rows, name: str, records: tuple[Record, ...]) -> str:
-    body = "\n".join(_row(key, values, records) for key, values in rows)
+def _table(body: str, name: str, records: tuple[Record, ...]) -> str:
+    label = escape(f"{records[0].stage} {records[0].subject}: {name}")
     return (
-        f'<div class="scroll" role="region" tabindex="0" '
-        f'aria-label="{escape(records[0].stage)} {escape(records[0].subject)}: {escape(name)}">'
+        f'<div class="scroll" role="region" tabindex="0" aria-label="{label}">'
         f'<table class="source"><tbody>{body}</tbody></table></div>'
     )
 
 
-def _row(key: str, values: list[str], records: tuple[Record, ...]) -> str:
-    cells = "".join(_cells(values))
-    return f'<tr id="{anchor(records, key)}"><th scope="row">{escape(key)}</th>{cells}</tr>'
+def _row(key: str, values: list[str], name: str = "") -> str:
+    return f'<tr{name}><th scope="row">{escape(key)}</th>{"".join(_cells(values))}</tr>'
 
 
 def _cells(values: list[str]) -> Iterator[str]:
