@@ -79,6 +79,13 @@ option_voc: Decorator = click.option(
 option_record: Decorator = click.option(
     "--record", type=FILE, required=True, help="Folder for its record and history."
 )
+option_artifacts: Decorator = click.option(
+    "--artifacts",
+    type=FILE,
+    default="artifacts",
+    show_default=True,
+    help="Folder of what the other stages wrote.",
+)
 
 
 def option_out(help: str, default: str | None = None) -> Decorator:
@@ -286,16 +293,33 @@ def illustrate(
 
 
 @main.command(cls=WithParams)
-@click.option(
-    "--artifacts",
-    type=FILE,
-    default="artifacts",
-    show_default=True,
-    help="Folder of what the other stages wrote.",
-)
+@option_artifacts
 @option_out("Folder of the reports.", "reports")
 def tabulate(params: Params, artifacts: Path, out: Path) -> None:
-    """Write tables, figures and one page that tells what held."""
+    """Write Tables 3 and 4, Figures 1 to 4 and the metrics."""
     from nat.report.tabulate import tabulate
 
     tabulate(params, artifacts, out)
+
+
+@main.command(cls=WithParams)
+@option_artifacts
+@option_out("Folder of their own within the reports.", "reports/ablations")
+def tabulate_ablations(params: Params, artifacts: Path, out: Path) -> None:
+    """Write the tables and figures of section 4.1: Tables 1 and 2, Figure 2 right."""
+    from nat.report.tabulate import tabulate_ablations
+
+    tabulate_ablations(params, artifacts, out)
+
+
+@main.command(cls=WithParams)
+@option_artifacts
+@click.option(
+    "--pipeline", type=FILE, default=".", show_default=True, help="Folder of dvc.yaml, to draw it."
+)
+@option_out("Folder of the reports.", "reports")
+def page(params: Params, artifacts: Path, pipeline: Path, out: Path) -> None:
+    """Write one page that tells what held, as README.md and as index.html."""
+    from nat.report.page.stage import write_page
+
+    write_page(params, artifacts, pipeline, out)

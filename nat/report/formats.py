@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable, Iterable
 from itertools import groupby
 
-from nat.report.table import Cell, Measured, Quoted, Table
+from nat.report.table import Cell, Difference, Measured, Missing, Quoted, Table
 
 RAISED = "⁰¹²³⁴⁵⁶⁷⁸⁹"
 TEX = {
@@ -14,6 +14,9 @@ TEX = {
     "~": r"\textasciitilde{}",
     "^": r"\textasciicircum{}",
     "±": r"$\pm$",
+    "−": "$-$",  # noqa: RUF001 - a minus
+    ">": "$>$",
+    "<": "$<$",
     "–": "--",  # noqa: RUF001 - the dash that stands for "no number"
     **{sign: f"\\{sign}" for sign in "&%$#_{}"},
 }
@@ -36,27 +39,39 @@ def markdown(table: Table) -> str:
 def comma_separated(table: Table) -> str:
     """One number a field: a measured column becomes mean, standard deviation and n.
 
-    Where there is no number the field is empty, so that columns stay numeric.
+    A column of differences becomes difference and noise. Where there is no number the field is
+    empty, so that columns stay numeric.
     """
     file = io.StringIO()
     writer = csv.writer(file, lineterminator="\n")
     head = [table.corner]
-    for column in table.columns:
-        head.append(column.heading)
-        if column.data is not None:
-            head += [f"{column.heading} (sd)", f"{column.heading} (n)"]
+    for place, column in enumerate(table.columns):
+        head += [column.heading, *(f"{column.heading} ({part})" for part in _parts(table, place))]
     writer.writerow(head)
     for row in table.rows:
         fields: list[str | int] = [row.name]
-        for column, cell in zip(table.columns, row.cells, strict=True):
+        for place, cell in enumerate(row.cells):
             if isinstance(cell, Measured):
                 deviation = "" if cell.deviation is None else f"{cell.deviation:.2f}"
                 fields += [f"{cell.mean:.2f}", deviation, len(cell.values)]
+            elif isinstance(cell, Difference):
+                noise = "" if cell.noise is None else f"{cell.noise:.2f}"
+                fields += [f"{cell.value:.2f}", noise]
             else:
-                fields.append(cell.text if isinstance(cell, Quoted) else "")
-                fields += [""] * (0 if column.data is None else 2)
+                # "> 30" is the paper's too, but no number
+                text = cell.text if isinstance(cell, Quoted) else ""
+                fields.append(text if text[:1].isdigit() else "")
+                fields += [""] * len(_parts(table, place))
         writer.writerow(fields)
     return file.getvalue()
+
+
+def _parts(table: Table, place: int) -> tuple[str, ...]:
+    """What stands behind the number itself, in the CSV fields of a column."""
+    if table.columns[place].data is None:
+        return ()
+    differences = any(isinstance(row.cells[place], Difference) for row in table.rows)
+    return ("noise",) if differences else ("sd", "n")
 
 
 def latex(table: Table, label: str) -> str:
@@ -102,7 +117,7 @@ def escape_latex(text: str) -> str:
 def _cell(cell: Cell, escape: Callable[[str], str], quoted: str) -> str:
     if isinstance(cell, Quoted):
         return quoted.format(escape(cell.text))
-    return escape(str(cell) if isinstance(cell, Measured) else cell.why)
+    return escape(cell.why if isinstance(cell, Missing) else str(cell))
 
 
 def _pipes(cells: Iterable[str]) -> str:

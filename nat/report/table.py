@@ -5,7 +5,9 @@ so a cell of the wrong kind is refused.
 """
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+
+from nat.report.record import Record
 
 
 @dataclass(frozen=True)
@@ -17,15 +19,21 @@ class Quoted:
 
 @dataclass(frozen=True)
 class Measured:
-    """A number measured here, one value a seed, in percent.
+    """A number measured here, one value a seed, in percent unless its place says otherwise.
 
     Attributes:
         values: in the order of the seeds; at least one.
         data: the name of the data they were measured on.
+        records: the files they were read from, in the same order.
+        key: their name within those files.
+        digits: decimals to show.
     """
 
     values: tuple[float, ...]
     data: str
+    records: tuple[Record, ...] = field(default=(), repr=False, compare=False)
+    key: str = ""
+    digits: int = 1
 
     @property
     def mean(self) -> float:
@@ -41,9 +49,29 @@ class Measured:
         return math.sqrt(squares / (len(self.values) - 1))
 
     def __str__(self) -> str:
+        mean = f"{self.mean:,.{self.digits}f}"
         if self.deviation is None:
-            return f"{self.mean:.1f}"
-        return f"{self.mean:.1f} ± {self.deviation:.1f}"
+            return mean
+        return f"{mean} ± {self.deviation:,.{self.digits}f}"
+
+
+@dataclass(frozen=True)
+class Difference:
+    """A difference of two measured numbers, in points.
+
+    Attributes:
+        value: of the means.
+        noise: what it has to exceed to mean something (see verdict.py); None where unknown.
+        data: the name of the data both were measured on.
+    """
+
+    value: float
+    noise: float | None
+    data: str
+
+    def __str__(self) -> str:
+        known = "unknown" if self.noise is None else f"{self.noise:.1f}"
+        return f"{signed(self.value)} (noise {known})"
 
 
 @dataclass(frozen=True)
@@ -53,7 +81,7 @@ class Missing:
     why: str
 
 
-Cell = Quoted | Measured | Missing
+Cell = Quoted | Measured | Difference | Missing
 
 
 @dataclass(frozen=True)
@@ -87,7 +115,7 @@ class Row:
 
 @dataclass(frozen=True)
 class Table:
-    """A table of the paper's, with its caption.
+    """A table of the paper's, or one in its manner, with its caption.
 
     Attributes:
         title: such as "Table 3".
@@ -113,5 +141,21 @@ class Table:
             for column, cell in zip(self.columns, row.cells, strict=True):
                 if isinstance(cell, Quoted) and column.data is not None:
                     raise ValueError(f"{row.name}: the paper's number in {column.heading!r}")
-                if isinstance(cell, Measured) and cell.data != column.data:
+                if isinstance(cell, Measured | Difference) and cell.data != column.data:
                     raise ValueError(f"{row.name}: {cell.data} measured, in {column.heading!r}")
+
+
+def joined(records: tuple[Record, ...], key: str, digits: int = 1) -> Measured:
+    """One number of every seed.
+
+    Raises:
+        UserError: a record lacks it.
+    """
+    values = tuple(record.number(key) for record in records)
+    return Measured(values, records[0].data, records, key, digits)
+
+
+def signed(value: float, digits: int = 1) -> str:
+    """With its sign, a minus as long as the plus; what rounds to nothing has none."""
+    text = f"{value:+.{digits}f}"
+    return text[1:] if float(text) == 0 else text.replace("-", "−")  # noqa: RUF001 - a minus

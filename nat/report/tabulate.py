@@ -1,52 +1,91 @@
-"""The stage ``tabulate``: from the other stages' files to everything in reports/."""
+"""The stages ``tabulate`` and ``tabulate-ablations``: tables, figures and metrics of the reports.
 
+Cheap: they read small files alone. Nothing is written before everything is made, each file is
+written whole, and other files in the reports' folder stay as they are.
+"""
+
+from collections.abc import Sequence
 from pathlib import Path
 
 from nat.files import check_writable, whole
 from nat.params import Params
+from nat.report.ablation_tables import TABLES, by_period, tidy
+from nat.report.ablations import Ablations, read_ablations
 from nat.report.artifacts import Artifacts, read_artifacts
-from nat.report.figures import DRAWINGS
+from nat.report.figures import DRAWINGS, OF_ABLATIONS, Drawing, Shown
 from nat.report.figures.style import look, render
 from nat.report.formats import comma_separated, latex, markdown
 from nat.report.metrics import evolution, metrics
-from nat.report.page import page
+from nat.report.table import Table
 from nat.report.tables import table_3, table_4
 
 
 def tabulate(params: Params, artifacts: Path, out: Path) -> None:
-    """Write tables, figures, metrics and page.
-
-    Nothing is written before everything is made, and each file is written whole; other files in
-    ``out`` stay as they are.
+    """Write Tables 3 and 4, the spine's figures and metrics.
 
     Args:
-        params: seeds and profile are used.
+        params: seeds are used.
         artifacts: the folder of the stages' files (see report/artifacts.py).
         out: the reports' folder.
 
     Raises:
         UserError: a file is missing or damaged, or ``out`` cannot be written.
     """
-    check_writable(out / "README.md")
-    files = reports(read_artifacts(artifacts, params.seeds), params.profile)
+    check_writable(out / "metrics.json")
+    write_files(reports(read_artifacts(artifacts, params.seeds)), out)
+
+
+def tabulate_ablations(params: Params, artifacts: Path, out: Path) -> None:
+    """Write the tables and figures of section 4.1.
+
+    Args:
+        params: seeds and ablations are used.
+        artifacts: the folder of the stages' files (see report/ablations.py).
+        out: a folder of its own in the reports' folder.
+
+    Raises:
+        UserError: a file is missing or damaged, or ``out`` cannot be written.
+    """
+    check_writable(out / "ablations.csv")
+    found = read_ablations(artifacts, params.seeds, params.ablations)
+    write_files(reports_of_ablations(found), out)
+
+
+def reports(artifacts: Artifacts) -> dict[str, bytes]:
+    """Every file's bytes by its name in reports/; the same artifacts give the same bytes."""
+    tables = {"table3": table_3(artifacts), "table4": table_4(artifacts)}
+    texts = {"metrics.json": metrics(artifacts), "evolution.csv": evolution(artifacts)}
+    return _files(texts, tables) | _figures(DRAWINGS, artifacts, "figures/")
+
+
+def reports_of_ablations(ablations: Ablations) -> dict[str, bytes]:
+    """Every file's bytes by its name in reports/ablations/; the same artifacts, the same bytes."""
+    tables = {stem: make(ablations) for stem, make in TABLES.items()}
+    texts = {"ablations.csv": tidy(ablations), "by_period.csv": by_period(ablations)}
+    return _files(texts, tables) | _figures(OF_ABLATIONS, ablations, "")
+
+
+def write_files(files: dict[str, bytes], out: Path) -> None:
+    """Write each file whole."""
     for name, content in files.items():
         (out / name).parent.mkdir(parents=True, exist_ok=True)
         with whole(out / name) as temporary:
             temporary.write_bytes(content)
 
 
-def reports(artifacts: Artifacts, profile: str) -> dict[str, bytes]:
-    """Every file's bytes by its name in reports/; the same artifacts give the same bytes."""
-    tables = {"table3": table_3(artifacts), "table4": table_4(artifacts)}
-    texts = {"metrics.json": metrics(artifacts), "evolution.csv": evolution(artifacts)}
+def _files(texts: dict[str, str], tables: dict[str, Table]) -> dict[str, bytes]:
     for stem, table in tables.items():
         texts[f"{stem}.md"] = markdown(table)
         texts[f"{stem}.csv"] = comma_separated(table)
         texts[f"{stem}.tex"] = latex(table, f"tab:nat-{stem}")
-    texts["README.md"] = page(artifacts, tables, profile)
-    files = {name: text.encode() for name, text in texts.items()}
+    return {name: text.encode() for name, text in texts.items()}
+
+
+def _figures(drawings: Sequence[Drawing[Shown]], shown: Shown, folder: str) -> dict[str, bytes]:
+    files = {}
     with look():
-        for drawing in DRAWINGS:
-            for ending, content in render(drawing.draw(artifacts)).items():
-                files[f"figures/{drawing.stem}.{ending}"] = content
+        for drawing in drawings:
+            figure = drawing.draw(shown)
+            for ending in ("png", "svg"):
+                files[f"{folder}{drawing.stem}.{ending}"] = render(figure, ending)
     return files

@@ -11,10 +11,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from nat.errors import UserError
 from nat.report import paper
 from nat.report.artifacts import read_artifacts
 from nat.report.formats import comma_separated, escape_latex, escape_markdown, latex, markdown
-from nat.report.table import Column, Measured, Missing, Quoted, Row, Table
+from nat.report.table import Column, Difference, Measured, Missing, Quoted, Row, Table, signed
 from nat.report.tables import not_run, table_3, table_4
 
 
@@ -44,6 +45,34 @@ def test_a_single_seed_has_no_deviation() -> None:
     assert Measured((70.04,), "Toy").deviation is None
     assert str(Measured((70.04,), "Toy")) == "70.0"
     assert str(Measured((70.0, 72.0), "Toy")) == "71.0 ± 1.4"
+
+
+def test_a_difference_is_told_with_its_noise() -> None:
+    column = Column("minus", "Toy, measured", "Toy")
+    cell = Difference(-1.234, 0.5, "Toy")
+    table = Table("T", "", "M", (column,), (Row("a", (cell,)), Row("b", (Missing("–"),))))  # noqa: RUF001
+    assert str(cell) == "−1.2 (noise 0.5)"  # noqa: RUF001 - a minus
+    assert comma_separated(table).splitlines()[1:] == ["a,-1.23,0.50", "b,,"]
+    assert "$-$1.2 (noise 0.5)" in latex(table, "t")
+    with pytest.raises(ValueError, match="ImageNet measured"):
+        Table("T", "", "M", (column,), (Row("a", (Difference(1, None, "ImageNet"),)),))
+    assert [signed(x) for x in (0.04, -0.04, 1, -1)] == ["0.0", "0.0", "+1.0", "−1.0"]  # noqa: RUF001
+
+
+def test_detection_stands_where_it_was_run(make_artifacts: Any) -> None:
+    detected = {"random": 20.0, "labels": 50.0, "nat": 40.0}
+    table = table_4(read_artifacts(make_artifacts(detections=detected), [0]))
+    cells = {row.name: row.cells for row in table.rows}
+    assert [str(cells[name][-1]) for name in ("Random", "ImageNet labels", "NAT")] == [
+        "20.0",
+        "50.0",
+        "40.0",
+    ]
+    assert cells["GAN"][-1] == Missing("not run")
+    folder = make_artifacts(detections=detected)
+    (folder / "detect/nat-0.json").unlink()
+    with pytest.raises(UserError, match=r"detect/nat-0\.json: not found.* `python -m nat detect`"):
+        read_artifacts(folder, [0])
 
 
 @pytest.mark.parametrize("data", ["fashion-mnist", "imagenet"])

@@ -8,37 +8,54 @@ from typing import Any
 
 import numpy as np
 import pytest
+from tiny import PROJECT
 
 from nat.errors import UserError
+from nat.report.ablation_tables import TABLES
 from nat.report.artifacts import read_artifacts
-from nat.report.figures import DRAWINGS, evolution, training
+from nat.report.claims import of_comparison
+from nat.report.figures import DRAWINGS, OF_ABLATIONS, evolution, training
 from nat.report.figures.filters import mosaic
 from nat.report.figures.style import apart
-from nat.report.tabulate import reports, tabulate
+from nat.report.page.stage import write_page
+from nat.report.tabulate import tabulate, tabulate_ablations
 
-NAMES = {"README.md", "metrics.json", "evolution.csv"}
+NAMES = {"metrics.json", "evolution.csv"}
 NAMES |= {f"table{number}.{ending}" for number in (3, 4) for ending in ("md", "csv", "tex")}
 NAMES |= {f"figures/{drawing.stem}.{ending}" for drawing in DRAWINGS for ending in ("png", "svg")}
+OF_ABLATIONS_NAMES = {"ablations.csv", "by_period.csv"}
+OF_ABLATIONS_NAMES |= {f"{stem}.{ending}" for stem in TABLES for ending in ("md", "csv", "tex")}
+OF_ABLATIONS_NAMES |= {f"{d.stem}.{ending}" for d in OF_ABLATIONS for ending in ("png", "svg")}
+PAGES = {"README.md", "index.html"}
 
 
-def test_same_artifacts_give_the_same_bytes(make_artifacts: Any, tmp_path: Path) -> None:
+def test_same_artifacts_give_the_same_bytes(
+    make_artifacts: Any, overrides: Any, tmp_path: Path
+) -> None:
     """Two processes: ids of objects differ between them, and must not reach the files."""
     folder = make_artifacts(seeds=(0, 1))
     code = (
-        "import sys; from pathlib import Path; from nat.report.artifacts import read_artifacts\n"
-        "from nat.report.tabulate import reports\n"
-        "for name, content in reports(read_artifacts(Path(sys.argv[1]), [0, 1]), 'p').items():\n"
-        "    path = Path(sys.argv[2], name); path.parent.mkdir(parents=True, exist_ok=True)\n"
-        "    path.write_bytes(content)\n"
+        "import sys; from pathlib import Path; from nat.params import load_params\n"
+        "from nat.report.page.stage import write_page\n"
+        "from nat.report.tabulate import tabulate, tabulate_ablations\n"
+        "project, artifacts, out = map(Path, sys.argv[1:4])\n"
+        "params = load_params(project / 'params.yaml', sys.argv[4:])\n"
+        "tabulate(params, artifacts, out)\n"
+        "tabulate_ablations(params, artifacts, out / 'ablations')\n"
+        "write_page(params, artifacts, project, out)\n"
         "assert 'torch' not in sys.modules, 'slow to import, and not needed here'\n"
     )
-    found = []
+    running, found = [], []
     for name in ("one", "two"):
         out = tmp_path / name
-        subprocess.run([sys.executable, "-c", code, str(folder), str(out)], check=True)
+        words = [sys.executable, "-c", code, str(PROJECT), str(folder), str(out), *overrides]
+        running.append(subprocess.Popen(words))
+    for process, name in zip(running, ("one", "two"), strict=True):
+        assert process.wait() == 0
+        out = tmp_path / name
         files = [path for path in out.rglob("*") if path.is_file()]
         found.append({str(path.relative_to(out)): path.read_bytes() for path in files})
-    assert found[0].keys() == NAMES
+    assert found[0].keys() == NAMES | PAGES | {f"ablations/{name}" for name in OF_ABLATIONS_NAMES}
     assert found[0] == found[1]
     for name, content in found[0].items():
         assert str(tmp_path).encode() not in content, name
@@ -72,6 +89,36 @@ def test_missing_artifact_writes_nothing(
     assert not list((tmp_path / "reports").iterdir())
 
 
+def test_ablations_write_their_folder(
+    make_artifacts: Any, make_params: Any, listed: Any, tmp_path: Path
+) -> None:
+    folder, params = (
+        make_artifacts(),
+        make_params(seeds=[0], ablations=listed, pictures={"train": 1000}),
+    )
+    tabulate_ablations(params, folder, tmp_path / "ablations")
+    assert {path.name for path in (tmp_path / "ablations").iterdir()} == OF_ABLATIONS_NAMES
+    (folder / "ablations/probe/k-10-0.json").unlink()
+    with pytest.raises(UserError, match=r"k-10-0\.json: not found"):
+        tabulate_ablations(params, folder, tmp_path / "none")
+    assert not list((tmp_path / "none").iterdir())
+
+
+def test_the_page_needs_every_part(
+    make_artifacts: Any, make_params: Any, listed: Any, tmp_path: Path
+) -> None:
+    folder, params = (
+        make_artifacts(),
+        make_params(seeds=[0], ablations=listed, pictures={"train": 1000}),
+    )
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(UserError, match=r"dvc\.yaml"):
+        write_page(params, folder, tmp_path / "empty", tmp_path / "reports")
+    assert not list((tmp_path / "reports").iterdir())
+    write_page(params, folder, PROJECT, tmp_path / "reports")
+    assert {path.name for path in (tmp_path / "reports").iterdir()} == PAGES
+
+
 @pytest.mark.parametrize(("every", "words"), [("never", "stays as it was"), (1, "in every epoch")])
 def test_other_paces_of_reassignment(make_artifacts: Any, every: Any, words: str) -> None:
     artifacts = read_artifacts(make_artifacts(permute_every=every), [0])
@@ -84,7 +131,7 @@ def test_curve_without_checkpoints(make_artifacts: Any) -> None:
     artifacts = read_artifacts(make_artifacts(between=()), [0])
     line = evolution.draw(artifacts).axes[0].lines[0]
     assert line.get_xdata().tolist() == [0, 6]
-    assert b"from epoch 0 to 6" in reports(artifacts, "p")["README.md"]
+    assert any("from epoch 0 to 6" in claim.text for claim in of_comparison(artifacts))
 
 
 def test_labels_are_moved_apart_and_keep_their_order() -> None:

@@ -56,15 +56,18 @@ def look() -> Iterator[None]:
         yield
 
 
-def render(figure: Figure) -> dict[str, bytes]:
-    """The bytes of a figure's files by their ending; no date or version is written into them."""
+METADATA: dict[str, dict[str, Any]] = {
+    "png": {"Software": None},
+    "svg": {"Date": None, "Creator": None},
+}
+
+
+def render(figure: Figure, ending: str) -> bytes:
+    """A figure's file, png or svg; no date or version is written into it."""
     FigureCanvasAgg(figure)
-    files = {}
-    for ending, metadata in (("png", {"Software": None}), ("svg", {"Date": None, "Creator": None})):
-        file = io.BytesIO()
-        figure.savefig(file, format=ending, dpi=DPI, metadata=metadata)
-        files[ending] = file.getvalue()
-    return files
+    file = io.BytesIO()
+    figure.savefig(file, format=ending, dpi=DPI, metadata=METADATA[ending])
+    return file.getvalue()
 
 
 def sheet(width: float, height: float) -> tuple[Figure, Axes]:
