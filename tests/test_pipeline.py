@@ -184,7 +184,7 @@ def test_dvc_asks_for_the_manifest_and_not_for_the_pictures(tmp_path: Path) -> N
     YAML().dump(settings(pictures=group), folder / "params.yaml")
     run(folder, "dvc", "config", "--local", "core.no_scm", "true")
     run(folder, "dvc", "repro", "prepare-pictures")
-    cached = [p for p in (folder / ".dvc/cache").rglob("*") if p.is_file()]
+    cached = [p for p in (folder / ".dvc/cache/files").rglob("*") if p.is_file()]
     assert [path.read_bytes() for path in cached] == [(folder / "data/pictures.json").read_bytes()]
     shutil.rmtree(pictures)
     shutil.rmtree(folder / "data" / "stores")
