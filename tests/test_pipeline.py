@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 from conftest import fake_objects, write_picture_folder
+from ilsvrc import write_tree
 from ruamel.yaml import YAML
 from tiny import PROJECT, settings
 
@@ -224,3 +225,19 @@ def test_an_archive_without_git_works(project: Path, tmp_path: Path) -> None:
     output = run(folder, "dvc", "repro", "prepare-pictures")
     assert stages_run(output) == {"prepare-pictures"}
     assert (folder / "data" / "pictures.json").exists()
+
+
+def test_dvc_asks_for_the_manifest_and_not_for_the_pictures(tmp_path: Path) -> None:
+    """ImageNet's folder and the store are gone, and nothing is out of date."""
+    pictures = write_tree(tmp_path / "imagenet")
+    folder = copy_project(tmp_path / "project", pictures, tmp_path)
+    group = {"source": "imagenet", "folder": str(pictures), "train": None, "val": None}
+    YAML().dump(settings(pictures=group), folder / "params.yaml")
+    run(folder, "dvc", "config", "--local", "core.no_scm", "true")
+    run(folder, "dvc", "repro", "prepare-pictures")
+    cached = [p for p in (folder / ".dvc/cache/files").rglob("*") if p.is_file()]
+    assert [path.read_bytes() for path in cached] == [(folder / "data/pictures.json").read_bytes()]
+    shutil.rmtree(pictures)
+    shutil.rmtree(folder / "data" / "stores")
+    assert "up to date" in run(folder, "dvc", "status", "prepare-pictures")
+    assert not stages_run(run(folder, "dvc", "repro", "prepare-pictures"))
