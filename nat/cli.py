@@ -73,6 +73,9 @@ option_pictures: Decorator = click.option(
     show_default=True,
     help="Manifest of the image store.",
 )
+option_voc: Decorator = click.option(
+    "--voc", type=FILE, default="data/voc.json", show_default=True, help="Manifest of the VOC set."
+)
 option_record: Decorator = click.option(
     "--record", type=FILE, required=True, help="Folder for its record and history."
 )
@@ -122,6 +125,16 @@ def prepare_voc(params: Params, out: Path) -> None:
     from nat.voc.prepare import prepare_voc
 
     prepare_voc(params, out)
+
+
+@main.command(cls=WithParams)
+@option_voc
+@option_out("Folder of both splits' boxes and their summary.", "artifacts/proposals")
+def proposals(params: Params, voc: Path, out: Path) -> None:
+    """Find or read the boxes that a detector classifies, for every VOC picture."""
+    from nat.voc.proposals.prepare import prepare_proposals
+
+    prepare_proposals(params, voc, out)
 
 
 @main.command(cls=WithParams)
@@ -205,9 +218,7 @@ def evolution(params: Params, checkpoints: Path, pictures: Path, seed: int, out:
     show_default=True,
     help="What to train: the classifier on a frozen trunk, or everything.",
 )
-@click.option(
-    "--voc", type=FILE, default="data/voc.json", show_default=True, help="Manifest of the VOC set."
-)
+@option_voc
 @option_seed
 @option_out("JSON of average precisions and their provenance.")
 def finetune(
@@ -217,6 +228,34 @@ def finetune(
     from nat.voc.classify import finetune
 
     finetune(params, seed, voc, network, layers, out)
+
+
+@main.command(cls=WithParams)
+@click.option("--network", type=FILE, required=True, help="network.safetensors of any method.")
+@option_voc
+@click.option(
+    "--proposals",
+    type=FILE,
+    default="artifacts/proposals",
+    show_default=True,
+    help="What `nat proposals` wrote.",
+)
+@option_seed
+@option_out("JSON of average precisions and their provenance.")
+@click.option("--detections", type=FILE, required=True, help="Folder for the kit's result files.")
+def detect(
+    params: Params,
+    network: Path,
+    voc: Path,
+    proposals: Path,
+    seed: int,
+    out: Path,
+    detections: Path,
+) -> None:
+    """Train and test a detector on VOC from a network (Table 4): Fast R-CNN."""
+    from nat.voc.detection.detect import detect
+
+    detect(params, seed, voc, proposals, network, out, detections)
 
 
 @main.command(cls=WithParams)

@@ -21,7 +21,6 @@ from nat.images.store import Store
 from nat.model import Network, Trunk, load_network
 from nat.neighbours import nearest
 from nat.params import Params
-from nat.preprocessing import standardise
 from nat.report.illustration import Illustration, save_illustration
 from nat.targets import Targets, load_targets
 from nat.training.device import prepare_device
@@ -96,7 +95,7 @@ def illustrate(
     # evenly spaced rows: a store may be sorted by class
     rows = torch.linspace(0, len(train) - 1, min(len(train), BANK)).long()
     bank = features(unit_features(network), train, rows, crop, device)
-    vectors = targets.to(device).vectors(assignment[rows])
+    vectors = targets.vectors(assignment[rows]).to(device)
     plane = overview(bank.cpu(), vectors.cpu(), seed)
     shown = rows[plane.chosen]
 
@@ -106,7 +105,7 @@ def illustrate(
     neighbours = rows[places.cpu()]
 
     pictures = train.batch(shown)
-    sees = network.trunk.front_end(standardise(fixed_crops(pictures[:1], crop, 1)[0].to(device)))
+    sees = network.trunk.seen(fixed_crops(pictures[:1], crop, 1)[0].to(device))
     cosines = (bank * vectors).sum(1).cpu()
     facts = _facts(train, val, network, params.target_type, targets, len(rows))
     facts["cosine"] = cosines.mean().item()

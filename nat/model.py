@@ -63,8 +63,11 @@ class Trunk(nn.Module):
 
     def forward(self, pictures: torch.Tensor) -> torch.Tensor:
         """Pictures, uint8 (b, c, h, w), to conv5 features after pooling, float (b, w5, h', w')."""
-        x = self.front_end(standardise(pictures))
-        return self.layers(x.contiguous(memory_format=torch.channels_last))
+        return self.layers(self.seen(pictures).contiguous(memory_format=torch.channels_last))
+
+    def seen(self, pictures: torch.Tensor) -> torch.Tensor:
+        """What conv1 sees of pictures, uint8 (b, c, h, w): float (b, front_end.outputs, h, w)."""
+        return self.front_end(standardise(pictures))
 
     def features(self, input_size: int) -> int:
         """How many numbers conv5 gives for a square picture of ``input_size`` pixels."""

@@ -7,6 +7,7 @@ import torch
 from nat.images.augment import fixed_crops
 from nat.images.store import Store
 from nat.training.progress import progress
+from nat.training.team import Team
 
 BATCH = 256
 
@@ -17,7 +18,7 @@ def multi_crop_accuracies(
     store: Store,
     crop: int,
     crops: int,
-    device: torch.device,
+    team: Team,
 ) -> list[float]:
     """Accuracy in percent of each classifier, outputs summed over the crops of a picture.
 
@@ -27,16 +28,17 @@ def multi_crop_accuracies(
         store: pictures and labels.
         crop: side in pixels.
         crops: 1, 2 or 10 (see fixed_crops).
-        device: of the classifiers.
+        team: whose processes share the pictures.
     """
     right: list[int] = []
-    for batch in progress(torch.arange(len(store)).split(BATCH), "test"):
-        cuts = fixed_crops(store.batch(batch).to(device), crop, crops)
+    mine = torch.arange(team.rank, len(store), team.size)
+    for batch in progress(mine.split(BATCH), "test"):
+        cuts = fixed_crops(store.batch(batch).to(team.device), crop, crops)
         found = [
-            outputs.view(len(cuts), len(batch), -1).sum(0).argmax(1).cpu()
+            outputs.float().view(len(cuts), len(batch), -1).sum(0).argmax(1).cpu()
             for outputs in classify(cuts.flatten(0, 1))
         ]
         right = right or [0] * len(found)
         for index, classes in enumerate(found):
             right[index] += int((classes == store.labels[batch]).sum())
-    return [100 * count / len(store) for count in right]
+    return [100 * count / len(store) for count in team.sum(torch.tensor(right)).tolist()]

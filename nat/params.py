@@ -68,6 +68,8 @@ class Machine(Group):
 
     device: Annotated[str, Field(pattern=r"^(auto|cpu|cuda(:\d+)?)$")]
     threads: Count
+    precision: Literal["auto", "float32", "bfloat16"]
+    compile: bool
     data: str
     scratch: str
 
@@ -97,10 +99,23 @@ class Voc(Group):
     pictures: Count
     size: Annotated[list[Annotated[int, Field(ge=32)]], Field(min_length=2, max_length=2)]
 
+
+class ProposalSettings(Group):
+    """The boxes that a detector classifies."""
+
+    source: Literal["selective-search", "mat", "pickle"]
+    trainval: str | None
+    test: str | None
+    count: Count
+    smallest: Count
+    short_side: Annotated[int, Field(ge=16)] | None
+    segments: Annotated[list[Count], Field(min_length=2, max_length=2)]
+    sigma: Positive
+
     @model_validator(mode="after")
-    def _folder_is_named(self) -> "Voc":
-        if self.source == "devkit" and self.folder is None:
-            raise ValueError("source is devkit, so folder must name the VOCdevkit folder")
+    def _files_are_named(self) -> "ProposalSettings":
+        if self.source != "selective-search" and None in (self.trainval, self.test):
+            raise ValueError(f"source is {self.source}, so trainval and test must name its files")
         return self
 
 
@@ -143,6 +158,8 @@ class Training(Group):
 class Pretrain(Training):
     """Algorithm 1."""
 
+    batch_norm: Literal["local", "synchronised"]
+    matching: Literal["local", "global"]
     save_every: Period
     knn_every: Period
 
@@ -184,6 +201,40 @@ class Finetune(Group):
         return self
 
 
+class Detect(Group):
+    """VOC detection (Table 4)."""
+
+    short_sides: Annotated[list[Annotated[int, Field(ge=8)]], Field(min_length=1)]
+    test_short_side: Annotated[int, Field(ge=8)]
+    long_side: Annotated[int, Field(ge=8)]
+    hidden: Count
+    dropout: Annotated[float, Field(ge=0, lt=1)]
+    iterations: Count
+    save_every: Count
+    pictures: Count
+    regions: Count
+    foreground: Annotated[float, Field(gt=0, lt=1)]
+    foreground_iou: Annotated[float, Field(gt=0, le=1)]
+    background_iou: Annotated[
+        list[Annotated[float, Field(ge=0, le=1)]], Field(min_length=2, max_length=2)
+    ]
+    lr: Positive
+    lr_drop_at: list[Count]
+    momentum: Annotated[float, Field(ge=0, lt=1)]
+    weight_decay: NotNegative
+    min_score: Annotated[float, Field(ge=0, lt=1)]
+    detections: Count
+    nms: Annotated[float, Field(gt=0, le=1)]
+
+    @model_validator(mode="after")
+    def _fits_together(self) -> "Detect":
+        if not self.background_iou[0] < self.background_iou[1] <= self.foreground_iou:
+            raise ValueError("background_iou must be [least, less than], at most foreground_iou")
+        if self.regions % self.pictures:
+            raise ValueError("regions must be a multiple of pictures")
+        return self
+
+
 class Ablations(Group):
     """The values that section 4.1 compares, one setting at a time, besides those in use."""
 
@@ -204,9 +255,11 @@ class Params(Group):
     permute_every: Period
     target_type: TargetType
     alignment: Alignment
+    launcher: Annotated[str, Field(min_length=1)]
     machine: Machine
     pictures: Pictures
     voc: Voc
+    proposals: ProposalSettings
     targets: TargetSettings
     model: ModelSettings
     augment: Augment
@@ -214,6 +267,7 @@ class Params(Group):
     labels: Labels
     probe: Probe
     finetune: Finetune
+    detect: Detect
     ablations: Ablations
 
     @model_validator(mode="after")

@@ -10,24 +10,25 @@ from pathlib import Path
 import torch
 import torch.nn.functional as F
 
-from nat.alignments import find_alignment, reassign
+from nat.alignments import Align, find_alignment, reassign
 from nat.errors import UserError
 from nat.features import KnnMonitor
 from nat.files import check_writable
-from nat.images.augment import random_crop_flip
-from nat.images.store import Store, check_batch, epoch_batches
+from nat.images.loader import Loader
+from nat.images.store import Store
 from nat.loss import square_loss
 from nat.model import Network, initialise
-from nat.params import Params
+from nat.params import Params, Pretrain
 from nat.pretrained import checkpoint, write_pretrained
 from nat.targets import load_targets
-from nat.training.device import clock, prepare_device
+from nat.training.device import clock
 from nat.training.progress import progress
 from nat.training.provenance import provenance
 from nat.training.run import Run, scratch_folder
 from nat.training.schedule import due, permutes_in
 from nat.training.seeds import generator, seed_layers
 from nat.training.sgd import finite, set_step_size, sgd
+from nat.training.team import Team, join
 
 
 def pretrain(
@@ -50,29 +51,29 @@ def pretrain(
     settings = params.pretrain
     check_writable(out)
     check_writable(record)
-    device = prepare_device(params.machine)
+    team = join(params.machine)
+    device = team.device
     train, val = (Store(manifest, params.machine.data, split) for split in ("train", "val"))
-    targets = load_targets(targets_file).to(device)
+    targets = load_targets(targets_file)
     if len(targets) != len(train):
         raise UserError(
             f"{targets_file}: {len(targets)} targets for {len(train)} pictures; "
             "make them again with `python -m nat targets`"
         )
-    check_batch(settings.batch_size, len(train), "pretrain.batch_size")
-
+    loader = Loader(train, settings.batch_size, params.augment, seed, team, "pretrain.batch_size")
     align = find_alignment(params.alignment)
-    crop, flip = params.augment.crop, params.augment.flip
-    network = Network(params.model, crop, targets.dimension, train.channels)
+    network = Network(params.model, params.augment.crop, targets.dimension, train.channels)
     initialise(network, generator(seed, "weights"))
-    network.to(device)
+    network.to(device).to(memory_format=torch.channels_last)
+    f_theta = team.joined(network, settings.batch_norm == "synchronised")
     optimizer = sgd(network, settings)
     # P of eq. 3 as a permutation: image i has target row assignment[i]
     assignment = torch.randperm(len(train), generator=generator(seed, "assignment"))
+    # seconds spent on reassigning and batches that were
+    cost = torch.zeros(2, dtype=torch.float64)
 
     used = params.model_dump(include={"permute_every", "alignment", "model", "augment", "pretrain"})
-    monitor = KnnMonitor(train, val, crop, settings.knn_every)
-    batches = len(train) // settings.batch_size
-    seen = batches * settings.batch_size  # the incomplete last batch is dropped
+    monitor = KnnMonitor(train, val, params.augment.crop, settings.knn_every)
     scratch = scratch_folder(
         params.machine.scratch,
         f"nat-{seed}",
@@ -80,80 +81,107 @@ def pretrain(
         seed=seed,
         manifest=manifest,
         targets=targets_file,
-        device=device.type,
+        computing=team.computing,
     )
-    # seconds spent on reassigning and batches that were
-    cost = torch.zeros(2, dtype=torch.float64)
     state = {
         "network": network,
         "optimizer": optimizer,
         "assignment": assignment,
         "cost": cost,
     }
-    with Run(scratch, state) as run:
+    with Run(scratch, state, team) as run:
         for epoch in run.epochs(settings.epochs):
             network.train()
-            seed_layers(seed, "layers", epoch)
-            draws = generator(seed, "augment", epoch)
+            seed_layers(seed, "layers", epoch, team.rank)
             permute = permutes_in(epoch, params.permute_every)
-            total, moved = torch.zeros((), device=device), 0
-            order = epoch_batches(len(train), settings.batch_size, generator(seed, "order", epoch))
-            bar = progress(order, f"nat {epoch + 1}/{settings.epochs}", total=batches)
-            for step, batch in enumerate(bar):
-                lr = set_step_size(optimizer, settings, epoch * batches + step)
-                pictures = train.batch(batch).to(device, non_blocking=True)
-                features = F.normalize(network(random_crop_flip(pictures, crop, flip, draws)))
-
-                vectors = targets.vectors(assignment[batch])
+            before = assignment.clone()
+            total = torch.zeros((), device=device)
+            label = f"nat {epoch + 1}/{settings.epochs}"
+            bar = progress(loader.epoch(epoch), label, total=loader.steps)
+            for step, (rows, pictures) in enumerate(bar):
+                lr = set_step_size(optimizer, settings, epoch * loader.steps + step)
+                with team.autocast():
+                    outputs = f_theta(pictures)
+                features = F.normalize(outputs.float())
+                vectors = targets.vectors(assignment[rows]).to(device, non_blocking=True)
                 if permute:
                     start = clock(device)
-                    new_order, vectors = reassign(align, features, vectors)
-                    moved += update(assignment, batch, new_order)
+                    vectors = rematch(align, features, vectors, rows, assignment, team, settings)
                     cost += torch.tensor([clock(device) - start, 1])
                 loss = square_loss(features, vectors)
 
                 optimizer.zero_grad()
-                loss.backward()
+                # the gradients are averaged over the processes, eq. 2's are summed over the batch
+                (loss * team.size).backward()
                 optimizer.step()
 
                 total += loss.detach()
                 if step % 20 == 19:
-                    done = (step + 1) * settings.batch_size
-                    bar.set_postfix(
-                        loss=f"{finite(total, 'pretrain.lr', epoch) / done:.4f}",
-                        reassigned=f"{moved / done:.1%}",
-                        images_per_s=f"{(bar.format_dict['rate'] or 0) * len(batch):.0f}",
-                    )
+                    done = (step + 1) * len(rows)
+                    rate = (bar.format_dict["rate"] or 0) * settings.batch_size
+                    shown = finite(total, "pretrain.lr", epoch) / done
+                    bar.set_postfix(loss=f"{shown:.4f}", images_per_s=f"{rate:.0f}")
+            if settings.matching == "local":
+                # each process has moved targets among its own images alone
+                assignment.copy_(before + team.sum(assignment - before))
             run.log(
                 epoch=epoch + 1,
                 lr=lr,
-                loss=finite(total, "pretrain.lr", epoch) / seen,
-                reassigned=100 * moved / seen,
-                knn=monitor.accuracy(network.trunk, epoch + 1, device),
+                loss=finite(team.sum(total), "pretrain.lr", epoch) / loader.seen,
+                reassigned=100 * int((assignment != before).sum()) / loader.seen,
+                knn=monitor.accuracy(network.trunk, epoch + 1, device) if team.first else None,
             )
             # the last epoch is the network itself
-            if due(epoch + 1, settings.save_every) and epoch + 1 < settings.epochs:
+            if due(epoch + 1, settings.save_every) and epoch + 1 < settings.epochs and team.first:
                 checkpoint(network, scratch, epoch + 1)
-        where = provenance(used, seed, train.source, run.seconds, device)
-        seconds, updates = cost.tolist()
-        measured = {"alignment_ms": round(1000 * seconds / updates, 3) if updates else None}
-        write_pretrained(
-            out, record, network, run, where, seen * settings.epochs, measured, assignment
-        )
+        if team.first:
+            seconds, updates = cost.tolist()
+            measured = {"alignment_ms": round(1000 * seconds / updates, 3) if updates else None}
+            seen = loader.seen * settings.epochs
+            where = provenance(used, seed, train.source, run.seconds, device)
+            write_pretrained(out, record, network, run, where, seen, measured, assignment)
         run.finish()
 
 
-def update(assignment: torch.Tensor, batch: torch.Tensor, order: torch.Tensor) -> int:
+def rematch(
+    align: Align,
+    features: torch.Tensor,
+    vectors: torch.Tensor,
+    rows: torch.Tensor,
+    assignment: torch.Tensor,
+    team: Team,
+    settings: Pretrain,
+) -> torch.Tensor:
+    """Give a batch's targets anew to its images, in P too.
+
+    Args:
+        align: how.
+        features: (b, d), unit length, of this process's part of the batch.
+        vectors: (b, d), the targets of its images.
+        rows: int64 (b,), its images.
+        assignment: int64 (n,), target row of each image, changed in place.
+        team: whose whole batch is matched where ``settings.matching`` is global.
+        settings: of pretraining.
+
+    Returns:
+        (b, d), what the loss draws the features to.
+    """
+    if settings.matching == "local" or team.size == 1:
+        order, drawn_to = reassign(align, features, vectors)
+        update(assignment, rows, order)
+        return drawn_to
+    everyone = team.gather(features.detach()), team.gather(vectors)
+    order, drawn_to = reassign(align, *everyone)
+    update(assignment, team.gather(rows.to(team.device)).cpu(), order)
+    return drawn_to[len(rows) * team.rank :][: len(rows)]
+
+
+def update(assignment: torch.Tensor, rows: torch.Tensor, order: torch.Tensor) -> None:
     """Permute the target rows of a batch in place; P stays a permutation (eq. 6).
 
     Args:
         assignment: int64 (n,), target row of each image.
-        batch: int64 (b,), images.
+        rows: int64 (b,), images.
         order: int64 (b,), image i of the batch takes the row of its image order[i].
-
-    Returns:
-        How many images have another row than before.
     """
-    order = order.cpu()
-    assignment[batch] = assignment[batch[order]]
-    return int((order != torch.arange(len(order))).sum())
+    assignment[rows] = assignment[rows[order.cpu()]]

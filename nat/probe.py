@@ -16,19 +16,21 @@ from torch import nn
 from nat.errors import UserError
 from nat.features import features
 from nat.files import check_writable, write_json
-from nat.images.augment import random_crop_flip
-from nat.images.store import Store, check_batch, epoch_batches
-from nat.model import initialise, load_network, mlp
+from nat.images.loader import Loader
+from nat.images.store import Store
+from nat.model import Trunk, initialise, load_network, mlp
 from nat.multi_crop import multi_crop_accuracies
 from nat.neighbours import knn_accuracy
 from nat.params import Params
-from nat.training.device import prepare_device
 from nat.training.progress import progress
 from nat.training.provenance import provenance
 from nat.training.run import Run, scratch_folder
 from nat.training.schedule import constant_then_decay
 from nat.training.seeds import generator, seed_layers
 from nat.training.sgd import finite
+from nat.training.team import Team, join
+
+BANK = 100_000  # pictures that kNN looks at, at most: AlexNet's conv5 of so many is 3.7 GB
 
 
 class Classifiers(nn.Module):
@@ -61,14 +63,15 @@ def probe(params: Params, seed: int, manifest: Path, network_file: Path, out: Pa
         UserError: pictures without labels, a damaged network, a batch larger than the data.
     """
     check_writable(out)
-    device = prepare_device(params.machine)
+    team = join(params.machine)
     train, val = (Store(manifest, params.machine.data, split) for split in ("train", "val"))
     start = time.perf_counter()
-    measured = accuracies(params, seed, manifest, network_file, train, val, device)
+    measured = accuracies(params, seed, manifest, network_file, train, val, team)
     seconds = time.perf_counter() - start
     used = params.model_dump(include={"augment", "model", "probe"})
-    where = provenance(used, seed, train.source, seconds, device)
-    write_json(out, {"measured": measured, "provenance": where})
+    where = provenance(used, seed, train.source, seconds, team.device)
+    if team.first:
+        write_json(out, {"measured": measured, "provenance": where})
 
 
 def accuracies(
@@ -78,19 +81,20 @@ def accuracies(
     network_file: Path,
     train: Store,
     val: Store,
-    device: torch.device,
+    team: Team,
 ) -> dict[str, float]:
     """Train both classifiers and test all three; percent of the val pictures."""
-    settings, crop, flip = params.probe, params.augment.crop, params.augment.flip
+    settings, crop, device = params.probe, params.augment.crop, team.device
     train.require_labels("the probe")
     val.require_labels("the probe")
-    check_batch(settings.batch_size, len(train), "probe.batch_size")
+    loader = Loader(train, settings.batch_size, params.augment, seed, team, "probe.batch_size")
     trunk = load_network(network_file).trunk.to(device).eval().requires_grad_(False)
     classifiers = Classifiers(
         trunk.features(crop), params.model.hidden, len(train.classes), params.model.dropout
     )
     initialise(classifiers, generator(seed, "classifiers"))
     classifiers.to(device)
+    joined = team.joined(classifiers)
     # v <- momentum v + (1 - momentum) g, as the released protocol writes it
     optimizer = torch.optim.SGD(
         [{"params": classifiers.mlp.parameters()}, {"params": classifiers.linear.parameters()}],
@@ -107,48 +111,61 @@ def accuracies(
         seed=seed,
         manifest=manifest,
         network=network_file,
-        device=device.type,
+        computing=team.computing,
     )
-    batches = len(train) // settings.batch_size
-    with Run(scratch, {"classifiers": classifiers, "optimizer": optimizer}) as run:
+    with Run(scratch, {"classifiers": classifiers, "optimizer": optimizer}, team) as run:
         for epoch in run.epochs(settings.epochs):
             for group, lr in zip(
                 optimizer.param_groups, (settings.lr, settings.lr_linear), strict=True
             ):
                 group["lr"] = constant_then_decay(lr, settings.lr_decay, settings.lr_hold, epoch)
             classifiers.train()
-            seed_layers(seed, "layers", epoch)
-            draws = generator(seed, "augment", epoch)
+            seed_layers(seed, "layers", epoch, team.rank)
             total = torch.zeros((), device=device)
-            order = epoch_batches(len(train), settings.batch_size, generator(seed, "order", epoch))
-            for batch in progress(order, f"probe {epoch + 1}/{settings.epochs}", total=batches):
-                pictures = train.batch(batch).to(device, non_blocking=True)
-                labels = train.labels[batch].to(device)
-                with torch.no_grad():
-                    conv5 = trunk(random_crop_flip(pictures, crop, flip, draws))
-                by_mlp, by_linear = classifiers(conv5)
+            label = f"probe {epoch + 1}/{settings.epochs}"
+            for rows, pictures in progress(loader.epoch(epoch), label, total=loader.steps):
+                labels = train.labels[rows].to(device)
+                with team.autocast():
+                    with torch.no_grad():
+                        conv5 = trunk(pictures)
+                    by_mlp, by_linear = joined(conv5)
                 loss = F.cross_entropy(by_mlp, labels) + F.cross_entropy(by_linear, labels)
                 optimizer.zero_grad()
                 loss.backward()
                 optimizer.step()
                 total += loss.detach()
-            run.log(loss=finite(total, "probe.lr", epoch) / batches)
+            mean = finite(team.sum(total), "probe.lr", epoch) / loader.steps / team.size
+            run.log(loss=mean)
         classifiers.eval()
         mlp_accuracy, linear_accuracy = multi_crop_accuracies(
-            lambda cuts: classifiers(trunk(cuts)), val, crop, settings.crops, device
+            lambda cuts: classifiers(trunk(cuts)), val, crop, settings.crops, team
         )
-        everything = [
-            features(trunk, store, torch.arange(len(store)), crop, device) for store in (train, val)
-        ]
-        knn = knn_accuracy(
-            everything[0], train.labels, everything[1], val.labels, settings.neighbours
-        )
+        knn = nearest_classes(trunk, train, val, crop, settings.neighbours, team)
         run.finish()
     return {
         "mlp": round(mlp_accuracy, 2),
         "linear": round(linear_accuracy, 2),
         "knn": round(knn, 2),
     }
+
+
+def nearest_classes(
+    trunk: Trunk, train: Store, val: Store, crop: int, neighbours: int, team: Team
+) -> float:
+    """Accuracy of kNN in percent on conv5 of the central crops; the first process computes it."""
+    if not team.first:
+        return 0.0
+    # evenly spaced rows: a store may be sorted by class
+    bank, queries = (
+        torch.linspace(0, len(store) - 1, min(len(store), BANK)).long() for store in (train, val)
+    )
+    return knn_accuracy(
+        features(trunk, train, bank, crop, team.device),
+        train.labels[bank],
+        features(trunk, val, queries, crop, team.device),
+        val.labels[queries],
+        neighbours,
+    )
 
 
 def evolution(params: Params, seed: int, manifest: Path, checkpoints: Path, out: Path) -> None:
@@ -167,7 +184,7 @@ def evolution(params: Params, seed: int, manifest: Path, checkpoints: Path, out:
         UserError: as ``probe``, or no folder of checkpoints.
     """
     check_writable(out)
-    device = prepare_device(params.machine)
+    team = join(params.machine)
     train, val = (Store(manifest, params.machine.data, split) for split in ("train", "val"))
     start = time.perf_counter()
     if not checkpoints.is_dir():
@@ -175,8 +192,9 @@ def evolution(params: Params, seed: int, manifest: Path, checkpoints: Path, out:
     rows = []
     for file in progress(sorted(checkpoints.glob("epoch-*.safetensors")), "checkpoints"):
         epoch = int(file.stem.removeprefix("epoch-"))
-        found = accuracies(params, seed, manifest, file, train, val, device)
+        found = accuracies(params, seed, manifest, file, train, val, team)
         rows.append({"epoch": epoch, **found})
     used = params.model_dump(include={"augment", "model", "probe"})
-    where = provenance(used, seed, train.source, time.perf_counter() - start, device)
-    write_json(out, {"measured": rows, "provenance": where})
+    where = provenance(used, seed, train.source, time.perf_counter() - start, team.device)
+    if team.first:
+        write_json(out, {"measured": rows, "provenance": where})

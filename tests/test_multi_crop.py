@@ -8,6 +8,7 @@ import torch.nn.functional as F
 from nat.images.augment import fixed_crops
 from nat.images.store import Store
 from nat.multi_crop import multi_crop_accuracies
+from nat.training.team import Team
 
 
 @pytest.mark.parametrize("crops", [1, 2, 10])
@@ -25,6 +26,6 @@ def test_outputs_are_summed_over_crops(crops: int, make_params: Any, manifest: P
         for index in range(2):
             votes = sum(classify(cut)[index][0] for cut in fixed_crops(picture, 28, crops))
             right[index] += int(votes.argmax() == store.labels[row])
-    found = multi_crop_accuracies(classify, store, 28, crops, torch.device("cpu"))
+    found = multi_crop_accuracies(classify, store, 28, crops, Team(torch.device("cpu")))
     assert found == pytest.approx([100 * count / len(store) for count in right])
     assert right[0] != right[1]

@@ -28,6 +28,7 @@ ENVIRONMENT = os.environ | {
     "GIT_COMMITTER_NAME": "test",
     "GIT_COMMITTER_EMAIL": "test@example.org",
 }
+README = PROJECT / "README.md"
 LEFT_BEHIND = shutil.ignore_patterns(
     ".git", ".venv", "artifacts", "scratch", "raw", "stores", "tmp", "cache", "*.egg-info",
     "__pycache__", ".*_cache", ".hypothesis", "*.lock",
@@ -111,7 +112,7 @@ def test_nothing_large_or_derived_is_tracked_by_git(project: Path) -> None:
     assert not [name for name in tracked if name.startswith(("artifacts/", "scratch/"))]
     assert not [name for name in tracked if name.startswith("data/") and name.endswith(".npy")]
     assert "dvc.lock" in tracked
-    assert "stages/baselines/dvc.lock" in tracked
+    assert {f"stages/{group}/dvc.lock" for group in ("ablations", "baselines")} <= set(tracked)
 
 
 def test_a_second_repro_does_nothing(project: Path) -> None:
@@ -134,15 +135,30 @@ def test_tables_come_from_the_small_artifacts_alone(project: Path, tmp_path: Pat
 
 def test_an_experiment_reruns_exactly_what_depends_on_it(project: Path) -> None:
     output = run(project, "dvc", "exp", "run", "-n", "often", "-S", "permute_every=1")
-    assert stages_run(output) == {
+    nat = {
         "pretrain@0",
         "probe@nat-0",
         "evolution@0",
         "finetune@nat-fc6-8-0",
         "finetune@nat-all-0",
+        "detect@nat-0",
         "illustrate@0",
         "tabulate",
+        "page",
     }
+    # what is compared with NAT is trained as NAT is; but neither its targets, nor training with
+    # labels, nor the comparison of periods, which sets its own
+    ablations = {
+        f"{step}-{name}@{name}-{value}-0"
+        for step in ("pretrain", "probe")
+        for name, value in (
+            ("k", 4),
+            ("dimension", 4),
+            ("target_type", "mixture"),
+            ("alignment", "greedy"),
+        )
+    } | {"tabulate"}
+    assert stages_run(output) == nat | {f"stages/ablations/dvc.yaml:{name}" for name in ablations}
     assert re.search(r"^permute_every: 1$", (project / "params.yaml").read_text(), re.M)
     changed = json.loads(run(project, "dvc", "metrics", "diff", "--json"))
     assert set(changed) <= {"reports/metrics.json"}
@@ -152,8 +168,43 @@ def test_an_experiment_reruns_exactly_what_depends_on_it(project: Path) -> None:
     run(project, "dvc", "checkout", "-q")
 
 
+def test_a_target_type_of_ones_own_is_one_file(project: Path) -> None:
+    """The README's example, taken from the README."""
+    example = re.search(r"```python\n# nat/targets/(\w+)\.py\n(.*?)```", README.read_text(), re.S)
+    assert example
+    name, code = example.groups()
+    (project / "nat" / "targets" / f"{name}.py").write_text(code)
+    output = run(
+        project, "dvc", "exp", "run", "-n", name, "-S", f"target_type={name}", "probe@nat-0"
+    )
+    assert stages_run(output) == {"targets@0", "pretrain@0", "probe@nat-0"}
+    measured = json.loads((project / "artifacts/probe/nat-0.json").read_text())["measured"]
+    assert 0 < measured["mlp"] <= 100
+    run(project, "git", "reset", "-q", "--hard")
+    run(project, "git", "clean", "-qfd", "nat")
+    run(project, "dvc", "checkout", "-q")
+
+
+def test_a_group_runs_alone(project: Path) -> None:
+    (project / "reports" / "ablations" / "table1.md").unlink()
+    output = run(project, "dvc", "repro", "stages/ablations/dvc.yaml")
+    assert stages_run(output) == {"stages/ablations/dvc.yaml:tabulate"}
+    assert (project / "reports" / "ablations" / "table1.md").exists()
+
+
 def test_queued_experiments_find_their_data(project: Path) -> None:
-    run(project, "dvc", "exp", "run", "--queue", "-n", "fixed", "-S", "permute_every=never")
+    run(
+        project,
+        "dvc",
+        "exp",
+        "run",
+        "--queue",
+        "-n",
+        "fixed",
+        "-S",
+        "permute_every=never",
+        "tabulate",
+    )
     run(project, "dvc", "queue", "start")
     deadline = time.monotonic() + 240
     while not re.search(r"\b(Success|Failed)\b", status := run(project, "dvc", "queue", "status")):

@@ -68,9 +68,8 @@ def test_p_stays_a_permutation(data: st.DataObject) -> None:
     batch = torch.randperm(n, generator=draws)[:b]
     before = assignment.clone()
     order = torch.randperm(b, generator=draws)
-    moved = update(assignment, batch, order)
+    update(assignment, batch, order)
     assert sorted(assignment.tolist()) == list(range(n))
-    assert moved == int((assignment != before).sum())
     assert torch.equal(assignment[batch], before[batch][order])
 
 

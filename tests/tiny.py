@@ -21,13 +21,23 @@ TINY: dict[str, Any] = {
     "labels": {"epochs": 2, "batch_size": 16},
     "probe": {"epochs": 2, "batch_size": 16, "crops": 2, "neighbours": 3},
     "ablations": {
-        "permute_every": [1, "never"],
-        "k": [2, 4],
+        "permute_every": ["never"],
+        "k": [4],
         "dimension": [4],
-        "target_type": ["lowdiscrepancy", "mixture"],
-        "alignment": ["greedy", "sinkhorn"],
+        "target_type": ["mixture"],
+        "alignment": ["greedy"],
+        "preprocessing": ["clean"],
+        "loss": ["square"],
     },
     "finetune": {"hidden": 16, "iterations": 4, "batch_size": 4, "crops": 2},
+    "detect": {
+        "hidden": 16,
+        "iterations": 4,
+        "save_every": 2,
+        "pictures": 2,
+        "regions": 16,
+        "lr_drop_at": [3],
+    },
 }
 
 

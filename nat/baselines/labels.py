@@ -11,19 +11,19 @@ import torch.nn.functional as F
 
 from nat.features import KnnMonitor
 from nat.files import check_writable
-from nat.images.augment import random_crop_flip
-from nat.images.store import Store, check_batch, epoch_batches
+from nat.images.loader import Loader
+from nat.images.store import Store
 from nat.loss import square_loss
 from nat.model import Network, initialise
 from nat.multi_crop import multi_crop_accuracies
 from nat.params import Params
 from nat.pretrained import write_pretrained
-from nat.training.device import prepare_device
 from nat.training.progress import progress
 from nat.training.provenance import provenance
 from nat.training.run import Run, scratch_folder
 from nat.training.seeds import generator, seed_layers
 from nat.training.sgd import finite, set_step_size, sgd
+from nat.training.team import join
 
 
 def softmax(outputs: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
@@ -69,16 +69,17 @@ def supervised(params: Params, seed: int, manifest: Path, out: Path, record: Pat
     settings = params.labels
     check_writable(out)
     check_writable(record)
-    device = prepare_device(params.machine)
+    team = join(params.machine)
+    device = team.device
     train, val = (Store(manifest, params.machine.data, split) for split in ("train", "val"))
     for store in (train, val):
         store.require_labels("training with labels")
-    check_batch(settings.batch_size, len(train), "labels.batch_size")
-
-    crop, flip = params.augment.crop, params.augment.flip
+    loader = Loader(train, settings.batch_size, params.augment, seed, team, "labels.batch_size")
+    crop = params.augment.crop
     network = Network(params.model, crop, len(train.classes), train.channels)
     initialise(network, generator(seed, "weights"))
-    network.to(device)
+    network.to(device).to(memory_format=torch.channels_last)
+    joined = team.joined(network)
     optimizer = sgd(network, settings)
     monitor = KnnMonitor(train, val, crop, every=settings.epochs)
 
@@ -86,30 +87,27 @@ def supervised(params: Params, seed: int, manifest: Path, out: Path, record: Pat
     used = params.model_dump(
         include={"model": True, "augment": True, "labels": True, "probe": {"crops"}}
     )
-    batches = len(train) // settings.batch_size
-    seen = batches * settings.batch_size
     scratch = scratch_folder(
         params.machine.scratch,
         f"labels-{seed}",
         parameters=used,
         seed=seed,
         manifest=manifest,
-        device=device.type,
+        computing=team.computing,
     )
-    with Run(scratch, {"network": network, "optimizer": optimizer}) as run:
+    with Run(scratch, {"network": network, "optimizer": optimizer}, team) as run:
         for epoch in run.epochs(settings.epochs):
             network.train()
-            seed_layers(seed, "layers", epoch)
-            draws = generator(seed, "augment", epoch)
+            seed_layers(seed, "layers", epoch, team.rank)
             total = torch.zeros((), device=device)
-            order = epoch_batches(len(train), settings.batch_size, generator(seed, "order", epoch))
-            bar = progress(order, f"labels {epoch + 1}/{settings.epochs}", total=batches)
-            for step, batch in enumerate(bar):
-                lr = set_step_size(optimizer, settings, epoch * batches + step)
-                pictures = train.batch(batch).to(device, non_blocking=True)
-                labels = train.labels[batch].to(device)
-                outputs = network(random_crop_flip(pictures, crop, flip, draws))
-                loss = loss_of(outputs, labels)
+            label = f"labels {epoch + 1}/{settings.epochs}"
+            bar = progress(loader.epoch(epoch), label, total=loader.steps)
+            for step, (rows, pictures) in enumerate(bar):
+                lr = set_step_size(optimizer, settings, epoch * loader.steps + step)
+                labels = train.labels[rows].to(device)
+                with team.autocast():
+                    outputs = joined(pictures)
+                loss = loss_of(outputs.float(), labels)
                 optimizer.zero_grad()
                 loss.backward()
                 optimizer.step()
@@ -120,14 +118,16 @@ def supervised(params: Params, seed: int, manifest: Path, out: Path, record: Pat
             run.log(
                 epoch=epoch + 1,
                 lr=lr,
-                loss=finite(total, "labels.lr", epoch) / batches,
-                knn=monitor.accuracy(network.trunk, epoch + 1, device),
+                loss=finite(team.sum(total), "labels.lr", epoch) / loader.steps / team.size,
+                knn=monitor.accuracy(network.trunk, epoch + 1, device) if team.first else None,
             )
         network.eval()
         (accuracy,) = multi_crop_accuracies(
-            lambda cuts: (network(cuts),), val, crop, params.probe.crops, device
+            lambda cuts: (network(cuts),), val, crop, params.probe.crops, team
         )
-        where = provenance(used, seed, train.source, run.seconds, device)
-        measured = {"accuracy": round(accuracy, 2)}
-        write_pretrained(out, record, network, run, where, seen * settings.epochs, measured)
+        if team.first:
+            where = provenance(used, seed, train.source, run.seconds, device)
+            measured = {"accuracy": round(accuracy, 2)}
+            seen = loader.seen * settings.epochs
+            write_pretrained(out, record, network, run, where, seen, measured)
         run.finish()

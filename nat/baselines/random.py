@@ -12,14 +12,15 @@ import torch
 from torch import nn
 
 from nat.files import check_writable
-from nat.images.augment import random_crop_flip
-from nat.images.store import Store, check_batch, epoch_batches
+from nat.images.loader import Loader
+from nat.images.store import Store
 from nat.model import Network, initialise
 from nat.params import Params
 from nat.pretrained import write_pretrained
 from nat.training.device import prepare_device
 from nat.training.provenance import provenance
 from nat.training.seeds import generator
+from nat.training.team import Team
 
 
 @torch.no_grad()
@@ -38,18 +39,17 @@ def untrained(params: Params, seed: int, manifest: Path, out: Path, record: Path
     check_writable(record)
     device = prepare_device(params.machine)
     train = Store(manifest, params.machine.data, "train")
-    check_batch(params.pretrain.batch_size, len(train), "pretrain.batch_size")
+    loader = Loader(
+        train, params.pretrain.batch_size, params.augment, seed, Team(device), "pretrain.batch_size"
+    )
     network = Network(params.model, params.augment.crop, 2, train.channels)
     initialise(network, generator(seed, "weights"))
     network.to(device).train()
     for layer in network.modules():
         if isinstance(layer, nn.BatchNorm2d):
             layer.momentum = None  # the plain average over batches
-    draws = generator(seed, "augment", 0)
-    order = generator(seed, "order", 0)
-    for batch in epoch_batches(len(train), params.pretrain.batch_size, order):
-        pictures = train.batch(batch).to(device)
-        network.trunk(random_crop_flip(pictures, params.augment.crop, params.augment.flip, draws))
+    for _, pictures in loader.epoch(0):
+        network.trunk(pictures)
     used = params.model_dump(include={"model", "augment"})
     seconds = time.perf_counter() - start
     where = provenance(used, seed, train.source, seconds, device)

@@ -1,50 +1,66 @@
 """Cropping and flipping whole batches on the device (section 3.3)."""
 
+from typing import NamedTuple
+
 import torch
 
 
-def crop_at(
-    pictures: torch.Tensor, top: torch.Tensor, left: torch.Tensor, crop: int
-) -> torch.Tensor:
-    """Cut one square a picture, each at its own place, in one gather.
+class Cuts(NamedTuple):
+    """The square of each picture of a batch, and whether to mirror it; on the CPU.
 
-    Args:
-        pictures: (b, c, h, w).
+    Attributes:
         top: int64 (b,), row of the upper left corner.
         left: int64 (b,), its column.
-        crop: side in pixels.
-
-    Returns:
-        (b, c, crop, crop), same dtype and device.
+        mirrored: bool (b,).
     """
-    device = pictures.device
-    side = torch.arange(crop, device=device)
-    batch = torch.arange(len(pictures), device=device)[:, None, None, None]
-    channel = torch.arange(pictures.shape[1], device=device)[None, :, None, None]
-    rows = (top.to(device)[:, None] + side)[:, None, :, None]
-    columns = (left.to(device)[:, None] + side)[:, None, None, :]
-    return pictures[batch, channel, rows, columns]
+
+    top: torch.Tensor
+    left: torch.Tensor
+    mirrored: torch.Tensor
+
+    def of(self, part: slice) -> "Cuts":
+        """Those of a part of the batch."""
+        return Cuts(self.top[part], self.left[part], self.mirrored[part])
 
 
-def random_crop_flip(
-    pictures: torch.Tensor, crop: int, flip: bool, draws: torch.Generator
-) -> torch.Tensor:
-    """A random square of ``crop`` pixels of each picture, mirrored with probability 1/2.
+def draw_cuts(b: int, size: int, crop: int, flip: bool, draws: torch.Generator) -> Cuts:
+    """Random squares, mirrored with probability 1/2 if ``flip``.
 
     Args:
-        pictures: (b, c, h, w) with h, w >= crop.
-        crop: side in pixels.
+        b: how many.
+        size: side of the pictures, pixels.
+        crop: side of the squares, pixels.
         flip: whether to mirror.
         draws: a CPU generator.
     """
-    b, _, height, width = pictures.shape
-    top = torch.randint(height - crop + 1, (b,), generator=draws)
-    left = torch.randint(width - crop + 1, (b,), generator=draws)
+    top, left = (torch.randint(size - crop + 1, (b,), generator=draws) for _ in range(2))
     mirrored = torch.rand(b, generator=draws) < 0.5
-    cut = crop_at(pictures, top, left, crop)
-    if flip:
-        cut = torch.where(mirrored.to(cut.device)[:, None, None, None], cut.flip(-1), cut)
-    return cut
+    return Cuts(top, left, mirrored & flip)
+
+
+def cut_out(pictures: torch.Tensor, rows: torch.Tensor, cuts: Cuts, crop: int) -> torch.Tensor:
+    """Cut one square out of each of some pictures, in one gather.
+
+    Args:
+        pictures: (n, c, h, w).
+        rows: int64 (b,), which of them.
+        cuts: b squares.
+        crop: side in pixels.
+
+    Returns:
+        (b, c, crop, crop), same dtype and device as ``pictures``.
+    """
+    side = torch.arange(crop)
+    down = cuts.top[:, None] + side
+    across = cuts.left[:, None] + torch.where(cuts.mirrored[:, None], side.flip(0), side)
+    channels = torch.arange(pictures.shape[1])
+    places = (
+        rows[:, None, None, None],
+        channels[None, :, None, None],
+        down[:, None, :, None],
+        across[:, None, None, :],
+    )
+    return pictures[tuple(place.to(pictures.device, non_blocking=True) for place in places)]
 
 
 def fixed_crops(pictures: torch.Tensor, crop: int, crops: int) -> torch.Tensor:

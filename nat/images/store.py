@@ -114,6 +114,7 @@ class Store:
         labels: int64, (n,).
         classes: class names.
         channels: of a picture.
+        size: its side, pixels.
         source: the data set's name.
     """
 
@@ -141,6 +142,7 @@ class Store:
         self.source: str = content["source"]
         self.classes: list[str] = content["classes"]
         self.channels: int = content["channels"]
+        self.size: int = content["size"]
 
     def __len__(self) -> int:
         return len(self.labels)

@@ -38,14 +38,10 @@ class Targets:
 
     def vectors(self, rows: torch.Tensor) -> torch.Tensor:
         """The target vectors of ``rows`` (b,): float32, (b, dimension), unit length."""
-        chosen = self.array[rows.to(self.array.device)]
+        chosen = self.array[rows]
         if chosen.ndim == 2:
             return chosen
         return F.one_hot(chosen, self.dimension).float()
-
-    def to(self, device: torch.device) -> "Targets":
-        """The same targets on ``device``."""
-        return Targets(self.array.to(device), self.dimension)
 
 
 def sample_targets(target_type: str, n: int, settings: TargetSettings, seed: int) -> Targets:
@@ -85,7 +81,8 @@ def load_targets(path: Path) -> Targets:
         UserError: the file is missing or no target array.
     """
     try:
-        array = torch.from_numpy(np.load(path, allow_pickle=False))
+        # left on the disk until a row is used: ImageNet's in 2048 dimensions are 10 GB
+        array = torch.from_numpy(np.load(path, mmap_mode="c", allow_pickle=False))
     except (OSError, ValueError) as error:
         raise UserError(
             f"{path}: no target array ({error}); make it with `python -m nat targets`"

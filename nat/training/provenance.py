@@ -9,7 +9,14 @@ from typing import Any
 
 import torch
 
-PACKAGES = ("torch", "torchvision", "numpy", "scipy", "scikit-learn")
+PACKAGES = (
+    "torch",
+    "torchvision",
+    "numpy",
+    "scipy",
+    "scikit-learn",
+    "opencv-contrib-python-headless",
+)
 
 
 def commit() -> str:
@@ -62,6 +69,7 @@ def provenance(
         "seconds": round(seconds, 1),
         "device": device.type,
         "threads": torch.get_num_threads(),
+        "processes": int(os.environ.get("WORLD_SIZE", "1")),
         "hardware": hardware,
         "python": platform.python_version(),
         "versions": {name: version(name) for name in PACKAGES},

@@ -17,6 +17,7 @@ import json
 import shutil
 import time
 from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +26,7 @@ import torch
 from nat.errors import UserError
 from nat.files import sha256, whole
 from nat.places import place
+from nat.training.team import Team
 
 CODE = Path(__file__).parents[1]
 
@@ -54,6 +56,22 @@ def scratch_folder(root: str, name: str, **determines: Any) -> Path:
     return place(root) / f"{name}-{key}"
 
 
+@contextmanager
+def locked(folder: Path) -> Iterator[None]:
+    """Make a state folder and hold its lock; another process that wants it waits."""
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with open(folder.parent / f"{folder.name}.lock", "w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        folder.mkdir(exist_ok=True)  # after the wait, as the former holder may have removed it
+        yield
+
+
+def remove_state(folder: Path) -> None:
+    """Remove a state folder and its lock: the outputs are written."""
+    shutil.rmtree(folder, ignore_errors=True)
+    (folder.parent / f"{folder.name}.lock").unlink(missing_ok=True)
+
+
 class Run:
     """Counts epochs, keeps state and history, and resumes.
 
@@ -62,22 +80,36 @@ class Run:
         seconds: wall time spent in epochs so far, over all interruptions.
     """
 
-    def __init__(self, folder: Path, state: dict[str, Any]) -> None:
-        """``state`` maps names to modules, optimizers or tensors; tensors are restored in place."""
+    def __init__(self, folder: Path, state: dict[str, Any], team: Team | None = None) -> None:
+        """A run of one process or of a team, whose first process alone writes.
+
+        Args:
+            folder: of the state; several machines must share it.
+            state: modules, optimizers or tensors by name, the same in every process; tensors are
+                restored in place.
+            team: None for one process.
+        """
         self.folder = folder
         self.state = state
+        self.team = team or Team(torch.device("cpu"))
         self.history: list[dict[str, Any]] = []
         self.seconds = 0.0
         self._next = 0
         self._row: dict[str, Any] = {}
 
     def __enter__(self) -> "Run":
-        """Take the folder's lock (a second process with the same run waits), then resume."""
-        self.folder.mkdir(parents=True, exist_ok=True)
-        self._lock = open(self.folder.parent / f"{self.folder.name}.lock", "w")
-        fcntl.flock(self._lock, fcntl.LOCK_EX)
-        self.folder.mkdir(parents=True, exist_ok=True)  # the former holder may have finished
+        """Take the folder's lock (a second start of the same run waits), then resume."""
+        self._lock = ExitStack()
+        if self.team.first:
+            self._lock.enter_context(locked(self.folder))
+        self.team.wait()
         self._resume()
+        starts = self.team.gather(torch.tensor([self._next], device=self.team.device))
+        if (starts != self._next).any():
+            raise UserError(
+                f"{self.folder}: the processes see different states of this run; put "
+                "machine.scratch on a disk that all machines share"
+            )
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -105,12 +137,15 @@ class Run:
 
     def finish(self) -> None:
         """Remove the state: the outputs are written."""
-        shutil.rmtree(self.folder, ignore_errors=True)
-        (self.folder.parent / f"{self.folder.name}.lock").unlink(missing_ok=True)
+        if self.team.first:
+            remove_state(self.folder)
 
     def _save(self) -> None:
+        if not self.team.first:
+            return
         content = {
             "next": self._next,
+            "processes": self.team.size,
             "seconds": self.seconds,
             "history": json.dumps(self.history),
             "state": {
@@ -126,6 +161,7 @@ class Run:
             return
         try:
             content = torch.load(self.file, map_location="cpu", weights_only=True)
+            processes = content["processes"]
             for name, value in self.state.items():
                 saved = content["state"][name]
                 if isinstance(value, torch.Tensor):
@@ -137,6 +173,11 @@ class Run:
                 f"{self.file}: damaged state of an interrupted run; remove {self.folder} "
                 "to start that run from its first epoch"
             ) from error
+        if processes != self.team.size:
+            raise UserError(
+                f"{self.folder}: state of a run of {processes} processes, not {self.team.size}, "
+                f"whose results differ; start {processes}, or remove the folder to start anew"
+            )
         self._next = content["next"]
         self.seconds = content["seconds"]
         self.history = json.loads(content["history"])

@@ -22,7 +22,7 @@ from torch import nn
 from nat.errors import UserError
 from nat.files import check_writable, write_json
 from nat.images.store import check_batch, epoch_batches
-from nat.model import Trunk, load_network
+from nat.model import Trunk
 from nat.params import Finetune, LayersTrained, Params
 from nat.training.device import prepare_device
 from nat.training.progress import progress
@@ -35,7 +35,8 @@ from nat.voc.crops import random_squares
 from nat.voc.devkit import DIFFICULT, PRESENT
 from nat.voc.manifest import open_voc
 from nat.voc.reader import VocSplit
-from nat.voc.rescale import Layer, fold_batch_norm, scale_between, scale_within
+from nat.voc.rescale import fold_batch_norm, scale_between, scale_within
+from nat.voc.top import hidden_layers, initialise_hidden, layers_to_fc7, load_trunk
 
 RESCALING = (4, 64)  # batches and their size, to measure the layers' statistics on
 
@@ -46,11 +47,7 @@ class Classifier(nn.Module):
     def __init__(self, trunk: Trunk, features: int, hidden: int, classes: int, dropout: float):
         super().__init__()
         self.trunk = trunk
-        self.hidden = nn.Sequential()
-        for name, inputs in (("6", features), ("7", hidden)):
-            self.hidden.add_module(f"fc{name}", nn.Linear(inputs, hidden))
-            self.hidden.add_module(f"relu{name}", nn.ReLU(inplace=True))
-            self.hidden.add_module(f"dropout{name}", nn.Dropout(dropout))
+        self.hidden = hidden_layers(features, hidden, dropout)
         self.fc8 = nn.Linear(hidden, classes)
 
     def fc7(self, pictures: torch.Tensor) -> torch.Tensor:
@@ -61,19 +58,11 @@ class Classifier(nn.Module):
         """Pictures (b, 1, h, w), 0 to 255, to logits, float (b, classes)."""
         return self.fc8(self.fc7(pictures))
 
-    def layers_below_fc8(self) -> list[Layer]:
-        """conv1 to fc7, from bottom to top."""
-        both = (*self.trunk.layers, *self.hidden)
-        return [layer for layer in both if isinstance(layer, nn.Conv2d | nn.Linear)]
-
 
 @torch.no_grad()
 def initialise_top(network: Classifier, draws: torch.Generator) -> None:
     """fc6 and fc7: N(0, 1/inputs), bias 0, to be rescaled. fc8: N(0, 0.01^2), bias 0.1."""
-    for layer in network.hidden:
-        if isinstance(layer, nn.Linear):
-            layer.weight.normal_(0, layer.in_features**-0.5, generator=draws)
-            layer.bias.zero_()
+    initialise_hidden(network.hidden, draws)
     network.fc8.weight.normal_(0, 0.01, generator=draws)
     network.fc8.bias.fill_(0.1)
 
@@ -111,7 +100,7 @@ def make_network(
         )
         for _ in range(count)
     ]
-    layers = network.layers_below_fc8()
+    layers = layers_to_fc7(network.trunk, network.hidden)
     scale_within(network.fc7, layers[-2:], batches)
     scale_between(network.fc7, layers, batches, draws)
     return network
@@ -152,7 +141,7 @@ def finetune(
     device = prepare_device(params.machine)
     source, trainval, test = open_voc(params, manifest)
     check_batch(settings.batch_size, len(trainval), "finetune.batch_size")
-    trunk = load_network(network_file).trunk
+    trunk = load_trunk(network_file)
     pictures = trainval.pictures()
     network = make_network(trunk, pictures, len(trainval.classes), settings, seed, device)
     network.trunk.requires_grad_(layers == "all")

@@ -13,6 +13,7 @@ from nat.errors import UserError
 from nat.files import read_json
 from nat.params import Params
 from nat.places import place
+from nat.voc.devkit import YEAR
 from nat.voc.reader import VocSplit, read_list
 
 COMPOSED, DEVKIT = "fashion-mnist-voc", "voc2007"  # a manifest's source
@@ -22,6 +23,11 @@ def composed_folder(manifest: dict[str, Any], data: str) -> Path:
     """Where the composed pictures of ``manifest`` lie: named by their content."""
     key = hashlib.sha256(json.dumps(manifest, sort_keys=True).encode()).hexdigest()[:12]
     return place(data) / "voc" / f"{manifest['source']}-{key}"
+
+
+def extracted_devkit(data: str) -> Path:
+    """Where VOC 2007's official archives are extracted to."""
+    return place(data) / "voc" / DEVKIT / "VOCdevkit"
 
 
 def open_voc(params: Params, manifest: Path) -> tuple[str, VocSplit, VocSplit]:
@@ -41,15 +47,14 @@ def open_voc(params: Params, manifest: Path) -> tuple[str, VocSplit, VocSplit]:
     if content["source"] == COMPOSED:
         devkit = composed_folder(content, params.machine.data) / "VOCdevkit"
         remedy = "make them again with `python -m nat prepare voc`"
-    elif params.voc.folder is None:
-        raise UserError(
-            f"voc.folder: null, but {manifest} describes a VOCdevkit folder; name that folder, or "
-            "run `python -m nat prepare voc`"
-        )
     else:
-        devkit = Path(params.voc.folder).expanduser()
-        remedy = "mend voc.folder in params.yaml"
-    if not devkit.is_dir():
+        devkit = extracted_devkit(params.machine.data)
+        if params.voc.folder is not None:
+            named = place(params.voc.folder)
+            if (named / YEAR).is_dir() or not any(named.glob("VOC*.tar")):
+                devkit = named
+        remedy = "mend voc.folder in params.yaml, or run `python -m nat prepare voc`"
+    if not (devkit / YEAR).is_dir():
         raise UserError(f"{devkit}: the pictures of {manifest} are missing; {remedy}")
     for split, described in content["splits"].items():
         if len(read_list(devkit, split)) != described["count"]:

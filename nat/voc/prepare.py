@@ -19,6 +19,7 @@ from nat.params import Params
 from nat.places import place
 from nat.training.progress import progress
 from nat.training.seeds import generator
+from nat.voc.archives import obtain_devkit
 from nat.voc.compose import Draws, Objects, scene
 from nat.voc.devkit import (
     Thing,
@@ -36,17 +37,20 @@ QUALITY = 92  # of the JPEG files
 
 
 def prepare_voc(params: Params, manifest: Path) -> None:
-    """Compose the pictures, or check the user's kit, and write the manifest.
+    """Compose the pictures, or get and check VOC 2007, and write the manifest.
 
     Args:
         params: voc and machine.data are used, and pictures.folder to find Fashion-MNIST.
         manifest: where to write it.
 
     Raises:
-        UserError: what a reader refuses, or an unwritable output.
+        UserError: VOC 2007 cannot be had, what a reader refuses, or an unwritable output.
     """
     check_writable(manifest)
-    content = describe(params.voc.folder) if params.voc.source == "devkit" else compose(params)
+    if params.voc.source == "devkit":
+        content = describe(obtain_devkit(params.voc.folder, params.machine.data))
+    else:
+        content = compose(params)
     write_json(manifest, content)
 
 
@@ -98,12 +102,11 @@ def compose(params: Params) -> dict[str, Any]:
     return content
 
 
-def describe(folder: str | None) -> dict[str, Any]:
-    """The manifest of the user's kit, every annotation checked.
+def describe(devkit: Path) -> dict[str, Any]:
+    """The manifest of VOC 2007 itself, every annotation checked.
 
     The checksums are those of lists and annotations; reading 10,000 pictures would take minutes.
     """
-    devkit = Path(str(folder)).expanduser()
     classes = read_classes(devkit)
     content: dict[str, Any] = {"source": DEVKIT, "classes": classes, "splits": {}}
     for split in ("trainval", "test"):

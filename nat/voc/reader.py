@@ -4,8 +4,10 @@ Every annotation is checked when a split is opened, so that a fault is found bef
 not in it; pictures are decoded, and checked, when they are asked for.
 """
 
+from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 from xml.etree.ElementTree import Element, ParseError
 
 import numpy as np
@@ -35,6 +37,21 @@ class Annotation:
     width: int
     height: int
     things: tuple[Thing, ...]
+
+
+@dataclass(frozen=True)
+class Ground:
+    """The annotated objects of a picture as tensors: what a detector learns from and is judged by.
+
+    Attributes:
+        boxes: float32 (m, 4): xmin, ymin, xmax, ymax; pixels from 1, both ends inclusive.
+        labels: int64 (m,), rows of the split's ``classes``.
+        difficult: bool (m,): counts neither for nor against a method.
+    """
+
+    boxes: torch.Tensor
+    labels: torch.Tensor
+    difficult: torch.Tensor
 
 
 class VocSplit:
@@ -69,8 +86,8 @@ class VocSplit:
     def __len__(self) -> int:
         return len(self.annotations)
 
-    def picture(self, index: int) -> torch.Tensor:
-        """The luma of a picture: uint8 (h, w).
+    def picture(self, index: int, mode: Literal["L", "RGB"] = "L") -> torch.Tensor:
+        """A picture's luma, uint8 (h, w), or its colours, uint8 (h, w, 3).
 
         Raises:
             UserError: it cannot be decoded, or has another size than annotated.
@@ -79,16 +96,25 @@ class VocSplit:
         path = jpeg(self.devkit, found.name)
         try:
             with Image.open(path) as file:
-                file.draft("L", None)  # the decoder then leaves out colour
-                luma = np.array(file.convert("L"))
+                file.draft(mode, None)  # for luma the decoder then leaves out colour
+                pixels = np.array(file.convert(mode))
         except (OSError, SyntaxError, ValueError) as error:
             raise UserError(f"{path}: no readable picture ({error}); {RESTORE}") from error
-        if luma.shape != (found.height, found.width):
+        if pixels.shape[:2] != (found.height, found.width):
             raise UserError(
-                f"{path}: has {luma.shape[1]} x {luma.shape[0]} pixels, its annotation says "
+                f"{path}: has {pixels.shape[1]} x {pixels.shape[0]} pixels, its annotation says "
                 f"{found.width} x {found.height}; {RESTORE}"
             )
-        return torch.from_numpy(luma)
+        return torch.from_numpy(pixels)
+
+    def objects(self, index: int) -> Ground:
+        """The objects of a picture, difficult ones included, in the order of its annotation."""
+        things = self.annotations[index].things
+        return Ground(
+            torch.tensor([thing.box for thing in things], dtype=torch.float32),
+            torch.tensor([self.classes.index(thing.name) for thing in things]),
+            torch.tensor([thing.difficult for thing in things]),
+        )
 
     def pictures(self) -> list[torch.Tensor]:
         """All pictures, decoded: VOC 2007's trainval takes 0.9 GB."""
@@ -124,6 +150,9 @@ def read_list(devkit: Path, split: str) -> list[str]:
         raise UserError(f"{path}: the list of {split} cannot be read; {RESTORE}") from error
     if not names:
         raise UserError(f"{path}: lists no pictures; {RESTORE}")
+    if len(set(names)) != len(names):
+        twice = next(name for name, times in Counter(names).items() if times > 1)
+        raise UserError(f"{path}: lists {twice} more than once; {RESTORE}")
     return names
 
 

@@ -2,7 +2,7 @@
 
 Fine-tuning small batches is done without batch norm, and with layers that learn at one pace
 whatever training they come from. How the paper's authors combined the three steps is unpublished;
-here (see ``classify.py``):
+here (see ``classify.py``, and ``detection/train.py``):
 
 1. ``fold_batch_norm`` turns the trunk into plain convolutions, the same function.
 2. ``scale_within`` normalises the fresh layers fc6 and fc7 on training pictures. The trunk keeps
@@ -14,6 +14,7 @@ here (see ``classify.py``):
 
 import copy
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import torch
 from torch import nn
@@ -21,7 +22,7 @@ from torch import nn
 from nat.model import Trunk
 
 Layer = nn.Conv2d | nn.Linear
-Forward = Callable[[torch.Tensor], torch.Tensor]
+Forward = Callable[[Any], torch.Tensor]
 ROUNDS, SETTLED = 10, 0.01
 
 
@@ -53,7 +54,7 @@ def fold_batch_norm(trunk: Trunk) -> Trunk:
 
 @torch.no_grad()
 def scale_within(
-    forward: Forward, layers: Sequence[Layer], batches: Sequence[torch.Tensor], shift: float = 0.1
+    forward: Forward, layers: Sequence[Layer], batches: Sequence[Any], shift: float = 0.1
 ) -> None:
     """Give every output unit mean ``shift`` and variance 1 over the batches, layer after layer.
 
@@ -63,7 +64,7 @@ def scale_within(
     Args:
         forward: runs the network, through all ``layers``, in evaluation mode.
         layers: fresh ones, from bottom to top, rescaled in place.
-        batches: its inputs.
+        batches: its inputs, whatever ``forward`` takes.
         shift: the paper's 0.1, so that a unit before a ReLU is rather on than off.
     """
     for layer in layers:
@@ -87,7 +88,7 @@ def scale_within(
 def scale_between(
     forward: Forward,
     layers: Sequence[Layer],
-    batches: Sequence[torch.Tensor],
+    batches: Sequence[Any],
     draws: torch.Generator,
 ) -> int:
     """Make all layers learn at the same relative rate without changing the function.
@@ -102,7 +103,7 @@ def scale_between(
         forward: runs ``layers`` one after the other with nothing but ReLU, max pooling and
             inactive dropout between them; ends at the last layer or its ReLU.
         layers: from bottom to top, rescaled in place.
-        batches: its inputs.
+        batches: its inputs, whatever ``forward`` takes.
         draws: of the top gradients, which are the same in every round.
 
     Returns:
@@ -131,7 +132,7 @@ def scale_between(
 def _rates(
     forward: Forward,
     layers: Sequence[Layer],
-    batches: Sequence[torch.Tensor],
+    batches: Sequence[Any],
     tops: Sequence[torch.Tensor],
 ) -> list[torch.Tensor]:
     """r_k of every layer, gradients' squares averaged over the batches."""

@@ -1,6 +1,6 @@
 import torch
 
-from nat.images.augment import crop_at, fixed_crops, random_crop_flip
+from nat.images.augment import Cuts, cut_out, draw_cuts, fixed_crops
 
 
 def coordinates(b: int, c: int, h: int, w: int) -> torch.Tensor:
@@ -8,32 +8,32 @@ def coordinates(b: int, c: int, h: int, w: int) -> torch.Tensor:
     return torch.arange(b * c * h * w).reshape(b, c, h, w)
 
 
-def test_crops_are_slices() -> None:
-    pictures = coordinates(5, 3, 9, 11)
-    top, left = torch.tensor([0, 3, 4, 1, 2]), torch.tensor([6, 0, 1, 2, 5])
-    cut = crop_at(pictures, top, left, 5)
-    for i in range(5):
-        expected = pictures[i, :, top[i] : top[i] + 5, left[i] : left[i] + 5]
-        assert torch.equal(cut[i], expected)
+def test_cuts_are_slices_of_the_rows_named() -> None:
+    pictures = coordinates(7, 3, 9, 9)
+    rows = torch.tensor([6, 0, 3, 3, 1])
+    top, left = torch.tensor([0, 3, 4, 1, 2]), torch.tensor([4, 0, 1, 2, 3])
+    mirrored = torch.tensor([False, True, False, True, True])
+    cut = cut_out(pictures, rows, Cuts(top, left, mirrored), 5)
+    for i, row in enumerate(rows):
+        expected = pictures[row, :, top[i] : top[i] + 5, left[i] : left[i] + 5]
+        assert torch.equal(cut[i], expected.flip(-1) if mirrored[i] else expected)
 
 
-def test_random_crops_reach_every_place_and_both_sides() -> None:
-    pictures = coordinates(1, 1, 6, 6).expand(4000, 1, 6, 6)
-    cut = random_crop_flip(pictures, 4, True, torch.Generator().manual_seed(0))
-    upper_left = torch.minimum(cut[:, 0, 0, 0], cut[:, 0, 0, -1])
-    mirrored = cut[:, 0, 0, 0] > cut[:, 0, 0, -1]
-    counts = torch.unique(upper_left, return_counts=True)
-    assert counts[0].tolist() == [6 * y + x for y in range(3) for x in range(3)]
-    assert (counts[1] - 4000 / 9).abs().max() < 5 * (4000 / 9) ** 0.5
-    assert abs(mirrored.double().mean().item() - 0.5) < 0.05
-    straight = random_crop_flip(pictures, 4, False, torch.Generator().manual_seed(0))
-    assert (straight[:, 0, 0, 0] < straight[:, 0, 0, -1]).all()
+def test_draws_reach_every_place_and_both_sides() -> None:
+    cuts = draw_cuts(4000, 6, 4, True, torch.Generator().manual_seed(0))
+    places = torch.unique(6 * cuts.top + cuts.left, return_counts=True)
+    assert places[0].tolist() == [6 * y + x for y in range(3) for x in range(3)]
+    assert (places[1] - 4000 / 9).abs().max() < 5 * (4000 / 9) ** 0.5
+    assert abs(cuts.mirrored.double().mean().item() - 0.5) < 0.05
+    straight = draw_cuts(4000, 6, 4, False, torch.Generator().manual_seed(0))
+    assert not straight.mirrored.any()
+    assert torch.equal(straight.top, cuts.top)
 
 
-def test_the_same_draws_give_the_same_crops() -> None:
-    pictures = coordinates(8, 1, 9, 9)
-    a, b = (random_crop_flip(pictures, 5, True, torch.Generator().manual_seed(4)) for _ in "ab")
-    assert torch.equal(a, b)
+def test_a_part_of_the_cuts() -> None:
+    cuts = draw_cuts(10, 9, 5, True, torch.Generator().manual_seed(4))
+    part = cuts.of(slice(4, 7))
+    assert all(torch.equal(few, all_[4:7]) for few, all_ in zip(part, cuts, strict=True))
 
 
 def test_fixed_crops() -> None:

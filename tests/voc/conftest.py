@@ -5,10 +5,14 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from conftest import fake_objects
 from PIL import Image
+from torch import nn
 
+from nat.model import Network, initialise, save_network
 from nat.params import Params
+from nat.training.seeds import generator
 from nat.voc import prepare
 from nat.voc.devkit import (
     Box,
@@ -61,3 +65,17 @@ def kit(tmp_path: Path) -> Path:
     write_image_set(devkit, "trainval", THINGS, CLASSES)
     write_image_set(devkit, "test", {"000003": THINGS["000003"]}, CLASSES)
     return devkit
+
+
+@pytest.fixture
+def network_file(tmp_path: Path, make_params: Any, objects: Any) -> Path:
+    """An untrained network with batch norm statistics of real activations, as any method has."""
+    network = Network(make_params().model, 28, 8)
+    initialise(network, generator(0, "network"))
+    for layer in network.modules():
+        if isinstance(layer, nn.BatchNorm2d):
+            layer.momentum = None  # the statistics of the one batch below
+    pictures, _ = objects
+    network(torch.from_numpy(pictures[:100, None]))
+    save_network(network, tmp_path / "network.safetensors")
+    return tmp_path / "network.safetensors"

@@ -4,29 +4,15 @@ from typing import Any
 
 import pytest
 import torch
-from torch import nn
 
 from nat.errors import UserError
-from nat.model import Network, Trunk, initialise, load_network, save_network
+from nat.model import Trunk, load_network
 from nat.params import Params
 from nat.training.seeds import generator
 from nat.voc import classify
 from nat.voc.classify import finetune, make_network, masked_loss
 from nat.voc.manifest import open_voc
 from nat.voc.prepare import prepare_voc
-
-
-@pytest.fixture
-def network_file(tmp_path: Path, make_params: Any, objects: Any) -> Path:
-    network = Network(make_params().model, 28, 8)
-    initialise(network, generator(0, "network"))
-    for layer in network.modules():
-        if isinstance(layer, nn.BatchNorm2d):
-            layer.momentum = None  # statistics of real activations, as any method's network has
-    pictures, _ = objects
-    network(torch.from_numpy(pictures[:100, None]))
-    save_network(network, tmp_path / "network.safetensors")
-    return tmp_path / "network.safetensors"
 
 
 def result(file: Path) -> dict[str, Any]:

@@ -124,7 +124,10 @@ def test_own_kit(make_params: Any, kit: Path, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("folder", "message"),
-    [(None, r"voc\.folder: null, but .* name that folder"), ("elsewhere", r"mend voc\.folder")],
+    [
+        (None, r"data/voc/voc2007/VOCdevkit: the pictures .* missing; mend voc\.folder"),
+        ("elsewhere", r"elsewhere: the pictures .* missing; mend voc\.folder"),
+    ],
 )
 def test_own_kit_elsewhere(
     make_params: Any, kit: Path, tmp_path: Path, folder: str | None, message: str
@@ -137,6 +140,6 @@ def test_own_kit_elsewhere(
 
 def test_folder_that_is_no_kit(make_params: Any, tmp_path: Path) -> None:
     params = make_params(voc={"source": "devkit", "folder": str(tmp_path)})
-    with pytest.raises(UserError, match=r"CLASS_trainval\.txt; voc\.folder should name"):
+    with pytest.raises(UserError, match=r"voc\.folder: .* should be the folder VOCdevkit"):
         prepare_voc(params, tmp_path / "voc.json")
     assert not (tmp_path / "voc.json").exists()

@@ -2,6 +2,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 
 from nat.errors import UserError
@@ -24,6 +25,18 @@ def test_reads_what_was_written(kit: Path) -> None:
     ]
     assert [thing.difficult for thing in second.things] == [True, False, True]
     assert [thing.truncated for thing in second.things] == [False, True, False]
+
+
+def test_objects_are_tensors_in_the_annotations_order(kit: Path) -> None:
+    found = VocSplit(kit, CLASSES, "trainval").objects(1)
+    assert found.boxes.tolist() == [[3, 4, 9, 9], [10, 4, 24, 20], [2, 2, 5, 5]]
+    assert found.labels.tolist() == [1, 0, 0]
+    assert found.difficult.tolist() == [True, False, True]
+    assert (found.boxes.dtype, found.labels.dtype, found.difficult.dtype) == (
+        torch.float32,
+        torch.int64,
+        torch.bool,
+    )
 
 
 def test_pictures_are_luma_of_their_own_size(kit: Path) -> None:
@@ -82,6 +95,9 @@ def test_missing_files(kit: Path) -> None:
         VocSplit(kit, CLASSES, "trainval")
     annotation(kit, "000001").unlink()
     with pytest.raises(UserError, match=r"a list .* names 000001, whose annotation is missing"):
+        VocSplit(kit, CLASSES, "trainval")
+    image_set(kit, "trainval").write_text("000003\n000003\n")
+    with pytest.raises(UserError, match=r"trainval\.txt: lists 000003 more than once"):
         VocSplit(kit, CLASSES, "trainval")
     image_set(kit, "trainval").write_text("\n")
     with pytest.raises(UserError, match=r"trainval\.txt: lists no pictures"):

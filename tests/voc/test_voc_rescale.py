@@ -8,6 +8,7 @@ from nat.model import Trunk, initialise
 from nat.training.seeds import generator
 from nat.voc.classify import Classifier, initialise_top
 from nat.voc.rescale import _rates, fold_batch_norm, scale_between, scale_within
+from nat.voc.top import layers_to_fc7
 
 
 def trained_trunk(name: str = "small") -> Trunk:
@@ -74,7 +75,7 @@ def test_within_leaves_a_constant_unit_finite(network: Classifier) -> None:
 
 
 def test_between_keeps_the_function_and_evens_the_rates(network: Classifier) -> None:
-    layers = network.layers_below_fc8()
+    layers = layers_to_fc7(network.trunk, network.hidden)
     assert len(layers) == 7
     batches = [pictures(16, str(index)) for index in range(2)]
     with torch.no_grad():
@@ -91,7 +92,7 @@ def test_between_keeps_the_function_and_evens_the_rates(network: Classifier) -> 
 
 
 def test_between_ends_where_it_began_when_even(network: Classifier) -> None:
-    layers, batches = network.layers_below_fc8(), [pictures(16)]
+    layers, batches = layers_to_fc7(network.trunk, network.hidden), [pictures(16)]
     scale_between(network.fc7, layers, batches, generator(0, "tops"))
     weights = [layer.weight.clone() for layer in layers]
     assert scale_between(network.fc7, layers, batches, generator(0, "tops")) == 0
@@ -106,7 +107,7 @@ def test_scale_of_a_trunk_does_not_matter(network: Classifier) -> None:
         other.trunk.layers.conv5.bias.mul_(50)
     batches = [pictures(32)]
     for one in (network, other):
-        layers = one.layers_below_fc8()
+        layers = layers_to_fc7(one.trunk, one.hidden)
         scale_within(one.fc7, layers[-2:], batches)
         scale_between(one.fc7, layers, batches, generator(0, "tops"))
     for name, value in network.state_dict().items():

@@ -1,0 +1,174 @@
+r"""Speed and memory of training and testing Fast R-CNN, on random pictures and boxes.
+
+    python benchmarks/detection.py
+    python benchmarks/detection.py --trunk alexnet --size 500 375 --short 600 --long 1000 \
+        --hidden 4096 --cells 6 --pictures 2 --regions 128 --proposals 2000 --iterations 3 --tests 4
+
+The defaults are the embedded profile, the second line is the protocol's: VOC's usual picture, 2000
+proposals. Random pictures cost what real ones do. Each row has a process of its own; its memory is
+the highest the process ever held, on CUDA the highest that tensors held there. The clock starts
+after a first iteration, and after a first round of test pictures.
+"""
+
+import multiprocessing
+import resource
+import time
+from concurrent.futures import ProcessPoolExecutor
+from pathlib import Path
+from types import SimpleNamespace
+
+import click
+import torch
+from ruamel.yaml import YAML
+
+from nat.model import Trunk, initialise
+from nat.params import Detect
+from nat.training.seeds import generator
+from nat.voc.detection.evaluate import AT_ONCE, detected
+from nat.voc.detection.model import Detector
+from nat.voc.detection.sampling import picture_batches
+from nat.voc.detection.targets import make_example
+from nat.voc.detection.train import (
+    TrainingSet,
+    draw_batch,
+    make_detector,
+    make_optimizer,
+    mixed_precision,
+    multi_task_loss,
+)
+from nat.voc.reader import Ground
+
+CLASSES = 20
+
+
+def random_boxes(count: int, width: int, height: int, draws: torch.Generator) -> torch.Tensor:
+    corners = torch.rand(count, 2, 2, generator=draws) * torch.tensor([width, height]) + 1
+    low, high = corners.amin(1).floor(), corners.amax(1).floor()
+    return torch.cat([low, high], 1)
+
+
+def random_set(count: int, size: tuple[int, int], proposals: int) -> TrainingSet:
+    """Pictures with three objects, 8 boxes near each, and others anywhere."""
+    draws = torch.Generator().manual_seed(0)
+    width, height = size
+    limits = torch.tensor([width, height] * 2)
+    pictures, examples = [], []
+    for _ in range(count):
+        pixels = torch.randint(0, 256, (height, width), dtype=torch.uint8, generator=draws)
+        objects = random_boxes(3, width, height, draws)
+        near = objects.repeat(8, 1) + torch.randint(-3, 4, (24, 4), generator=draws)
+        near = near.clamp(min=1).minimum(limits)
+        near[:, 2:] = near[:, 2:].maximum(near[:, :2])
+        others = random_boxes(max(proposals - 24, 0), width, height, draws)
+        labels = torch.randint(CLASSES, (3,), generator=draws)
+        ground = Ground(objects, labels, torch.zeros(3, dtype=torch.bool))
+        pictures.append(pixels)
+        examples.append(make_example(ground, torch.cat([near, others])))
+    return TrainingSet(pictures, examples)
+
+
+class Split:
+    """As much of a VOC split as testing asks for."""
+
+    def __init__(self, data: TrainingSet, count: int) -> None:
+        height, width = data.pictures[0].shape
+        self.annotations = [SimpleNamespace(height=height, width=width)] * count
+        self.classes = [str(label) for label in range(CLASSES)]
+        self.data = data
+
+    def __len__(self) -> int:
+        return len(self.annotations)
+
+    def picture(self, row: int) -> torch.Tensor:
+        """Any of the random ones."""
+        return self.data.pictures[row % len(self.data.pictures)]
+
+
+def training_rate(
+    network: Detector, data: TrainingSet, settings: Detect, device: torch.device
+) -> float:
+    """Pictures a second."""
+    optimizer = make_optimizer(network, settings)
+    draws = generator(0, "regions")
+    network.train()
+    start = 0.0
+    todo = range(settings.iterations + 1)
+    rows = range(len(data.pictures))
+    batches = picture_batches(rows, settings.pictures, todo, 0)
+    for iteration, chosen in zip(todo, batches, strict=True):
+        batch = draw_batch(data, chosen, settings, draws, device)
+        with mixed_precision(device):
+            logits, moves = network(batch.regions)
+        loss = multi_task_loss(network, logits, moves, batch)
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        loss.item()  # waits for the device
+        if iteration == 0:
+            start = time.perf_counter()
+    return settings.iterations * settings.pictures / (time.perf_counter() - start)
+
+
+def test_rate(
+    network: Detector, data: TrainingSet, settings: Detect, tests: int, device: torch.device
+) -> float:
+    """Pictures a second."""
+    for count in (min(AT_ONCE, tests), tests):
+        split = Split(data, count)
+        regions = [data.examples[row % len(data.examples)].boxes for row in range(count)]
+        start = time.perf_counter()
+        detected(network, split, regions, settings, device)  # type: ignore[arg-type]
+    return tests / (time.perf_counter() - start)
+
+
+def measure(phase: str, chosen: dict, settings: Detect) -> tuple[float, float]:
+    """Pictures a second and peak memory in MiB, in a process of its own."""
+    torch.set_num_threads(chosen["threads"])
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    data = random_set(max(4, 2 * settings.pictures), chosen["size"], chosen["proposals"])
+    trunk = Trunk(chosen["trunk"])
+    initialise(trunk, torch.Generator().manual_seed(0))
+    network = make_detector(trunk.eval(), data, CLASSES, chosen["cells"], settings, 0, device)
+    if device.type == "cuda":
+        torch.cuda.reset_peak_memory_stats()
+    if phase == "training":
+        rate = training_rate(network, data, settings, device)
+    else:
+        rate = test_rate(network, data, settings, chosen["tests"], device)
+    if device.type == "cuda":
+        return rate, torch.cuda.max_memory_allocated() / 2**20
+    return rate, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**10
+
+
+@click.command()
+@click.option("--trunk", type=click.Choice(["small", "alexnet"]), default="small")
+@click.option("--size", type=(int, int), default=(76, 60), show_default=True, help="Stored pixels.")
+@click.option("--short", default=60, show_default=True, help="Short side that the network sees.")
+@click.option("--long", default=100, show_default=True, help="Long side at most.")
+@click.option("--hidden", default=256, show_default=True)
+@click.option("--cells", default=3, show_default=True, help="Side of a pooled region.")
+@click.option("--pictures", default=8, show_default=True, help="A training batch.")
+@click.option("--regions", default=256, show_default=True, help="A training batch.")
+@click.option("--proposals", default=50, show_default=True, help="A picture.")
+@click.option("--iterations", default=50, show_default=True, help="Timed ones.")
+@click.option("--tests", default=400, show_default=True, help="Timed test pictures.")
+@click.option("--threads", default=2, show_default=True)
+def main(**chosen: int) -> None:
+    """Print a markdown table."""
+    group = YAML(typ="safe").load((Path(__file__).parents[1] / "params.yaml").read_text())["detect"]
+    group |= {"short_sides": [chosen["short"]], "test_short_side": chosen["short"]}
+    group |= {"long_side": chosen["long"], "min_score": 0.05}
+    group |= {name: chosen[name] for name in ("hidden", "pictures", "regions", "iterations")}
+    settings = Detect.model_validate(group)
+    device = torch.cuda.get_device_name() if torch.cuda.is_available() else "cpu"
+    print(", ".join(f"{name} {value}" for name, value in chosen.items()) + f", {device}\n")
+    print("| phase | pictures/s | peak memory, MiB |")
+    print("| --- | ---: | ---: |")
+    for phase in ("training", "test"):
+        with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as pool:
+            rate, memory = pool.submit(measure, phase, chosen, settings).result()
+        print(f"| {phase} | {rate:.3g} | {memory:.0f} |", flush=True)
+
+
+if __name__ == "__main__":
+    main()

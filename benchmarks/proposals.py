@@ -1,0 +1,78 @@
+"""Selective search: its time, and how much of the ground truth its boxes cover.
+
+    python benchmarks/proposals.py --pictures 200 --threads 2
+    python benchmarks/proposals.py --short-side 120 --finest 50 --finest 150
+
+Pictures of trainval in data/voc.json, whose folder params.yaml names; a row a setting, in which
+the finest segments' scale is also its step. The last row has scikit-learn's two photographs,
+coloured, at VOC 2007's usual 500 x 375 pixels and with OpenCV's own settings: they have no ground
+truth and tell the time alone. CPU time is that of all threads, and the better measure on a machine
+with other work; pictures a second are wall time.
+"""
+
+import itertools
+import tempfile
+import time
+from pathlib import Path
+
+import click
+import numpy as np
+from PIL import Image
+from sklearn.datasets import load_sample_images
+
+from nat.params import ProposalSettings, load_params
+from nat.training.seeds import generator
+from nat.voc.manifest import open_voc
+from nat.voc.proposals.boxes import recall
+from nat.voc.proposals.selective_search import search, search_split
+from nat.voc.proposals.store import Proposals
+
+
+def photographs(settings: ProposalSettings) -> None:
+    pictures = [
+        np.asarray(Image.fromarray(picture).resize((500, 375)))
+        for picture in load_sample_images().images
+    ]
+    start, used = time.perf_counter(), time.process_time()
+    boxes = [len(search(picture, settings, generator(0, "benchmark"))) for picture in pictures]
+    speed = len(boxes) / (time.perf_counter() - start)
+    cpu = 1000 * (time.process_time() - used) / len(boxes)
+    print(
+        f"| photographs, 1 thread | 375 | 150 | {cpu:.0f} | {speed:.2f} | - |"
+        f" {np.mean(boxes):.0f} |"
+    )
+
+
+@click.command()
+@click.option("--voc", type=click.Path(path_type=Path), default="data/voc.json", show_default=True)
+@click.option("--pictures", default=200, show_default=True)
+@click.option("--threads", default=2, show_default=True)
+@click.option("--short-side", "sides", multiple=True, type=int, default=[60, 75, 90, 120])
+@click.option("--finest", "scales", multiple=True, type=int, default=[50, 150])
+def main(
+    voc: Path, pictures: int, threads: int, sides: tuple[int, ...], scales: tuple[int, ...]
+) -> None:
+    """Print a markdown table."""
+    params = load_params()
+    source, split, _ = open_voc(params, voc)
+    split.annotations = split.annotations[:pictures]
+    print("| pictures | short side | finest | CPU ms | pictures/s | recall, % | boxes |")
+    print("| --- | ---: | ---: | ---: | ---: | ---: | ---: |")
+    for side, finest in itertools.product(sides, scales):
+        changes = {"short_side": side, "segments": [finest, finest]}
+        settings = params.proposals.model_copy(update=changes)
+        used = time.process_time()
+        with tempfile.TemporaryDirectory() as scratch:
+            found, seconds = search_split(split, settings, threads, Path(scratch, "s"), "")
+        cpu = 1000 * (time.process_time() - used) / len(found)
+        covered = 100 * recall(split, Proposals(list(found), list(found.values())))
+        boxes = np.mean([len(each) for each in found.values()])
+        speed = len(found) / seconds
+        times = f"{cpu:.1f} | {speed:.0f}"
+        print(f"| {source} | {side} | {finest} | {times} | {covered:.1f} | {boxes:.0f} |")
+    plain = {"short_side": None, "segments": [150, 150], "smallest": 20}
+    photographs(params.proposals.model_copy(update=plain))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,174 @@
+"""Detect the objects of test pictures and judge the detections (Fast R-CNN, section 3; VOC 2007).
+
+Every region gives each class a score and a box. In a picture the 100 best scored boxes of a class
+are kept, then those that overlap a better one of the class by more than 0.3 are dropped. Fast
+R-CNN keeps boxes of any score up to a total of 40 a picture and class; here ``min_score`` says
+which are worth keeping, 0.05 in py-faster-rcnn.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torchvision.ops import nms
+
+from nat.errors import UserError
+from nat.params import Detect
+from nat.training.progress import progress
+from nat.voc.detection.average_precision import (
+    Detections,
+    Truth,
+    area,
+    eleven_point,
+    positives,
+    ranked_hits,
+)
+from nat.voc.detection.boxes import clipped, end_exclusive
+from nat.voc.detection.model import Detector, Regions
+from nat.voc.detection.pictures import scale_factor, scaled
+from nat.voc.detection.train import mixed_precision
+from nat.voc.reader import VocSplit
+
+AT_ONCE = 8  # test pictures, of one size, so that none is filled up
+
+
+def kept(scores: torch.Tensor, boxes: torch.Tensor, settings: Detect) -> torch.Tensor:
+    """Which boxes of one class and picture are reported, best first.
+
+    Args:
+        scores: float32 (m,).
+        boxes: float32 (m, 4); pixels from 1, both ends inclusive.
+        settings: min_score, detections and nms are used.
+
+    Returns:
+        Rows, int64 (k,); equal scores in the order of the regions.
+    """
+    (rows,) = torch.nonzero(scores > settings.min_score, as_tuple=True)
+    order = scores[rows].sort(descending=True, stable=True).indices
+    rows = rows[order[: settings.detections]]
+    return rows[nms(end_exclusive(boxes[rows]), scores[rows], settings.nms)]
+
+
+def look(
+    network: Detector,
+    pictures: Sequence[torch.Tensor],
+    regions: Sequence[torch.Tensor],
+    settings: Detect,
+    device: torch.device,
+) -> list[tuple[torch.Tensor, torch.Tensor]]:
+    """Run the network on pictures.
+
+    Args:
+        network: in evaluation mode.
+        pictures: uint8 (h, w) each.
+        regions: float32 (m, 4) for each; pixels from 1, both ends inclusive.
+        settings: test_short_side and long_side are used.
+        device: of the network.
+
+    Returns:
+        For each picture scores, float32 (m, classes), and boxes inside the picture,
+        float32 (m, classes, 4), on the CPU.
+    """
+    inputs, boxes = [], []
+    for slot, (picture, region) in enumerate(zip(pictures, regions, strict=True)):
+        height, width = picture.shape
+        factor = scale_factor(height, width, settings.test_short_side, settings.long_side)
+        inputs.append(scaled(picture, factor, False, device))
+        boxes.append(F.pad((region - 1) * factor, (1, 0), value=slot))
+    with mixed_precision(device):
+        logits, moves = network(Regions(inputs, torch.cat(boxes).to(device)))
+    scores = logits.float().softmax(1)[:, 1:].cpu()
+    moved = network.moved(torch.cat(list(regions)).to(device), moves).cpu()
+    counts = [len(region) for region in regions]
+    return [
+        (score, clipped(box, picture.shape[1], picture.shape[0]))
+        for picture, score, box in zip(
+            pictures, scores.split(counts), moved.split(counts), strict=True
+        )
+    ]
+
+
+@torch.no_grad()
+def detected(
+    network: Detector,
+    split: VocSplit,
+    regions: Sequence[torch.Tensor],
+    settings: Detect,
+    device: torch.device,
+) -> list[Detections]:
+    """Detections of every class, in the order of the split's pictures, the best first in each."""
+    network.eval()
+    sizes: dict[tuple[int, int], list[int]] = {}
+    for row, one in enumerate(split.annotations):
+        sizes.setdefault((one.height, one.width), []).append(row)
+    chunks = [
+        rows[at : at + AT_ONCE] for rows in sizes.values() for at in range(0, len(rows), AT_ONCE)
+    ]
+    found: list[list[tuple[int, np.ndarray, np.ndarray]]] = [[] for _ in split.classes]
+    with progress(total=len(split), label="test", unit="images") as bar:
+        for rows in chunks:
+            pictures = [split.picture(row) for row in rows]
+            looks = look(network, pictures, [regions[row] for row in rows], settings, device)
+            for row, (scores, boxes) in zip(rows, looks, strict=True):
+                for label in torch.nonzero((scores > settings.min_score).any(0))[:, 0].tolist():
+                    best = kept(scores[:, label], boxes[:, label], settings)
+                    found[label].append(
+                        (row, scores[best, label].numpy(), boxes[best, label].numpy())
+                    )
+            bar.update(len(rows))
+    return [_joined(sorted(one, key=lambda entry: entry[0])) for one in found]
+
+
+def _joined(entries: list[tuple[int, np.ndarray, np.ndarray]]) -> Detections:
+    none = (np.zeros(0, np.int64), np.zeros(0), np.zeros((0, 4)))
+    rows = [np.full(len(scores), row) for row, scores, _ in entries]
+    return Detections(
+        np.concatenate([none[0], *rows]),
+        np.concatenate([none[1], *(scores for _, scores, _ in entries)]),
+        np.concatenate([none[2], *(boxes for _, _, boxes in entries)]),
+    )
+
+
+def truth_of(split: VocSplit) -> list[list[Truth]]:
+    """The objects to find: a list a class, an entry a picture."""
+    found: list[list[Truth]] = [[] for _ in split.classes]
+    for row in range(len(split)):
+        ground = split.objects(row)
+        for label, entries in enumerate(found):
+            own = ground.labels == label
+            entries.append(Truth(ground.boxes[own].double().numpy(), ground.difficult[own].numpy()))
+    return found
+
+
+def judged(found: Sequence[Detections], split: VocSplit) -> dict[str, Any]:
+    """Average precisions in percent: 11-point and area, their means over the classes with objects.
+
+    Args:
+        found: one entry a class.
+        split: the pictures they are of.
+
+    Returns:
+        map, map_area, and ap and ap_area by class, None for a class without an object to find.
+
+    Raises:
+        UserError: no class has an object to find.
+    """
+    points: dict[str, float | None] = {}
+    areas: dict[str, float | None] = {}
+    for label, one, truth in zip(split.classes, found, truth_of(split), strict=True):
+        hits, total = ranked_hits(one, truth), positives(truth)
+        points[label] = 100 * eleven_point(hits, total) if total else None
+        areas[label] = 100 * area(hits, total) if total else None
+    if all(ap is None for ap in points.values()):
+        raise UserError(
+            f"{split.devkit}: no test picture has an object that is not difficult; there is "
+            "nothing to find"
+        )
+    measured: dict[str, Any] = {}
+    for name, aps in (("map", points), ("map_area", areas)):
+        measured[name] = round(float(np.mean([ap for ap in aps.values() if ap is not None])), 2)
+    for name, aps in (("ap", points), ("ap_area", areas)):
+        measured[name] = {k: None if ap is None else round(ap, 2) for k, ap in aps.items()}
+    return measured

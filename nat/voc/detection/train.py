@@ -1,0 +1,221 @@
+"""Train Fast R-CNN as its authors did (rbgirshick/fast-rcnn), from any pretrained trunk.
+
+fc6 and fc7 are fresh, and the network is rescaled on training pictures exactly as for
+classification (see ``rescale.py``): fc6 and fc7 within the layer, conv1 to fc7 between the layers,
+which leaves the trunk's function as it was but for one positive factor. The two output layers keep
+the protocol's initialisation.
+"""
+
+from collections.abc import Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+
+from nat.model import Trunk
+from nat.params import Detect
+from nat.training.progress import progress
+from nat.training.run import Run
+from nat.training.seeds import generator, seed_layers
+from nat.training.sgd import finite
+from nat.voc.detection.boxes import encode, mirrored
+from nat.voc.detection.model import Detector, Regions, initialise_outputs
+from nat.voc.detection.pictures import scale_factor, scaled
+from nat.voc.detection.sampling import BACKGROUND, picture_batches, sample_regions, usable
+from nat.voc.detection.targets import Example, move_statistics
+from nat.voc.rescale import scale_between, scale_within
+from nat.voc.top import layers_to_fc7
+
+RESCALING = 4  # training batches to measure the layers' statistics on
+
+
+@dataclass(frozen=True)
+class TrainingSet:
+    """Pictures, uint8 (h, w) each, and what each teaches."""
+
+    pictures: Sequence[torch.Tensor]
+    examples: Sequence[Example]
+
+
+@dataclass(frozen=True)
+class Batch:
+    """What one iteration sees, on the network's device.
+
+    Attributes:
+        regions: of all its pictures.
+        labels: int64 (r,): 0 background, a class's row plus 1.
+        moves: float32 (r, 4) to the nearest object, 0 for background.
+    """
+
+    regions: Regions
+    labels: torch.Tensor
+    moves: torch.Tensor
+
+
+def draw_batch(
+    training: TrainingSet,
+    chosen: Sequence[tuple[int, bool]],
+    settings: Detect,
+    draws: torch.Generator,
+    device: torch.device,
+) -> Batch:
+    """Draw regions of the chosen pictures and a scale for each.
+
+    Args:
+        training: the set.
+        chosen: picture and whether it is flipped.
+        settings: of the sampling and of the scales.
+        draws: a CPU generator.
+        device: of the batch.
+    """
+    pictures, boxes, labels, moves = [], [], [], []
+    for slot, (row, flip) in enumerate(chosen):
+        picture, example = training.pictures[row], training.examples[row]
+        rows, label = sample_regions(example, settings, draws)
+        region = example.boxes[rows]
+        move = torch.zeros(len(rows), 4)
+        shows = rows[label != BACKGROUND]  # they come first
+        goal = example.objects[example.nearest[shows]]
+        height, width = picture.shape
+        if flip:
+            region, goal = mirrored(region, width), mirrored(goal, width)
+        move[: len(shows)] = encode(region[: len(shows)], goal)
+        which = int(torch.randint(len(settings.short_sides), (1,), generator=draws))
+        factor = scale_factor(height, width, settings.short_sides[which], settings.long_side)
+        pictures.append(scaled(picture, factor, flip, device))
+        boxes.append(F.pad((region - 1) * factor, (1, 0), value=slot))
+        labels.append(label)
+        moves.append(move)
+    return Batch(
+        Regions(pictures, torch.cat(boxes).to(device)),
+        torch.cat(labels).to(device),
+        torch.cat(moves).to(device),
+    )
+
+
+def make_detector(
+    trunk: Trunk,
+    training: TrainingSet,
+    classes: int,
+    side: int,
+    settings: Detect,
+    seed: int,
+    device: torch.device,
+) -> Detector:
+    """The network as training starts: folded, initialised, rescaled on batches, conv1 fixed."""
+    network = Detector(trunk, side, settings.hidden, classes, settings.dropout)
+    initialise_outputs(network, generator(seed, "detector"))
+    mean, std = move_statistics(training.examples, classes, settings.foreground_iou)
+    network.mean.copy_(mean)
+    network.std.copy_(std)
+    network.to(device).eval()
+    draws = generator(seed, "rescale")
+    rows = usable(training.examples, settings)
+    batches = [
+        draw_batch(training, chosen, settings, draws, device).regions
+        for chosen in picture_batches(rows, settings.pictures, range(RESCALING), seed)
+    ]
+    layers = layers_to_fc7(network.trunk, network.hidden)
+    scale_within(network.fc7, layers[-2:], batches)
+    scale_between(network.fc7, layers, batches, draws)
+    layers[0].requires_grad_(False)  # conv1, as the protocol has it
+    return network
+
+
+def multi_task_loss(
+    network: Detector, logits: torch.Tensor, moves: torch.Tensor, batch: Batch
+) -> torch.Tensor:
+    """Softmax cross entropy, and smooth L1 of the standardised moves of the regions' own classes.
+
+    Both are summed and divided by the number of regions, background included; weight 1 each.
+
+    Args:
+        network: whose standardisation is used.
+        logits: float (r, 1 + classes).
+        moves: float (r, classes, 4).
+        batch: with r regions.
+    """
+    (shows,) = torch.nonzero(batch.labels != BACKGROUND, as_tuple=True)
+    classes = batch.labels[shows] - 1
+    wanted = (batch.moves[shows] - network.mean[classes]) / network.std[classes]
+    distance = F.smooth_l1_loss(moves[shows, classes].float(), wanted, reduction="sum")
+    return F.cross_entropy(logits.float(), batch.labels) + distance / len(batch.labels)
+
+
+def make_optimizer(network: Detector, settings: Detect) -> torch.optim.SGD:
+    """Momentum SGD; biases learn twice as fast and do not decay."""
+    trained = [(n, w) for n, w in network.named_parameters() if w.requires_grad]
+    groups = [
+        {"params": [w for n, w in trained if not n.endswith("bias")], "rate": 1.0},
+        {
+            "params": [w for n, w in trained if n.endswith("bias")],
+            "rate": 2.0,
+            "weight_decay": 0.0,
+        },
+    ]
+    return torch.optim.SGD(
+        groups, settings.lr, settings.momentum, weight_decay=settings.weight_decay
+    )
+
+
+def set_step_size(optimizer: torch.optim.Optimizer, settings: Detect, iteration: int) -> None:
+    """A tenth of the step size from each iteration of ``lr_drop_at`` on, counted from 0."""
+    drops = sum(iteration >= at for at in settings.lr_drop_at)
+    for group in optimizer.param_groups:
+        group["lr"] = settings.lr * 0.1**drops * group["rate"]
+
+
+def mixed_precision(device: torch.device) -> AbstractContextManager:
+    """bfloat16 where that pays, on CUDA; single precision elsewhere."""
+    return torch.autocast(device.type, torch.bfloat16, enabled=device.type == "cuda")
+
+
+def train(
+    network: Detector,
+    optimizer: torch.optim.Optimizer,
+    training: TrainingSet,
+    settings: Detect,
+    seed: int,
+    run: Run,
+    device: torch.device,
+) -> None:
+    """Train for ``iterations``; an epoch of ``run`` is ``save_every`` of them.
+
+    A run gives the same weights again on a CPU; CUDA adds the gradients of pooled regions in no
+    fixed order.
+
+    Raises:
+        UserError: the loss is no longer finite.
+    """
+    rows = usable(training.examples, settings)
+    epochs = -(-settings.iterations // settings.save_every)  # the last one may be shorter
+    for epoch in run.epochs(epochs):
+        network.train()
+        seed_layers(seed, "layers", epoch)
+        draws = generator(seed, "regions", epoch)
+        start = epoch * settings.save_every
+        todo = range(start, min(start + settings.save_every, settings.iterations))
+        total, right = torch.zeros(2, device=device)
+        bar = progress(
+            zip(todo, picture_batches(rows, settings.pictures, todo, seed), strict=True),
+            f"detect {epoch + 1}/{epochs}",
+            total=len(todo),
+            unit="images",
+            unit_scale=settings.pictures,
+        )
+        for iteration, chosen in bar:
+            set_step_size(optimizer, settings, iteration)
+            batch = draw_batch(training, chosen, settings, draws, device)
+            with mixed_precision(device):
+                logits, moves = network(batch.regions)
+            loss = multi_task_loss(network, logits, moves, batch)
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+            total += loss.detach()
+            right += (logits.detach().argmax(1) == batch.labels).float().mean()
+        run.log(
+            loss=finite(total, "detect.lr", epoch) / len(todo),
+            regions_right=round(100 * float(right) / len(todo), 2),
+        )

@@ -1,0 +1,76 @@
+"""Read proposals in the file format of Detectron and Detectron2: pickles.
+
+A dict of lists with an entry a picture: ``boxes``, an array (m, 4) of xmin, ymin, xmax, ymax
+counted from 0, both ends inclusive; ``scores`` or ``objectness_logits``, an array (m,), the higher
+the better, all 0 for selective search; ``indexes`` or ``ids``, a picture's number or name.
+Detectron2 adds ``bbox_mode``, 0 for these coordinates. The keys are those of Detectron's public
+converter and reader. That VOC 2007's numbers are the pictures' names without leading zeros, and
+``objectness_logits`` and ``bbox_mode``, are general knowledge, not taken from a file.
+"""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from nat.errors import UserError
+from nat.voc.proposals.matlab import signed
+from nat.voc.proposals.unpickle import read_plain_pickle
+
+DIGITS = 6  # of VOC 2007's names, such as 000005
+
+
+def read_detectron(path: Path) -> dict[str, np.ndarray]:
+    """The boxes of every picture in the file, best first.
+
+    Returns:
+        Numbers (m, 4) by picture: xmin, ymin, xmax, ymax; pixels counted from 1, both ends
+        inclusive; by falling score, and in the file's order where scores are equal.
+
+    Raises:
+        UserError: missing, damaged, or with other content; a pickle that would run code.
+    """
+    content = read_plain_pickle(path)
+
+    def fault(what: str) -> UserError:
+        return UserError(f"{path}: {what}; should be proposals as Detectron writes them")
+
+    if not isinstance(content, dict):
+        raise fault("holds no dict")
+    entries = [
+        _entry(content, keys)
+        for keys in (("boxes",), ("scores", "objectness_logits"), ("indexes", "ids"))
+    ]
+    if any(entry is None for entry in entries):
+        raise fault("lacks boxes, scores or indexes")
+    boxes, scores, indexes = ([] if entry is None else list(entry) for entry in entries)
+    if not len(boxes) == len(scores) == len(indexes):
+        raise fault(f"{len(boxes)} boxes, {len(scores)} scores, {len(indexes)} indexes")
+    if content.get("bbox_mode", 0) != 0:
+        raise fault(f"bbox_mode {content['bbox_mode']!r}, known is 0 (corners, in pixels)")
+    found: dict[str, np.ndarray] = {}
+    for index, corners, rank in zip(indexes, boxes, scores, strict=True):
+        name = _name(index)
+        try:
+            corners = np.asarray(corners).reshape(-1, 4)
+            order = np.argsort(-np.asarray(rank, float).reshape(len(corners)), kind="stable")
+            if corners.dtype.kind not in "iuf":
+                raise ValueError
+        except ValueError as error:
+            raise fault(f"boxes or scores of {name} are no numbers (m, 4) and (m,)") from error
+        if name in found:
+            raise fault(f"the picture {name} is there twice")
+        found[name] = signed(corners[order]) + 1
+    return found
+
+
+def _entry(content: dict[str, Any], keys: tuple[str, ...]) -> list | np.ndarray | None:
+    found = next((content[key] for key in keys if key in content), None)
+    return found if isinstance(found, list | np.ndarray) else None
+
+
+def _name(index: Any) -> str:
+    if isinstance(index, bytes):
+        index = index.decode("latin1")
+    text = str(index).removesuffix(".jpg")
+    return text.zfill(DIGITS) if text.isdigit() else text

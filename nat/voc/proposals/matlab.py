@@ -1,0 +1,62 @@
+"""Read the selective-search boxes published with Fast R-CNN (Girshick, 2015): .mat files.
+
+Two cells: ``images`` with the pictures' names, and ``boxes`` with a matrix (m, 4) each, columns
+ymin, xmin, ymax, xmax counted from 1. The order of the columns and the counting from 1 are what the
+public Fast R-CNN code assumes; that names stand in ``images`` and need no ending is known from
+code that reads such files, not from the files themselves, which were not at hand.
+"""
+
+from pathlib import Path
+
+import numpy as np
+from scipy.io import loadmat
+
+from nat.errors import UserError
+
+EXPECTED = "should be a .mat file (version 5 to 7) with the cells `boxes` and `images`"
+
+
+def read_mat(path: Path) -> dict[str, np.ndarray]:
+    """The boxes of every picture in the file.
+
+    Returns:
+        Numbers (m, 4) by picture: xmin, ymin, xmax, ymax; pixels counted from 1, both ends
+        inclusive; in the file's order.
+
+    Raises:
+        UserError: missing, damaged, or with other content.
+    """
+    try:
+        with open(path, "rb") as file:
+            content = loadmat(file, variable_names=("boxes", "images"))
+        cells, names = content["boxes"].ravel(), content["images"].ravel()
+    except FileNotFoundError as error:
+        raise UserError(f"{path}: not found; mend `proposals` in params.yaml") from error
+    except Exception as error:  # loadmat fails on a damaged file in any way
+        reason = " ".join(str(error).split())
+        raise UserError(f"{path}: {EXPECTED} ({type(error).__name__}: {reason})") from error
+    if len(cells) != len(names):
+        raise UserError(f"{path}: {len(cells)} `boxes` for {len(names)} `images`; {EXPECTED}")
+    found: dict[str, np.ndarray] = {}
+    for cell, entry in zip(cells, names, strict=True):
+        name = _text(entry)
+        boxes = np.asarray(cell)
+        if boxes.size == 0:
+            boxes = np.zeros((0, 4))
+        if boxes.ndim != 2 or boxes.shape[1] != 4 or boxes.dtype.kind not in "iuf":
+            raise UserError(f"{path}: boxes of {name} should be numbers (m, 4), not {boxes.shape}")
+        if not name or name in found:
+            raise UserError(f"{path}: the picture {name!r} has no name or is there twice")
+        found[name] = signed(boxes)[:, [1, 0, 3, 2]]
+    return found
+
+
+def signed(boxes: np.ndarray) -> np.ndarray:
+    """The same numbers in a type that can go below 0: files often have uint16."""
+    return boxes if boxes.dtype.kind == "f" else boxes.astype(np.int64)
+
+
+def _text(entry: object) -> str:
+    """A cell's text, which loadmat wraps in an array."""
+    words = np.asarray(entry).ravel()
+    return str(words[0]).strip().removesuffix(".jpg") if len(words) else ""

@@ -1,0 +1,135 @@
+"""Proposals for trainval and test: computed or read, checked against the pictures, and measured."""
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+
+from nat.errors import UserError
+from nat.files import check_writable, sha256, whole, write_json
+from nat.params import Params, ProposalSettings
+from nat.places import place
+from nat.training.device import prepare_device
+from nat.training.provenance import provenance
+from nat.training.run import locked, remove_state, scratch_folder
+from nat.voc.manifest import open_voc
+from nat.voc.proposals.boxes import clean, recall
+from nat.voc.proposals.detectron import read_detectron
+from nat.voc.proposals.matlab import read_mat
+from nat.voc.proposals.selective_search import search_split
+from nat.voc.proposals.store import Proposals, save_proposals
+from nat.voc.reader import VocSplit
+
+READERS: dict[str, Callable[[Path], dict[str, np.ndarray]]] = {
+    "mat": read_mat,
+    "pickle": read_detectron,
+}
+
+
+def prepare_proposals(params: Params, manifest: Path, out: Path) -> None:
+    """Write the proposals of both splits and what they cover of the ground truth.
+
+    Args:
+        params: proposals is used; voc.folder and machine.data tell where the pictures lie.
+        manifest: what ``nat prepare voc`` wrote.
+        out: a folder: trainval.safetensors, test.safetensors (see store.py) and summary.json with
+            ``recall_trainval`` and ``recall_test``, the percentage of objects (difficult ones left
+            out) that a box overlaps with IoU >= 0.5, and ``boxes_per_picture``, the mean.
+
+    Raises:
+        UserError: faulty data, a proposal file of other pictures, or an unwritable output.
+    """
+    check_writable(out)
+    settings = params.proposals
+    device = prepare_device(params.machine.model_copy(update={"device": "cpu"}))
+    source, trainval, test = open_voc(params, manifest)
+    splits = {"trainval": trainval, "test": test}
+    used: dict[str, Any] = params.model_dump(include={"proposals"})
+    scratches = {
+        name: scratch_folder(
+            params.machine.scratch,
+            f"proposals-{name}",
+            parameters=used,
+            manifest=manifest,
+            opencv=cv2.__version__,
+        )
+        for name in splits
+    }
+    found: dict[str, dict[str, np.ndarray]] = {}
+    seconds = 0.0
+    for name, split in splits.items():
+        start = time.perf_counter()
+        if settings.source == "selective-search":
+            threads = params.machine.threads
+            found[name], took = search_split(split, settings, threads, scratches[name], name)
+        else:
+            file = place(str(getattr(settings, name)))
+            found[name] = fitted(READERS[settings.source](file), split, file, settings)
+            used |= {f"{name} sha256": sha256(file)}  # a path alone does not tell what was read
+            took = time.perf_counter() - start
+        seconds += took
+    covered = {name: covers(splits[name], boxes) for name, boxes in found.items()}
+    each = [len(boxes) for one in found.values() for boxes in one.values()]
+    measured = {
+        **{f"recall_{name}": value for name, value in covered.items()},
+        "boxes_per_picture": round(sum(each) / len(each), 1),
+    }
+    with whole(out) as temporary:
+        temporary.mkdir()
+        for name, boxes in found.items():
+            save_proposals(temporary / f"{name}.safetensors", boxes)
+        where = provenance(used, 0, source, seconds, device)
+        write_json(temporary / "summary.json", {"measured": measured, "provenance": where})
+    for scratch in scratches.values():
+        with locked(scratch):
+            remove_state(scratch)
+    print(
+        f"objects covered at IoU 0.5: {covered['trainval']} % of trainval, {covered['test']} % of "
+        f"test; {measured['boxes_per_picture']} boxes a picture"
+    )
+
+
+def covers(split: VocSplit, found: dict[str, np.ndarray]) -> float:
+    """Recall in percent."""
+    return round(100 * recall(split, Proposals(list(found), list(found.values()))), 2)
+
+
+def fitted(
+    found: dict[str, np.ndarray], split: VocSplit, file: Path, settings: ProposalSettings
+) -> dict[str, np.ndarray]:
+    """A file's boxes for the pictures of a split, in its order, inside the pictures.
+
+    Pictures of the file that are not in the split are left out.
+
+    Raises:
+        UserError: a picture without usable boxes, or none of the pictures in the file.
+    """
+    missing = [one.name for one in split.annotations if one.name not in found]
+    if len(missing) == len(split):
+        raise UserError(
+            f"{file}: holds none of the {len(split)} pictures, but {_some(list(found))}: it is of "
+            "another split or data set; mend proposals.trainval and proposals.test"
+        )
+    if missing:
+        raise UserError(
+            f"{file}: lacks {len(missing)} of {len(split)} pictures, first {missing[0]}; name the "
+            "file of the whole split"
+        )
+    kept = {}
+    for one in split.annotations:
+        boxes = clean(found[one.name], one.width, one.height, settings.smallest, settings.count)
+        if not len(boxes):
+            raise UserError(
+                f"{file}: picture {one.name} has no box of {settings.smallest} pixels or more "
+                f"inside its {one.width} x {one.height}; lower proposals.smallest or name the "
+                "file of these pictures"
+            )
+        kept[one.name] = boxes
+    return kept
+
+
+def _some(names: list[str]) -> str:
+    return f"{len(names)} others, such as {names[0]}" if names else "no picture at all"

@@ -1,0 +1,125 @@
+"""Selective search (Uijlings et al., 2013) with OpenCV's implementation, over a whole split.
+
+Similar neighbouring segments are merged, pair by pair, until the picture is one; the box of every
+segment on the way is a proposal. "Fast" mode: three segmentations in two colour spaces, by two
+measures of similarity. Colour spaces add little to a grey picture, which is searched in its one
+channel instead: on 200 composed pictures, enlarged to 90 pixels, 2.8 times as fast, with 46 boxes a
+picture that cover 98.7 % of the objects, where colour spaces find 78 that cover 99.0 %.
+
+Which boxes OpenCV finds follows from the picture, in which order from the C library's random
+numbers, and from nothing it finds out. So the order is replaced by a drawn one of our own.
+"""
+
+import json
+import time
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import cv2
+import numpy as np
+import torch
+
+from nat.files import write_json
+from nat.params import ProposalSettings
+from nat.training.progress import progress
+from nat.training.run import locked
+from nat.training.seeds import generator
+from nat.voc.proposals.boxes import clean
+from nat.voc.proposals.store import load_proposals, save_proposals
+from nat.voc.reader import VocSplit
+
+CHUNK = 16  # pictures between two states of an interrupted search
+
+
+def search(picture: np.ndarray, settings: ProposalSettings, draws: torch.Generator) -> np.ndarray:
+    """Proposals for a picture.
+
+    Args:
+        picture: uint8 (h, w, 3), RGB.
+        settings: count, smallest, short_side, segments and sigma are used.
+        draws: of the boxes' order; the search knows no better one.
+
+    Returns:
+        int64 (m, 4), 1 <= m <= count: xmin, ymin, xmax, ymax; pixels counted from 1, both ends
+        inclusive. The whole picture if nothing in it is large enough.
+    """
+    height, width, _ = picture.shape
+    rectangles = _rectangles(_resized(picture, settings.short_side), settings)
+    scale = 1.0 if settings.short_side is None else settings.short_side / min(height, width)
+    start, size = rectangles[:, :2], rectangles[:, 2:]
+    # every pixel that the rectangle touches
+    first, last = np.floor(start / scale) + 1, np.ceil((start + size) / scale)
+    boxes = np.unique(np.concatenate([first, last], axis=1).astype(np.int64), axis=0)
+    drawn = boxes[torch.randperm(len(boxes), generator=draws).numpy()]
+    found = clean(drawn, width, height, settings.smallest, settings.count)
+    return found if len(found) else np.array([[1, 1, width, height]])
+
+
+def _resized(picture: np.ndarray, short_side: int | None) -> np.ndarray:
+    if short_side is None:
+        return picture
+    height, width, _ = picture.shape
+    scale = short_side / min(height, width)
+    size = max(round(width * scale), 1), max(round(height * scale), 1)
+    return cv2.resize(picture, size, interpolation=cv2.INTER_CUBIC if scale > 1 else cv2.INTER_AREA)
+
+
+def _rectangles(picture: np.ndarray, settings: ProposalSettings) -> np.ndarray:
+    """What OpenCV finds: integers (m, 4) of left, top, width, height, counted from 0."""
+    searcher = cv2.ximgproc.segmentation.createSelectiveSearchSegmentation()
+    searcher.setBaseImage(np.ascontiguousarray(picture[..., ::-1]))  # OpenCV's order is BGR
+    finest, step = settings.segments
+    searcher.switchToSelectiveSearchFast(finest, step, settings.sigma)
+    if (picture == picture[..., :1]).all():
+        searcher.clearImages()
+        searcher.addImage(np.ascontiguousarray(picture[..., 0]))
+    return np.asarray(searcher.process()).reshape(-1, 4)
+
+
+def search_split(
+    split: VocSplit, settings: ProposalSettings, threads: int, scratch: Path, label: str
+) -> tuple[dict[str, np.ndarray], float]:
+    """Proposals for all pictures of a split; an interrupted search resumes.
+
+    The search releases Python's lock, so that threads work at once. Neither their number nor an
+    interruption changes the result.
+
+    Args:
+        split: what to search.
+        settings: as for ``search``.
+        threads: pictures to search at the same time.
+        scratch: a folder that belongs to exactly this search; stays until ``remove_state``.
+        label: of the progress bar.
+
+    Returns:
+        int64 (m, 4) by picture, and the seconds it took, interruptions not counted.
+
+    Raises:
+        UserError: a picture that cannot be read, or a folder that cannot be written.
+    """
+    cv2.setNumThreads(1)  # a picture is one thread's work
+
+    def one(index: int) -> np.ndarray:
+        name = split.annotations[index].name
+        picture = split.picture(index, "RGB").numpy()
+        return search(picture, settings, generator(0, "proposals", name))
+
+    found: dict[str, np.ndarray] = {}
+    clock = scratch / "seconds.json"
+    with locked(scratch), ThreadPoolExecutor(threads) as workers:
+        seconds = json.loads(clock.read_text()) if clock.exists() else 0.0
+        with progress(total=len(split), label=label) as bar:
+            for first in range(0, len(split), CHUNK):
+                rows = range(first, min(first + CHUNK, len(split)))
+                file = scratch / f"{first:06d}.safetensors"
+                if not file.exists():
+                    start = time.perf_counter()
+                    names = [split.annotations[row].name for row in rows]
+                    chunk = dict(zip(names, workers.map(one, rows), strict=True))
+                    seconds += time.perf_counter() - start
+                    write_json(clock, seconds)
+                    save_proposals(file, chunk)
+                done = load_proposals(file)
+                found |= {name: done[name].numpy().astype(np.int64) for name in done}
+                bar.update(len(rows))
+    return found, seconds

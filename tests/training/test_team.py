@@ -1,0 +1,191 @@
+"""Several processes: real torchrun, two processes that speak through gloo."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+import torch.nn.functional as F
+from ruamel.yaml import YAML
+from safetensors.torch import load_file
+from tiny import PROJECT, settings
+
+from nat.alignments import exact, reassign
+from nat.errors import UserError
+from nat.images.loader import Loader
+from nat.images.store import Store
+from nat.loss import square_loss
+from nat.model import Network, initialise
+from nat.params import Params
+from nat.targets import load_targets, sample_targets, save_targets
+from nat.training.seeds import generator
+from nat.training.team import Team, join
+
+# one epoch of small steps: with batch norm on 8 pictures, rounding errors grow tenfold a step
+EPOCHS, BATCH, LR = 1, 16, 1e-4
+
+
+class Job:
+    """A pretraining in a folder of its own, by torchrun or by one process."""
+
+    def __init__(self, folder: Path, manifest: Path, **groups: Any) -> None:
+        self.folder, self.manifest, self.targets = folder, manifest, folder / "targets.npy"
+        pretrain = {"epochs": EPOCHS, "batch_size": BATCH, "lr": LR} | groups.pop("pretrain", {})
+        machine = {"data": str(folder / "data"), "scratch": str(folder / "scratch")}
+        content = settings(machine=machine, pretrain=pretrain, permute_every=1, **groups)
+        YAML().dump(content, folder / "params.yaml")
+        self.params = Params.model_validate(content)
+        save_targets(sample_targets("sphere", 96, self.params.targets, 0), self.targets)
+
+    def command(self, out: str, processes: int) -> list[str]:
+        words = f"-m nat pretrain --params {self.folder}/params.yaml --pictures {self.manifest}"
+        words += f" --targets {self.targets} --out {self.folder}/{out}"
+        words += f" --record {self.folder}/record-{out}"
+        launcher = [sys.executable]
+        if processes > 1:
+            launcher += (
+                f"-m torch.distributed.run --standalone --nproc-per-node {processes}".split()
+            )
+        return [*launcher, *words.split()]
+
+    def run(self, out: str, processes: int = 2) -> subprocess.CompletedProcess:
+        return subprocess.run(
+            self.command(out, processes), cwd=PROJECT, capture_output=True, text=True
+        )
+
+
+def children(process: subprocess.Popen) -> list[int]:
+    """The processes that torchrun has started."""
+    found = subprocess.run(
+        ["ps", "-o", "pid=", "--ppid", str(process.pid)], capture_output=True, text=True
+    )
+    return [int(number) for number in found.stdout.split()]
+
+
+def by_hand(job: Job) -> tuple[dict[str, torch.Tensor], torch.Tensor]:
+    """The same training in one process: two passes a batch, gradients summed, one step."""
+    params = job.params
+    store = Store(job.manifest, params.machine.data, "train")
+    loader = Loader(store, BATCH, params.augment, 0, Team(torch.device("cpu")), "")
+    targets = load_targets(job.targets)
+    network = Network(params.model, params.augment.crop, targets.dimension)
+    initialise(network, generator(0, "weights"))
+    network.train()
+    optimizer = torch.optim.SGD(network.parameters(), LR)
+    assignment = torch.randperm(len(store), generator=generator(0, "assignment"))
+    for epoch in range(EPOCHS):
+        for rows, pictures in loader.epoch(epoch):
+            optimizer.zero_grad()
+            features = torch.cat([F.normalize(network(half)) for half in pictures.chunk(2)])
+            vectors = targets.vectors(assignment[rows])
+            parts = [slice(0, 8), slice(8, 16)]
+            for part in parts if params.pretrain.matching == "local" else [slice(0, 16)]:
+                order, vectors[part] = reassign(exact.align, features[part], vectors[part])
+                assignment[rows[part]] = assignment[rows[part][order]]
+            square_loss(features, vectors).backward()
+            optimizer.step()
+    return {name: value.detach() for name, value in network.named_parameters()}, assignment
+
+
+@pytest.mark.parametrize("matching", ["local", "global"])
+def test_two_processes_do_what_the_formulas_say(
+    matching: str, manifest: Path, tmp_path: Path
+) -> None:
+    job = Job(tmp_path, manifest, pretrain={"matching": matching})
+    done = job.run("net")
+    assert done.returncode == 0, done.stderr
+    weights, assignment = by_hand(job)
+    found = load_file(tmp_path / "net" / "network.safetensors")
+    network = Network(job.params.model, job.params.augment.crop, 8)
+    initialise(network, generator(0, "weights"))
+    start = dict(network.named_parameters())
+    wrong, moved = (
+        torch.cat([(a[name] - b[name]).flatten() for name in start]).norm()
+        for a, b in ((found, weights), (weights, start))
+    )
+    assert wrong < 0.03 * moved  # a gradient averaged, not summed, would be half as long
+    assert np.load(tmp_path / "net" / "assignment.npy").tolist() == assignment.tolist()
+
+
+def test_killed_in_the_middle_two_processes_resume_and_one_is_refused(
+    manifest: Path, tmp_path: Path
+) -> None:
+    job = Job(tmp_path, manifest, pretrain={"epochs": 12})
+    assert job.run("whole").returncode == 0
+    process = subprocess.Popen(job.command("killed", 2), cwd=PROJECT)
+    deadline = time.monotonic() + 120
+    while not (states := list((tmp_path / "scratch").glob("*/state.pt"))):
+        assert process.poll() is None
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+    workers = children(process)
+    for number in (process.pid, *workers):  # torchrun first, or it would tidy up
+        os.kill(number, signal.SIGKILL)
+    process.wait()
+    assert torch.load(states[0], weights_only=True)["next"] < 12
+
+    alone = job.run("killed", processes=1)
+    assert alone.returncode == 1
+    assert "state of a run of 2 processes, not 1" in alone.stderr
+    assert job.run("killed").returncode == 0
+    for name in ("network.safetensors", "assignment.npy"):
+        whole, killed = (tmp_path / out / name for out in ("whole", "killed"))
+        assert whole.read_bytes() == killed.read_bytes()
+    # had a process missed what the other did to P, a target would be there twice
+    assert sorted(np.load(tmp_path / "killed/assignment.npy")) == list(range(96))
+    histories = [tmp_path / f"record-{out}" / "history.csv" for out in ("whole", "killed")]
+    assert histories[0].read_bytes() == histories[1].read_bytes()
+
+
+def test_a_lost_process_ends_the_others(manifest: Path, tmp_path: Path) -> None:
+    job = Job(tmp_path, manifest, pretrain={"epochs": 5000})
+    process = subprocess.Popen(job.command("net", 2), cwd=PROJECT, stderr=subprocess.DEVNULL)
+    try:
+        deadline = time.monotonic() + 120
+        while not list((tmp_path / "scratch").glob("*/state.pt")):
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
+        workers = children(process)
+        assert len(workers) == 2
+        os.kill(workers[1], signal.SIGKILL)
+        assert process.wait(60) != 0
+        assert not (tmp_path / "net").exists()
+    finally:
+        if process.poll() is None:
+            for number in (process.pid, *children(process)):
+                os.kill(number, signal.SIGKILL)
+
+
+def test_more_processes_than_a_batch_holds_are_refused(manifest: Path, tmp_path: Path) -> None:
+    job = Job(tmp_path, manifest, pretrain={"batch_size": 2})
+    done = job.run("net")
+    assert done.returncode != 0
+    assert "error: pretrain.batch_size: 2 pictures cannot be shared by 2 processes" in done.stderr
+
+
+def test_synchronised_statistics_need_gpus() -> None:
+    with pytest.raises(UserError, match=r"pretrain\.batch_norm: synchronised works on GPUs"):
+        Team(torch.device("cpu"), size=2).joined(torch.nn.BatchNorm1d(3), synchronise=True)
+
+
+def test_alone_a_team_changes_nothing(make_params: Any) -> None:
+    team = join(make_params().machine)
+    network, numbers = torch.nn.Linear(2, 2), torch.arange(4)
+    assert (team.rank, team.size, team.first) == (0, 1, True)
+    assert team.joined(network, synchronise=True) is network
+    assert team.gather(numbers) is numbers
+    assert team.sum(numbers) is numbers
+    assert team.part(7, "x") == slice(0, 7)
+
+
+def test_bfloat16_is_computed_when_asked_for(make_params: Any) -> None:
+    team = join(make_params(machine={"precision": "bfloat16"}).machine)
+    with team.autocast():
+        assert (torch.ones(2, 2) @ torch.ones(2, 2)).dtype == torch.bfloat16
+    assert "bfloat16" in team.computing

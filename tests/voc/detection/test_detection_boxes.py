@@ -1,0 +1,71 @@
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from torchvision.ops import nms
+
+from nat.voc.detection.boxes import LARGEST, clipped, decode, encode, end_exclusive, mirrored
+
+WIDTH = 50
+SPAN = st.tuples(st.integers(1, WIDTH), st.integers(1, WIDTH)).map(sorted)
+BOX = st.tuples(SPAN, SPAN).map(lambda v: [v[0][0], v[1][0], v[0][1], v[1][1]])
+PAIRS = st.lists(st.tuples(BOX, BOX), min_size=1, max_size=5).map(
+    lambda pairs: [torch.tensor(side, dtype=torch.float32) for side in zip(*pairs, strict=True)]
+)
+
+
+def test_moves_by_hand() -> None:
+    """From 10 x 10 pixels to 10 x 20, 5 to the right and 10 lower at the bottom."""
+    box, goal = torch.tensor([[1.0, 1, 10, 10]]), torch.tensor([[6.0, 1, 15, 20]])
+    expected = torch.tensor([[0.5, 0.5, 0, 2]])
+    expected[0, 3] = expected[0, 3].log()
+    torch.testing.assert_close(encode(box, goal), expected)
+    torch.testing.assert_close(decode(box, torch.zeros(1, 4)), box)
+
+
+@given(PAIRS)
+def test_decode_inverts_encode(pairs: list[torch.Tensor]) -> None:
+    boxes, goals = pairs
+    torch.testing.assert_close(decode(boxes, encode(boxes, goals)), goals, atol=1e-3, rtol=0)
+
+
+@given(PAIRS)
+def test_a_mirror_changes_the_sign_of_one_move(pairs: list[torch.Tensor]) -> None:
+    boxes, goals = pairs
+    assert torch.equal(mirrored(mirrored(boxes, WIDTH), WIDTH), boxes)
+    turned = encode(mirrored(boxes, WIDTH), mirrored(goals, WIDTH))
+    expected = encode(boxes, goals) * torch.tensor([-1, 1, 1, 1])
+    torch.testing.assert_close(turned, expected)
+
+
+@given(PAIRS)
+def test_mirror_moves_the_pixels(pairs: list[torch.Tensor]) -> None:
+    for (x0, y0, x1, y1), (u0, v0, u1, v1) in zip(
+        pairs[0].int().tolist(), mirrored(pairs[0], WIDTH).int().tolist(), strict=True
+    ):
+        picture = torch.zeros(WIDTH, WIDTH)
+        picture[y0 - 1 : y1, x0 - 1 : x1] = 1
+        flipped = picture.flip(1)
+        assert flipped[v0 - 1 : v1, u0 - 1 : u1].sum() == picture.sum()
+
+
+def test_absurd_moves_stay_finite() -> None:
+    box = torch.tensor([[1.0, 1, 10, 10]])
+    wide = decode(box, torch.tensor([[0, 0, 1e4, -1e4]]))
+    assert wide.isfinite().all()
+    assert float(wide[0, 2] - wide[0, 0] + 1) == pytest.approx(
+        10 * float(torch.tensor(LARGEST).exp()), rel=1e-4
+    )
+
+
+def test_clipped() -> None:
+    boxes = torch.tensor([[-3.0, 2, 70, 9], [4, 5, 6, 7]])
+    expected = torch.tensor([[1.0, 2, 20, 8], [4, 5, 6, 7]])
+    assert torch.equal(clipped(boxes, 20, 8), expected)
+
+
+@pytest.mark.parametrize(("xmax", "kept"), [(3, 1), (2, 2)])
+def test_suppression_counts_pixels(xmax: int, kept: int) -> None:
+    """10 pixels against 3 is an overlap of 0.3; without + 1 a row of pixels would have no area."""
+    boxes = torch.tensor([[1.0, 1, 10, 1], [1, 1, xmax, 1]])
+    assert len(nms(end_exclusive(boxes), torch.tensor([2.0, 1]), 0.299)) == kept

@@ -1,0 +1,236 @@
+import dataclasses
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from nat.errors import UserError
+from nat.params import Params
+from nat.voc.detection import detect as stage
+from nat.voc.detection import train as training
+from nat.voc.detection.detect import detect
+from nat.voc.detection.evaluate import judged
+from nat.voc.detection.results import read_results
+from nat.voc.manifest import open_voc
+from nat.voc.prepare import prepare_voc
+from nat.voc.proposals.store import save_proposals
+from nat.voc.reader import Ground, VocSplit
+
+
+def result(file: Path) -> dict[str, Any]:
+    content = json.loads(file.read_text())
+    del content["provenance"]["seconds"]
+    return content
+
+
+def changed(params: Params, **settings: Any) -> Params:
+    return Params.model_validate(
+        params.model_dump() | {"detect": params.detect.model_dump() | settings}
+    )
+
+
+def own_boxes(split: VocSplit) -> dict[str, np.ndarray]:
+    """The objects' own boxes as proposals."""
+    names = [one.name for one in split.annotations]
+    return {name: split.objects(row).boxes.numpy() for row, name in enumerate(names)}
+
+
+@pytest.fixture
+def inputs(composed: tuple[Params, Path], proposals: Path, network_file: Path) -> tuple:
+    """Parameters; manifest, proposals and network."""
+    return composed[0], (composed[1], proposals, network_file)
+
+
+def outputs(folder: Path, name: str) -> tuple[Path, Path]:
+    return folder / f"{name}.json", folder / name
+
+
+def test_result(inputs: tuple, tmp_path: Path) -> None:
+    params, files = inputs
+    detect(params, 0, *files, *outputs(tmp_path, "one"))
+    found = result(tmp_path / "one.json")
+    measured, where = found["measured"], found["provenance"]
+    _, _, test = open_voc(params, files[0])
+    assert list(measured["ap"]) == test.classes
+    known = [ap for ap in measured["ap"].values() if ap is not None]
+    assert all(0 <= ap <= 100 for ap in known)
+    assert measured["map"] == pytest.approx(sum(known) / len(known), abs=0.02)
+    assert where["data"] == "fashion-mnist-voc"
+    assert where["parameters"]["detect"] == params.detect.model_dump()
+    assert where["parameters"]["finetune"] == {"input": params.finetune.input}
+    assert not list(Path(params.machine.scratch).iterdir())
+    # the files hold exactly what was measured
+    names = [one.name for one in test.annotations]
+    assert judged(read_results(tmp_path / "one", names, test.classes), test) == measured
+    detect(params, 0, *files, *outputs(tmp_path, "again"))
+    assert result(tmp_path / "again.json") == found
+    for file in (tmp_path / "one").iterdir():
+        assert (tmp_path / "again" / file.name).read_bytes() == file.read_bytes()
+
+
+def test_what_is_trained(inputs: tuple, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    params, files = inputs
+    networks, before = [], []
+    original = stage.make_detector
+
+    def make(*arguments: Any) -> Any:
+        networks.append(original(*arguments))
+        before.append({name: v.clone() for name, v in networks[0].state_dict().items()})
+        return networks[0]
+
+    monkeypatch.setattr(stage, "make_detector", make)
+    detect(params, 0, *files, *outputs(tmp_path, "one"))
+    for name, value in networks[0].state_dict().items():
+        fixed = "conv1" in name or name in ("mean", "std")
+        assert torch.equal(value, before[0][name]) == fixed, name
+
+
+@pytest.mark.parametrize("killed_in", ["training", "test"])
+def test_killed_run_resumes_exactly(
+    inputs: tuple, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, killed_in: str
+) -> None:
+    params, files = inputs
+    params = changed(params, iterations=11, save_every=3, lr_drop_at=[7])  # 3 2/3 epochs
+    detect(params, 1, *files, *outputs(tmp_path, "whole"))
+    calls = 0
+    module, name = (training, "multi_task_loss") if killed_in == "training" else (stage, "judged")
+    original = getattr(module, name)
+
+    def dies(*arguments: Any) -> Any:
+        nonlocal calls
+        calls += 1
+        if calls == (8 if killed_in == "training" else 1):  # in the middle of the third epoch
+            raise KeyboardInterrupt
+        return original(*arguments)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(module, name, dies)
+        with pytest.raises(KeyboardInterrupt):
+            detect(params, 1, *files, *outputs(tmp_path, "killed"))
+    assert not (tmp_path / "killed.json").exists()
+    trained = []
+    loss = training.multi_task_loss
+
+    def counts(*arguments: Any) -> torch.Tensor:
+        trained.append(1)
+        return loss(*arguments)
+
+    monkeypatch.setattr(training, "multi_task_loss", counts)
+    detect(params, 1, *files, *outputs(tmp_path, "killed"))
+    assert len(trained) == (5 if killed_in == "training" else 0)  # two epochs were kept
+    assert result(tmp_path / "killed.json") == result(tmp_path / "whole.json")
+
+
+def test_finds_the_objects_it_is_trained_on(
+    make_params: Any, objects: Any, network_file: Path, tmp_path: Path, monkeypatch: Any
+) -> None:
+    """Given the objects' own boxes as proposals: the whole way to the measure is sound."""
+    params, manifest = make_params(voc={"pictures": 12}), tmp_path / "voc.json"
+    prepare_voc(params, manifest)
+    source, trainval, _ = open_voc(params, manifest)
+    monkeypatch.setattr(stage, "open_voc", lambda *_: (source, trainval, trainval))
+    boxes = own_boxes(trainval)
+    for name in ("trainval", "test"):
+        save_proposals(tmp_path / "proposals" / f"{name}.safetensors", boxes)
+    files = (manifest, tmp_path / "proposals", network_file)
+    found = []
+    for iterations in (1, 150):
+        settings = changed(
+            params,
+            iterations=iterations,
+            save_every=50,
+            pictures=6,
+            regions=48,
+            hidden=64,
+            lr=0.01,
+            lr_drop_at=[120],
+            foreground=0.9,
+            dropout=0.0,
+        )
+        detect(settings, 0, *files, *outputs(tmp_path, "out"))
+        found.append(result(tmp_path / "out.json")["measured"]["map"])
+    assert found[0] < 50
+    assert found[1] > 90
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"lr": 1e30}, r"detect\.lr: the loss is (nan|inf)"),
+        ({"pictures": 25, "regions": 50}, r"detect\.pictures: 25 is larger than the 24 pictures"),
+    ],
+)
+def test_refused_settings(
+    inputs: tuple, tmp_path: Path, settings: dict[str, Any], message: str
+) -> None:
+    params, files = inputs
+    out, detections = outputs(tmp_path, "out")
+    with pytest.raises(UserError, match=message):
+        detect(changed(params, **settings), 0, *files, out, detections)
+    assert not out.exists()
+    assert not detections.exists()
+
+
+def test_refused_proposals(inputs: tuple, tmp_path: Path) -> None:
+    params, (manifest, proposals, network) = inputs
+    out = outputs(tmp_path, "out")
+
+    def refused(message: str) -> None:
+        with pytest.raises(UserError, match=message) as caught:
+            detect(params, 0, manifest, proposals, network, *out)
+        assert "\n" not in str(caught.value)
+
+    trainval, test = (proposals / f"{name}.safetensors" for name in ("trainval", "test"))
+    shutil.copy(trainval, test)
+    refused(r"test\.safetensors: no proposals for picture '000025'")
+    test.unlink()
+    refused(r"test\.safetensors: not found")
+    _, split, _ = open_voc(params, manifest)
+    boxes = {
+        one.name: split.objects(row).boxes.numpy() for row, one in enumerate(split.annotations)
+    }
+    boxes["000003"] = boxes["000003"] + 60
+    save_proposals(trainval, boxes)
+    refused(r"trainval\.safetensors: a proposal leaves picture 000003 of \d+ x \d+")
+
+
+def test_damaged_network(inputs: tuple, tmp_path: Path) -> None:
+    params, (manifest, proposals, network) = inputs
+    network.write_bytes(network.read_bytes()[:1000])
+    with pytest.raises(UserError, match="no network of this project"):
+        detect(params, 0, manifest, proposals, network, *outputs(tmp_path, "out"))
+
+
+def test_pictures_and_cells_too_small_for_the_trunk(
+    inputs: tuple, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, make_params: Any
+) -> None:
+    params, files = inputs
+    large = make_params(model={"trunk": "alexnet"})
+    monkeypatch.setattr(stage, "load_trunk", lambda _: big)
+    big = stage.Trunk("alexnet")
+    with pytest.raises(UserError, match=r"detect\.short_sides: makes a side of 60 px, too short"):
+        detect(params, 0, *files, *outputs(tmp_path, "out"))
+    larger = changed(large, short_sides=[120], test_short_side=120, long_side=200)
+    with pytest.raises(UserError, match=r"finetune\.input: 40 px is too small"):
+        detect(larger, 0, *files, *outputs(tmp_path, "out"))
+
+
+def test_only_difficult_objects(
+    inputs: tuple, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    params, files = inputs
+    objects = VocSplit.objects
+
+    def difficult(split: VocSplit, row: int) -> Ground:
+        found = objects(split, row)
+        return dataclasses.replace(found, difficult=torch.ones_like(found.difficult))
+
+    monkeypatch.setattr(VocSplit, "objects", difficult)
+    with pytest.raises(
+        UserError, match=r"detect\.pictures: 2 a batch, but 0 of trainval's 24 pictures"
+    ):
+        detect(params, 0, *files, *outputs(tmp_path, "out"))

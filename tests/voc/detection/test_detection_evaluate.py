@@ -1,0 +1,134 @@
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from tiny import settings as tiny
+
+from nat.errors import UserError
+from nat.model import Trunk, initialise
+from nat.params import Detect, Params
+from nat.training.seeds import generator
+from nat.voc.detection import evaluate
+from nat.voc.detection.average_precision import Detections
+from nat.voc.detection.evaluate import detected, judged, kept, truth_of
+from nat.voc.detection.model import Detector, initialise_outputs
+from nat.voc.manifest import open_voc
+from nat.voc.proposals.store import load_proposals
+from nat.voc.reader import VocSplit
+
+CPU = torch.device("cpu")
+SPREAD = torch.tensor([[10.0 * k + 1, 1, 10 * k + 9, 9] for k in range(6)])
+
+
+def settings(**changes: Any) -> Detect:
+    return Detect.model_validate(tiny()["detect"] | changes)
+
+
+def test_kept_are_the_best_first() -> None:
+    scores = torch.tensor([0.2, 0.9, 0.005, 0.5, 0.9, 0.3])
+    assert kept(scores, SPREAD, settings(min_score=0.01)).tolist() == [1, 4, 3, 5, 0]
+    assert kept(scores, SPREAD, settings(min_score=0.4)).tolist() == [1, 4, 3]
+    assert kept(scores, SPREAD, settings(detections=2)).tolist() == [1, 4]
+    assert kept(scores[:0], SPREAD[:0], settings()).tolist() == []
+
+
+def test_overlapping_a_better_one_is_dropped() -> None:
+    boxes = torch.tensor([[1.0, 1, 10, 10], [1, 1, 10, 7], [1, 1, 10, 3], [1, 1, 10, 4]])
+    scores = torch.tensor([0.9, 0.8, 0.7, 0.6])
+    assert kept(scores, boxes, settings(nms=0.35)).tolist() == [0, 2]
+    # the limit counts before suppression, as in the protocol
+    assert kept(scores, boxes, settings(nms=0.35, detections=2)).tolist() == [0]
+
+
+@pytest.fixture
+def test_split(composed: tuple[Params, Path]) -> VocSplit:
+    return open_voc(*composed)[2]
+
+
+def perfect(split: VocSplit) -> list[Detections]:
+    """Every object, those hard to recognise too, sure or less sure."""
+    draws = np.random.default_rng(0)
+    found = []
+    for truth in truth_of(split):
+        rows = np.repeat(np.arange(len(split)), [len(one.boxes) for one in truth])
+        boxes = np.concatenate([one.boxes for one in truth])
+        found.append(Detections(rows, draws.uniform(0.1, 1, len(rows)), boxes))
+    return found
+
+
+def test_truth_is_the_annotations(test_split: VocSplit) -> None:
+    truth = truth_of(test_split)
+    for row, one in enumerate(test_split.annotations):
+        for label, name in enumerate(test_split.classes):
+            own = [thing for thing in one.things if thing.name == name]
+            assert truth[label][row].boxes.tolist() == [list(thing.box) for thing in own]
+            assert truth[label][row].difficult.tolist() == [thing.difficult for thing in own]
+
+
+def test_judged(test_split: VocSplit) -> None:
+    found = perfect(test_split)
+    measured = judged(found, test_split)
+    present = [any((~one.difficult).any() for one in truth) for truth in truth_of(test_split)]
+    for name in ("ap", "ap_area"):
+        assert list(measured[name]) == test_split.classes
+        for value, there in zip(measured[name].values(), present, strict=True):
+            assert value == (pytest.approx(100) if there else None)
+    assert measured["map"] == measured["map_area"] == 100
+    # a wrong class is nothing found
+    turned = judged(found[1:] + found[:1], test_split)
+    assert turned["map"] < 30
+    # boxes too far off: a shift by half a side leaves an overlap of a third
+    away = []
+    for one in found:
+        side = one.boxes[:, 2:3] - one.boxes[:, :1] + 1
+        away.append(Detections(one.pictures, one.scores, one.boxes + side * [0.5, 0, 0.5, 0]))
+    assert judged(away, test_split)["map"] < 10
+
+
+def test_nothing_to_find(test_split: VocSplit, monkeypatch: pytest.MonkeyPatch) -> None:
+    truth = [[one for one in each if not len(one.boxes)] for each in truth_of(test_split)]
+    monkeypatch.setattr(evaluate, "truth_of", lambda _: truth)
+    none = Detections(np.zeros(0, np.int64), np.zeros(0), np.zeros((0, 4)))
+    with pytest.raises(UserError, match="no test picture has an object"):
+        judged([none] * len(test_split.classes), test_split)
+
+
+@pytest.fixture
+def network() -> Detector:
+    trunk = Trunk("small")
+    initialise(trunk, generator(0, "trunk"))
+    found = Detector(trunk.eval(), 3, 16, 10, 0.5)
+    initialise_outputs(found, generator(0))
+    with torch.no_grad():
+        found.scores.weight.mul_(100)
+    return found
+
+
+def test_detections_do_not_depend_on_the_batch(
+    test_split: VocSplit, proposals: Path, network: Detector, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stored = load_proposals(proposals / "test.safetensors")
+    regions = [stored[one.name] for one in test_split.annotations]
+    regions[3] = regions[3][:0]  # a picture without proposals has no detections
+    chosen = settings(min_score=0.05, detections=5)
+    results = []
+    for at_once in (1, 8):
+        monkeypatch.setattr(evaluate, "AT_ONCE", at_once)
+        results.append(detected(network, test_split, regions, chosen, CPU))
+    assert len(results[0]) == 10
+    assert sum(len(one.scores) for one in results[0]) > 100
+    for one, other in zip(*results, strict=True):
+        np.testing.assert_array_equal(one.pictures, other.pictures)
+        np.testing.assert_allclose(one.scores, other.scores, rtol=1e-4)
+        np.testing.assert_allclose(one.boxes, other.boxes, rtol=1e-4)
+        assert (np.diff(one.pictures) >= 0).all()
+        assert not (one.pictures == 3).any()
+        for row in np.unique(one.pictures):
+            own = one.pictures == row
+            assert own.sum() <= 5
+            assert (np.diff(one.scores[own]) <= 0).all()
+            size = test_split.annotations[row]
+            assert (one.boxes[own] >= 1).all()
+            assert (one.boxes[own][:, 2:] <= [size.width, size.height]).all()

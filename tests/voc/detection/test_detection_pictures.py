@@ -1,0 +1,30 @@
+import pytest
+import torch
+
+from nat.voc.detection.pictures import scale_factor, scaled
+
+CPU = torch.device("cpu")
+
+
+@pytest.mark.parametrize(
+    ("height", "width", "expected"),
+    [
+        (375, 500, 600 / 375),
+        (500, 375, 600 / 375),
+        (200, 500, 1000 / 500),  # the long side would have 1500 pixels
+        (600, 600, 1),
+        (1200, 1500, 1 / 2),
+    ],
+)
+def test_scale_factor(height: int, width: int, expected: float) -> None:
+    assert scale_factor(height, width, 600, 1000) == pytest.approx(expected)
+
+
+def test_scaled() -> None:
+    picture = torch.arange(12, dtype=torch.uint8).view(3, 4) * 20
+    assert torch.equal(scaled(picture, 1.0, False, CPU)[0, 0], picture.float())
+    assert torch.equal(scaled(picture, 1.0, True, CPU)[0, 0], picture.float().flip(1))
+    larger = scaled(picture, 2.5, False, CPU)
+    assert larger.shape == (1, 1, 8, 10)
+    torch.testing.assert_close(scaled(picture, 2.5, True, CPU), larger.flip(-1))
+    assert scaled(picture, 0.1, False, CPU).shape == (1, 1, 1, 1)

@@ -1,0 +1,15 @@
+"""The composed trainval pictures."""
+
+from pathlib import Path
+
+import pytest
+
+from nat.params import Params
+from nat.voc.manifest import open_voc
+from nat.voc.reader import VocSplit
+
+
+@pytest.fixture
+def voc(composed: tuple[Params, Path]) -> VocSplit:
+    """24 composed pictures."""
+    return open_voc(*composed)[1]

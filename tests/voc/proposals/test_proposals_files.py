@@ -1,0 +1,255 @@
+import base64
+import io
+import os
+import pickle
+import struct
+from collections import OrderedDict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from scipy.io import savemat
+
+from nat.errors import UserError
+from nat.voc.proposals.detectron import read_detectron
+from nat.voc.proposals.matlab import read_mat
+from nat.voc.proposals.unpickle import read_plain_pickle
+
+# what content() returns, pickled by old versions
+WRITTEN_BY = {
+    "Python 2.7, numpy 1.16.6, protocol 2": """
+        gAJ9cQEoVQVib3hlc3ECXXEDKGNudW1weS5jb3JlLm11bHRpYXJyYXkKX3JlY29uc3RydWN0CnEEY251bXB5Cm5kYX
+        JyYXkKcQVLAIVVAWKHUnEGKEsBSwJLBIZjbnVtcHkKZHR5cGUKcQdVAmY0SwBLAYdScQgoSwNVATxOTk5K/////0r/
+        ////SwB0YolVIAAAAAAAAAAAAAAQQQAAEEEAAIA/AAAAQAAAQEAAAIBAdGJoBGgFSwCFVQFih1JxCShLAUsBSwSGaA
+        iJVRAAAKBAAADAQAAA4EAAAABBdGJlVQdpbmRleGVzcQpdcQsoSwFjbnVtcHkuY29yZS5tdWx0aWFycmF5CnNjYWxh
+        cgpxDGgHVQJpOEsASwGHUnENKEsDVQE8Tk5OSv////9K/////0sAdGJVCAIAAAAAAAAAhlJxDmVVBnNjb3Jlc3EPXX
+        EQKGgEaAVLAIVVAWKHUnERKEsBSwKFaAiJVQgAAAAAAAAAAHRiaARoBUsAhVUBYodScRIoSwFLAYVoCIlVBAAAgD90
+        YmV1Lg==
+    """,
+    "numpy 1.26.4, protocol 2": """
+        gAJ9cQAoWAUAAABib3hlc3EBXXECKGNudW1weS5jb3JlLm11bHRpYXJyYXkKX3JlY29uc3RydWN0CnEDY251bXB5Cm
+        5kYXJyYXkKcQRLAIVxBWNfY29kZWNzCmVuY29kZQpxBlgBAAAAYnEHWAYAAABsYXRpbjFxCIZxCVJxCodxC1JxDChL
+        AUsCSwSGcQ1jbnVtcHkKZHR5cGUKcQ5YAgAAAGY0cQ+JiIdxEFJxEShLA1gBAAAAPHESTk5OSv////9K/////0sAdH
+        ETYoloBlgiAAAAAAAAAAAAAAAAABBBAAAQQQAAwoA/AAAAQAAAQEAAAMKAQHEUaAiGcRVScRZ0cRdiaANoBEsAhXEY
+        aAqHcRlScRooSwFLAUsEhnEbaBGJaAZYEwAAAAAAwqBAAADDgEAAAMOgQAAAAEFxHGgIhnEdUnEedHEfYmVYBgAAAH
+        Njb3Jlc3EgXXEhKGgDaARLAIVxImgKh3EjUnEkKEsBSwKFcSVoEYloBlgIAAAAAAAAAAAAAABxJmgIhnEnUnEodHEp
+        YmgDaARLAIVxKmgKh3ErUnEsKEsBSwGFcS1oEYloBlgFAAAAAADCgD9xLmgIhnEvUnEwdHExYmVYBwAAAGluZGV4ZX
+        NxMl1xMyhLAWNudW1weS5jb3JlLm11bHRpYXJyYXkKc2NhbGFyCnE0aA5YAgAAAGk4cTWJiIdxNlJxNyhLA2gSTk5O
+        Sv////9K/////0sAdHE4YmgGWAgAAAACAAAAAAAAAHE5aAiGcTpScTuGcTxScT1ldS4=
+    """,
+    "numpy 1.26.4, protocol 5": """
+        gAWVgQEAAAAAAAB9lCiMBWJveGVzlF2UKIwSbnVtcHkuY29yZS5udW1lcmljlIwLX2Zyb21idWZmZXKUk5QoliAAAA
+        AAAAAAAAAAAAAAAAAAABBBAAAQQQAAgD8AAABAAABAQAAAgECUjAVudW1weZSMBWR0eXBllJOUjAJmNJSJiIeUUpQo
+        SwOMATyUTk5OSv////9K/////0sAdJRiSwJLBIaUjAFDlHSUUpRoBSiWEAAAAAAAAAAAAKBAAADAQAAA4EAAAABBlG
+        gMSwFLBIaUaBB0lFKUZYwGc2NvcmVzlF2UKGgFKJYIAAAAAAAAAAAAAAAAAAAAlGgMSwKFlGgQdJRSlGgFKJYEAAAA
+        AAAAAAAAgD+UaAxLAYWUaBB0lFKUZYwHaW5kZXhlc5RdlChLAYwVbnVtcHkuY29yZS5tdWx0aWFycmF5lIwGc2NhbG
+        FylJOUaAmMAmk4lImIh5RSlChLA2gNTk5OSv////9K/////0sAdJRiQwgCAAAAAAAAAJSGlFKUZXUu
+    """,
+}
+
+
+def content() -> dict[str, Any]:
+    return {
+        "boxes": [
+            np.array([[0, 0, 9, 9], [1, 2, 3, 4]], np.float32),
+            np.array([[5, 6, 7, 8]], np.float32),
+        ],
+        "scores": [np.zeros(2, np.float32), np.ones(1, np.float32)],
+        "indexes": [np.int64(1), np.int64(2)],
+    }
+
+
+EXPECTED = {"000001": [[1, 1, 10, 10], [2, 3, 4, 5]], "000002": [[6, 7, 8, 9]]}
+
+
+def pickled(tmp_path: Path, what: Any, protocol: int = 5) -> Path:
+    path = tmp_path / "p.pkl"
+    path.write_bytes(what if isinstance(what, bytes) else pickle.dumps(what, protocol))
+    return path
+
+
+def refused(tmp_path: Path, what: Any) -> str:
+    with pytest.raises(UserError, match=r"p\.pkl: ") as caught:
+        read_detectron(pickled(tmp_path, what))
+    assert "\n" not in str(caught.value)
+    return str(caught.value)
+
+
+@pytest.mark.parametrize("version", WRITTEN_BY)
+def test_pickles_of_old_versions(version: str, tmp_path: Path) -> None:
+    found = read_detectron(pickled(tmp_path, base64.b64decode(WRITTEN_BY[version])))
+    assert {name: boxes.tolist() for name, boxes in found.items()} == EXPECTED
+
+
+@pytest.mark.parametrize("protocol", range(6))
+def test_pickles_of_this_version(protocol: int, tmp_path: Path) -> None:
+    found = read_detectron(pickled(tmp_path, content(), protocol))
+    assert {name: boxes.tolist() for name, boxes in found.items()} == EXPECTED
+
+
+def test_keys_of_detectron2_and_other_containers(tmp_path: Path) -> None:
+    old = content()
+    new = OrderedDict(
+        ids=["000001", b"000002"],
+        boxes=np.array([*old["boxes"], None], object)[:2],
+        objectness_logits=(old["scores"][0], old["scores"][1].astype(">f8")),
+        bbox_mode=0,
+    )
+    found = read_detectron(pickled(tmp_path, new))
+    assert {name: boxes.tolist() for name, boxes in found.items()} == EXPECTED
+
+
+def test_best_first_and_unsigned_corners(tmp_path: Path) -> None:
+    corners = np.asfortranarray(np.arange(12).reshape(3, 4).astype(np.uint8) + 244)
+    scores = np.array([0.5, 0.9, 0.5])
+    found = read_detectron(
+        pickled(tmp_path, {"boxes": [corners], "scores": [scores], "indexes": [123456]})
+    )
+    assert found["123456"].tolist() == [[*range(249, 253)], [*range(245, 249)], [*range(253, 257)]]
+
+
+class Call:
+    """Pickles as a call."""
+
+    def __init__(self, function: Any, *words: Any) -> None:
+        self.call = function, words
+
+    def __reduce__(self) -> Any:
+        return self.call
+
+
+@pytest.mark.parametrize(
+    ("function", "asked"),
+    [
+        (os.system, "system"),
+        (eval, ".eval"),
+        (getattr, "getattr"),
+        (np.load, "numpy.load"),
+        (np.frombuffer, "frombuffer"),
+        (pickle.loads, "loads"),
+    ],
+)
+@pytest.mark.parametrize("protocol", [0, 2, 5])
+def test_a_pickle_that_calls_is_refused(
+    function: Any, asked: str, protocol: int, tmp_path: Path
+) -> None:
+    mark = tmp_path / "mark"
+    attack = pickle.dumps({"boxes": [Call(function, f"touch {mark}")]}, protocol)
+    assert f"{asked}, which is refused" in refused(tmp_path, attack)
+    assert not mark.exists()
+
+
+def test_a_plain_unpickler_would_have_called(tmp_path: Path) -> None:
+    mark = tmp_path / "mark"
+    pickle.load(io.BytesIO(pickle.dumps(Call(os.system, f"touch {mark}"))))  # the attack is real
+    assert mark.exists()
+
+
+@pytest.mark.parametrize(
+    "attack",
+    [
+        b"cos\nsystem\n(S'true'\ntR.",
+        b"cnumpy\nload.__globals__\n.",
+        b"\x80\x04\x8c\x05numpy\x8c\x0dndarray.mro\x93.",
+        b"(S'true'\nios\nsystem\n.",
+        b"\x82\x01.",  # the registry of extensions
+        b"Pname\n.",  # a persistent name
+        b"cnumpy\ndtype\n.",  # a listed name, but nothing made of it
+    ],
+)
+def test_other_ways_to_a_function_are_refused(attack: bytes, tmp_path: Path) -> None:
+    assert "not a whole pickle of plain data" in refused(tmp_path, attack)
+
+
+@pytest.mark.parametrize(
+    "what",
+    [
+        np.zeros(2, [("a", "i4")]),
+        np.zeros(2, "V4"),
+        np.zeros(2, "M8[s]"),
+        np.zeros(2, complex),
+        {1, 2},
+        slice(2),
+    ],
+    ids=str,
+)
+def test_other_content_is_refused(what: Any, tmp_path: Path) -> None:
+    assert "not a whole pickle of plain data" in refused(tmp_path, {"boxes": [what]})
+
+
+def test_damaged_pickles_are_refused(tmp_path: Path) -> None:
+    whole = pickle.dumps(content(), 3)
+    for end in (0, 1, 50, len(whole) // 2, len(whole) - 1):
+        assert "not a whole pickle" in refused(tmp_path, whole[:end])
+    corners = struct.pack("<4f", 5, 6, 7, 8)
+    assert corners in whole
+    short = whole.replace(b"C\x10" + corners, b"C\x0c" + corners[:12])
+    assert short != whole
+    assert "bytes do not fit its shape" in refused(tmp_path, short)
+    with pytest.raises(UserError, match="not found"):
+        read_plain_pickle(tmp_path / "none.pkl")
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"scores": None}, "lacks boxes, scores or indexes"),
+        ({"indexes": [1]}, "2 boxes, 2 scores, 1 indexes"),
+        ({"indexes": [1, "000001"]}, "the picture 000001 is there twice"),
+        ({"bbox_mode": 1}, "bbox_mode 1"),
+        ({"boxes": [np.zeros((1, 3)), np.zeros((1, 4))]}, "000001 are no numbers (m, 4)"),
+        ({"boxes": [np.zeros((1, 4)), np.zeros((1, 4))]}, "000001 are no numbers (m, 4) and (m,)"),
+        ({"boxes": ["four", "four"]}, "000001 are no numbers (m, 4)"),
+    ],
+)
+def test_other_dicts_are_refused(change: dict[str, Any], said: str, tmp_path: Path) -> None:
+    assert said in refused(tmp_path, content() | change)
+    assert "holds no dict" in refused(tmp_path, [1, 2])
+
+
+def write_mat(path: Path, boxes: list[Any], names: list[Any], **options: Any) -> Path:
+    def cell(values: list[Any]) -> np.ndarray:
+        column = np.empty((len(values), 1), object)
+        column[:, 0] = values
+        return column
+
+    savemat(path, {"boxes": cell(boxes).T, "images": cell(names)}, **options)
+    return path
+
+
+@pytest.mark.parametrize("kind", [np.float64, np.uint16, np.int32])
+def test_mat_files(kind: Any, tmp_path: Path) -> None:
+    boxes = [np.array([[1, 2, 30, 40], [5, 6, 7, 8]], kind), np.zeros((0, 4), kind)]
+    path = write_mat(tmp_path / "v.mat", boxes, ["000005", "000007"], do_compression=True)
+    found = read_mat(path)
+    assert {name: each.tolist() for name, each in found.items()} == {
+        "000005": [[2, 1, 40, 30], [6, 5, 8, 7]],
+        "000007": [],
+    }
+    assert (found["000005"] - 300 < 0).all()  # no unsigned numbers
+
+
+def test_other_mat_files_are_refused(tmp_path: Path) -> None:
+    path, good = tmp_path / "v.mat", np.ones((1, 4))
+
+    def said() -> str:
+        with pytest.raises(UserError, match=r"v\.mat: ") as caught:
+            read_mat(path)
+        assert "\n" not in str(caught.value)
+        return str(caught.value)
+
+    assert "not found" in said()
+    write_mat(path, [good, good], ["a", "b"])
+    whole = path.read_bytes()
+    for damaged in (b"", b"no mat" * 50, whole[: len(whole) // 2]):
+        path.write_bytes(damaged)
+        assert "should be a .mat file" in said()
+    write_mat(path, [good], ["a", "b"])
+    assert "1 `boxes` for 2 `images`" in said()
+    write_mat(path, [good, good], ["a", "a"])
+    assert "'a' has no name or is there twice" in said()
+    write_mat(path, [np.ones((2, 5))], ["a"])
+    assert "boxes of a should be numbers (m, 4), not (2, 5)" in said()
+    savemat(path, {"boxes": good})
+    assert "should be a .mat file" in said()

@@ -1,0 +1,142 @@
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from nat.params import ProposalSettings
+from nat.training.seeds import generator
+from nat.voc.devkit import jpeg
+from nat.voc.proposals.boxes import overlaps
+from nat.voc.proposals.selective_search import CHUNK, search, search_split
+from nat.voc.proposals.store import Proposals
+from nat.voc.reader import VocSplit
+
+
+def settings(**changes: Any) -> ProposalSettings:
+    usual: dict[str, Any] = {
+        "source": "selective-search",
+        "trainval": None,
+        "test": None,
+        "count": 2000,
+        "smallest": 6,
+        "short_side": 90,
+        "segments": [50, 50],
+        "sigma": 0.8,
+    }
+    return ProposalSettings.model_validate(usual | changes)
+
+
+def scene(colour: bool = False) -> tuple[np.ndarray, list[list[int]]]:
+    """A bright and a dark rectangle on a noisy ground, uint8 (60, 76, 3), and their boxes."""
+    draws = np.random.default_rng(0)
+    pixels = draws.normal(120, 6, (60, 76, 1)).repeat(3, axis=2)
+    pixels[10:40, 8:30] += 90
+    pixels[20:51, 42:70] -= 90
+    if colour:
+        pixels[10:40, 8:30, 1:] -= 90  # red, as bright as the ground
+        pixels[20:51, 42:70, :2] += 90
+    return pixels.clip(0, 255).astype(np.uint8), [[9, 11, 30, 40], [43, 21, 70, 51]]
+
+
+def found_in(picture: np.ndarray, **changes: Any) -> np.ndarray:
+    return search(picture, settings(**changes), generator(0, "test"))
+
+
+def best(boxes: np.ndarray, truth: list[list[int]]) -> float:
+    """The smallest of the true boxes' largest overlaps."""
+    both = [Proposals(["a"], [np.array(each)])["a"] for each in (truth, boxes)]
+    return float(overlaps(*both).amax(dim=1).min())
+
+
+@pytest.mark.parametrize("colour", [False, True])
+@pytest.mark.parametrize("short_side", [None, 45, 90, 120])
+def test_finds_the_objects(colour: bool, short_side: int | None) -> None:
+    picture, truth = scene(colour)
+    boxes = found_in(picture, short_side=short_side)
+    assert boxes.dtype == np.int64
+    assert best(boxes, truth) > 0.8
+
+
+def test_boxes_are_exact_without_resizing_or_blur() -> None:
+    pixels = np.full((60, 76, 3), 100, np.uint8)
+    pixels[10:40, 8:30] = 200
+    boxes = found_in(pixels, short_side=None, sigma=0.01)
+    assert [9, 11, 30, 40] in boxes.tolist()
+    assert [1, 1, 76, 60] in boxes.tolist()
+
+
+def test_boxes_respect_the_limits() -> None:
+    picture, _ = scene()
+    every = found_in(picture, smallest=1)
+    assert len(np.unique(every, axis=0)) == len(every)
+    assert (every[:, :2] >= 1).all()
+    assert (every[:, 2:] <= [76, 60]).all()
+    large = found_in(picture, smallest=15)
+    assert (large[:, 2:] - large[:, :2] + 1 >= 15).all()
+    assert 0 < len(large) < len(every)
+    few = found_in(picture, smallest=1, count=5)
+    assert few.tolist() == every[:5].tolist()
+
+
+def test_a_picture_without_structure_has_one_box() -> None:
+    flat = np.full((20, 30, 3), 7, np.uint8)
+    assert found_in(flat).tolist() == [[1, 1, 30, 20]]
+    assert found_in(flat, smallest=25).tolist() == [[1, 1, 30, 20]]
+
+
+def test_order_is_drawn_and_nothing_else_is_random() -> None:
+    picture, _ = scene()
+    one, again = found_in(picture), found_in(picture)
+    other = search(picture, settings(), generator(1, "test"))
+    assert one.tolist() == again.tolist() != other.tolist()
+    assert sorted(one.tolist()) == sorted(other.tolist())
+
+
+def test_colour_is_read_and_seen(kit: Path) -> None:
+    picture, truth = scene(colour=True)
+    split = VocSplit(kit, ["cat", "dog"], "trainval")
+    Image.fromarray(picture[:20, 28:52]).save(jpeg(kit, "000001"), quality=100, subsampling=0)
+    read = split.picture(0, "RGB").numpy()
+    assert read.shape == (20, 24, 3)
+    assert np.abs(read.astype(int) - picture[:20, 28:52]).mean() < 3
+    luma = np.asarray(Image.fromarray(picture).convert("L"))[..., None].repeat(3, axis=2)
+    assert best(found_in(picture), truth) > best(found_in(luma), truth)
+
+
+def test_threads_and_interruptions_change_nothing(
+    voc: VocSplit, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert len(voc) > CHUNK
+    whole, _ = search_split(voc, settings(), 1, tmp_path / "one", "")
+    assert list(whole) == [one.name for one in voc.annotations]
+    two, _ = search_split(voc, settings(), 2, tmp_path / "two", "")
+
+    original = VocSplit.picture
+
+    def until_the_second_chunk(self: VocSplit, index: int, *mode: Any) -> Any:
+        if index == CHUNK + 2:
+            raise KeyboardInterrupt
+        return original(self, index, *mode)
+
+    third = tmp_path / "three"
+    with monkeypatch.context() as patch:
+        patch.setattr(VocSplit, "picture", until_the_second_chunk)
+        with pytest.raises(KeyboardInterrupt):
+            search_split(voc, settings(), 2, third, "")
+    assert sorted(path.name for path in third.iterdir()) == ["000000.safetensors", "seconds.json"]
+
+    read = []
+
+    def noted(self: VocSplit, index: int, *mode: Any) -> Any:
+        read.append(index)
+        return original(self, index, *mode)
+
+    monkeypatch.setattr(VocSplit, "picture", noted)
+    three, seconds = search_split(voc, settings(), 2, third, "")
+    assert sorted(read) == list(range(CHUNK, len(voc)))
+    assert seconds > 0
+    for other in (two, three):
+        assert list(other) == list(whole)
+        assert all((other[name] == whole[name]).all() for name in whole)

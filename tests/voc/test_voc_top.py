@@ -1,0 +1,24 @@
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from nat.errors import UserError
+from nat.model import Network, save_network
+from nat.voc.top import load_trunk
+
+
+@pytest.mark.parametrize(
+    ("preprocessing", "channels", "works"),
+    [("sobel", 3, True), ("clean", 1, True), ("clean", 3, False), ("high-pass", 3, False)],
+)
+def test_a_trunk_that_looks_at_colours_is_refused(
+    preprocessing: str, channels: int, works: bool, make_params: Any, tmp_path: Path
+) -> None:
+    model = make_params(model={"preprocessing": preprocessing}).model
+    save_network(Network(model, 28, 3, channels), tmp_path / "n.safetensors")
+    if works:
+        assert load_trunk(tmp_path / "n.safetensors").channels == channels
+    else:
+        with pytest.raises(UserError, match="looks at 3 colour channels"):
+            load_trunk(tmp_path / "n.safetensors")
