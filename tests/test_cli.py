@@ -23,6 +23,8 @@ COMMANDS = [
     ["detect"],
     ["illustrate"],
     ["tabulate"],
+    ["tabulate-ablations"],
+    ["page"],
 ]
 
 
