@@ -27,12 +27,16 @@ def read_square(path: Path, size: int, channels: int) -> np.ndarray:
     """
     try:
         with Image.open(path) as file:
-            mode = "L" if channels == 1 else "RGB"
-            picture = ImageOps.exif_transpose(file).convert(mode)
-        square = ImageOps.fit(picture, (size, size), Image.Resampling.BICUBIC)
+            return square(file, size, channels)
     except (OSError, UnidentifiedImageError, SyntaxError, ValueError) as error:
         raise UserError(
             f"{path}: no readable picture ({error}); replace or remove the file"
         ) from error
-    array = np.asarray(square)
+
+
+def square(picture: Image.Image, size: int, channels: int) -> np.ndarray:
+    """The central square of an opened picture; arguments and result as ``read_square``."""
+    converted = ImageOps.exif_transpose(picture).convert("L" if channels == 1 else "RGB")
+    fitted = ImageOps.fit(converted, (size, size), Image.Resampling.BICUBIC)
+    array = np.asarray(fitted)
     return array[None] if channels == 1 else np.moveaxis(array, 2, 0)
