@@ -100,7 +100,7 @@ def main() -> None:
 
 @main.command()
 @click.argument("name", required=False)
-@click.option("--list", "listing", is_flag=True, help="Show the profiles and what to expect.")
+@click.option("--list", "show", is_flag=True, help="Show the profiles and what to expect.")
 @click.option("--force", is_flag=True, help="Switch though the file has edits; keep a copy of it.")
 @click.option(
     "--params",
@@ -118,20 +118,12 @@ def main() -> None:
     show_default=True,
     help="Folder of the profiles.",
 )
-def profile(name: str | None, listing: bool, force: bool, path: Path, folder: Path) -> None:
+def profile(name: str | None, show: bool, force: bool, path: Path, folder: Path) -> None:
     """Rewrite the parameter file from the profile NAME; `machine` stays as it is."""
-    from nat.profiles import profiles, switch
+    from nat.profiles import listing, switch
 
-    if listing or name is None:
-        for known, header in profiles(folder).items():
-            click.echo(f"{known}\n" + "".join(f"  {line}\n" for line in header.splitlines()))
-        return
-    changes, kept = switch(name, path, folder, force)
-    for change in changes:
-        click.echo(change)
-    if kept != path:
-        click.echo(f"the former file is now {kept}")
-    click.echo(f"{path}: {name}" + ("" if changes else ", as before"))
+    lines = listing(folder) if show or name is None else switch(name, path, folder, force)
+    click.echo("\n".join(lines))
 
 
 @main.group()

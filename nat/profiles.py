@@ -82,7 +82,16 @@ def render(name: str, folder: Path, machine: dict[str, Any] | None = None) -> st
     return text if _plain(content) == _plain(_load(text, folder)) else _dump(content)
 
 
-def switch(name: str, path: Path, folder: Path, force: bool = False) -> tuple[list[str], Path]:
+def listing(folder: Path) -> list[str]:
+    """The profiles and what to expect of each, as lines for people."""
+    return [
+        line
+        for name, header in profiles(folder).items()
+        for line in (name, *(f"  {line}" for line in header.splitlines()), "")
+    ]
+
+
+def switch(name: str, path: Path, folder: Path, force: bool = False) -> list[str]:
     """Write the parameter file of a profile to ``path``, whole.
 
     A file that differs from the profile it names, in a value or a comment, holds somebody's edits:
@@ -95,8 +104,8 @@ def switch(name: str, path: Path, folder: Path, force: bool = False) -> tuple[li
         force: whether to overwrite edits.
 
     Returns:
-        The changed settings as ``NAME: OLD -> NEW``, and where the former file is now: ``path``
-        itself if it was not kept.
+        What was done, as lines for people: the changed settings as ``NAME: OLD -> NEW``, where
+        the former file is if it had edits, and last the profile.
 
     Raises:
         UserError: as ``render``; edits; a file that is no YAML.
@@ -116,14 +125,15 @@ def switch(name: str, path: Path, folder: Path, force: bool = False) -> tuple[li
             f"{path}: has edits that a switch would lose ({'; '.join(edits[:SHOWN])}{more}); "
             "undo them, make them a profile, or let --force keep a copy"
         )
-    kept = path
+    lines = _differences(former, _load(text, path))
     if edits:
         kept = next(new for new in _copies(path) if not new.exists())
+        lines.append(f"the former file is now {kept}")
         with whole(kept) as temporary:
             temporary.write_bytes(path.read_bytes())
     with whole(path) as temporary:
         temporary.write_text(text)
-    return _differences(former, _load(text, path)), kept
+    return [*lines, f"{path}: {name}"]
 
 
 def _edits(former: CommentedMap, path: Path, folder: Path, machine: dict[str, Any]) -> list[str]:
@@ -206,9 +216,9 @@ def _overlay(base: CommentedMap, changes: CommentedMap, file: Path, group: str =
             value = CommentedSeq(value)  # without the comments of the profile's file
             value.fa.set_flow_style()
         base[key] = value
-        for token in base.ca.items.get(key, []):
-            if token is not None:
-                token.column = 0
+        behind = base.ca.items.get(key, [None] * 3)[2]
+        if behind is not None:
+            behind.column = 0
 
 
 def _leaves(content: Any, name: str = "") -> dict[str, Any]:
