@@ -1,18 +1,16 @@
 """A folder of pictures as an array of features, a row a picture in the order of their paths."""
 
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from pathlib import Path
 
 import numpy as np
-import torch
 
 from nat.errors import UserError
 from nat.files import check_writable, whole, write_json
-from nat.images.folder import ENDINGS
+from nat.images.encoded import ENDINGS
 from nat.training.progress import progress
-from nat.trunk import BATCH, FrozenTrunk, Layer
+from nat.trunk import BATCH, FrozenTrunk, Layer, readers
 
 Chunks = Iterator[tuple[list[str], np.ndarray]]
 
@@ -53,10 +51,7 @@ def embed_folder(
             return error
 
     def chunks() -> Chunks:
-        with (
-            ThreadPoolExecutor(torch.get_num_threads()) as pool,
-            progress(label="embed", total=len(names)) as bar,
-        ):
+        with readers() as pool, progress(label="embed", total=len(names)) as bar:
             for start in range(0, len(names), BATCH):
                 batch = names[start : start + BATCH]
                 kept, squares = [], []

@@ -69,7 +69,7 @@ def render(name: str, folder: Path, machine: dict[str, Any] | None = None) -> st
     content = _load(text, folder / f"{BASE}.yaml")
     for key, value in (machine or {}).items():
         if key in content["machine"] and content["machine"][key] != value:
-            content["machine"][key] = value
+            _set(content["machine"], key, value)
     if name != BASE:
         file = folder / f"{name}.yaml"
         changes = _load(_parts(name, folder)[1], file)
@@ -77,7 +77,7 @@ def render(name: str, folder: Path, machine: dict[str, Any] | None = None) -> st
             if key in changes:
                 raise UserError(f"{file}: {key}: is set by no profile; leave it out")
         _overlay(content, changes, file)
-        content["profile"] = name
+        _set(content, "profile", name)
         check_params(_plain(content), file)
     return text if _plain(content) == _plain(_load(text, folder)) else _dump(content)
 
@@ -199,7 +199,7 @@ def _plain(content: CommentedMap) -> dict[str, Any]:
 
 
 def _overlay(base: CommentedMap, changes: CommentedMap, file: Path, group: str = "") -> None:
-    """Set ``changes`` in ``base``; comments stay at their settings, one space behind the value."""
+    """Set ``changes`` in ``base``, which must know all of them."""
     for key, value in changes.items():
         name = f"{group}{key}"
         if key not in base:
@@ -212,13 +212,18 @@ def _overlay(base: CommentedMap, changes: CommentedMap, file: Path, group: str =
         if isinstance(value, CommentedMap):
             _overlay(base[key], value, file, f"{name}.")
             continue
-        if isinstance(value, CommentedSeq):
-            value = CommentedSeq(value)  # without the comments of the profile's file
-            value.fa.set_flow_style()
-        base[key] = value
-        behind = base.ca.items.get(key, [None] * 3)[2]
-        if behind is not None:
-            behind.column = 0
+        _set(base, key, value)
+
+
+def _set(group: CommentedMap, key: str, value: Any) -> None:
+    """Set a value; the comment behind it stays, one space behind the new one."""
+    if isinstance(value, CommentedSeq):
+        value = CommentedSeq(value)  # without the comments of the profile's file
+        value.fa.set_flow_style()
+    group[key] = value
+    behind = group.ca.items.get(key, [None] * 3)[2]
+    if behind is not None:
+        behind.column = 0
 
 
 def _leaves(content: Any, name: str = "") -> dict[str, Any]:

@@ -5,8 +5,10 @@ trunk = load_trunk("network.safetensors")
 features = trunk.embed(["a.jpg", "b.jpg"])
 """
 
-from collections.abc import Sequence
+import warnings
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Literal
 
@@ -19,12 +21,20 @@ from nat.errors import UserError
 from nat.export import load_exported
 from nat.features import unit_features
 from nat.images.augment import fixed_crops
-from nat.images.squares import read_square, square
+from nat.images.squares import Unreadable, read_square, square
 from nat.model import Network, Trunk, load_network
 
 Layer = Literal["conv5", "output"]
 Picture = str | Path | Image.Image
 BATCH = 256
+
+
+@contextmanager
+def readers() -> Iterator[ThreadPoolExecutor]:
+    """Threads that decode pictures, as many as compute."""
+    # read_square sets the warnings' filters, which threads share, and may leave them changed
+    with warnings.catch_warnings(), ThreadPoolExecutor(torch.get_num_threads()) as pool:
+        yield pool
 
 
 class FrozenTrunk:
@@ -73,8 +83,16 @@ class FrozenTrunk:
             UserError: the file is no readable picture.
         """
         if isinstance(picture, Image.Image):
-            return square(picture, self.size, self.channels)
-        return read_square(Path(picture), self.size, self.channels)
+            return square(picture, self.size, self.channels, upright=True)
+        try:
+            content = Path(picture).read_bytes()
+            return read_square(content, self.size, self.channels, upright=True)
+        except OSError as error:
+            raise UserError(f"{picture}: cannot be read ({error.strerror or error})") from error
+        except Unreadable as error:
+            raise UserError(
+                f"{picture}: no readable picture ({error}); replace or remove the file"
+            ) from error
 
     @torch.no_grad()
     def embed_squares(self, squares: np.ndarray, layer: Layer = "conv5") -> np.ndarray:
@@ -106,7 +124,7 @@ class FrozenTrunk:
             UserError: a file is no readable picture; no such layer.
         """
         found = [np.empty((0, self.width(layer)), np.float32)]
-        with ThreadPoolExecutor(torch.get_num_threads()) as pool:
+        with readers() as pool:
             for start in range(0, len(pictures), BATCH):
                 squares = list(pool.map(self.read, pictures[start : start + BATCH]))
                 found.append(self.embed_squares(np.stack(squares), layer))

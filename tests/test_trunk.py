@@ -40,7 +40,9 @@ def test_conv5_is_the_trunks_on_the_same_squares(
     assert len(files) == 3 * len(CLASSES) + 1
     trunk = load_network(network).trunk.eval()
     side, margin = (28, 0) if size is None else (36, 4)
-    squares = np.stack([read_square(file, side, trunk.channels) for file in files])
+    squares = np.stack(
+        [read_square(file.read_bytes(), side, trunk.channels, True) for file in files]
+    )
     centre = torch.from_numpy(squares[..., margin : margin + 28, margin : margin + 28])
     with torch.no_grad():
         expected = trunk(centre).flatten(1).numpy()
@@ -52,7 +54,7 @@ def test_conv5_is_the_trunks_on_the_same_squares(
 
 def test_output_is_the_network_on_the_unit_sphere(network: Path, files: list[Path]) -> None:
     whole = load_network(network).eval()
-    squares = [read_square(file, 28, whole.trunk.channels) for file in files]
+    squares = [read_square(file.read_bytes(), 28, whole.trunk.channels, True) for file in files]
     with torch.no_grad():
         expected = whole(torch.from_numpy(np.stack(squares))).numpy()
     expected /= np.linalg.norm(expected, axis=1, keepdims=True)
@@ -101,6 +103,8 @@ def test_faults_are_named(network: Path, files: list[Path], tmp_path: Path) -> N
     (tmp_path / "empty.jpg").write_bytes(b"")
     with pytest.raises(UserError, match=r"empty\.jpg: no readable picture"):
         trunk.embed([*files, tmp_path / "empty.jpg"])
+    with pytest.raises(UserError, match=r"none\.jpg: cannot be read \(No such file"):
+        trunk.embed([tmp_path / "none.jpg"])
 
 
 def test_the_package_itself_is_light() -> None:

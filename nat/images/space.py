@@ -1,0 +1,43 @@
+"""Whether the disk holds a store: said before hours of work, not after them."""
+
+import shutil
+import sys
+from pathlib import Path
+
+from nat.errors import UserError
+
+GIGABYTE = 1e9
+
+
+def announce_space(
+    stores: Path, counts: dict[str, int], picture: int, present: int = 0, beside: Path | None = None
+) -> None:
+    """Say on standard error what a store takes and what is free.
+
+    Args:
+        stores: the folder to write in; made if missing.
+        counts: pictures by split.
+        picture: bytes of one.
+        present: bytes that an interrupted preparation has written already.
+        beside: the unfinished store of this preparation, which is none of the forgotten ones.
+
+    Raises:
+        UserError: the free space does not suffice; names unfinished stores that could be removed.
+    """
+    stores.mkdir(parents=True, exist_ok=True)
+    total = sum(counts.values()) * picture
+    free = shutil.disk_usage(stores).free
+    words = " + ".join(f"{count:,} {split}" for split, count in counts.items())
+    print(
+        f"pictures: {words}, {picture:,} bytes each: {total / GIGABYTE:.3g} GB in {stores}, where "
+        f"{free / GIGABYTE:.3g} GB are free",
+        file=sys.stderr,
+    )
+    if total - present > free:
+        forgotten = [str(path) for path in stores.glob("unfinished-*/") if path != beside]
+        removal = f", remove the unfinished {', '.join(forgotten)}" if forgotten else ""
+        raise UserError(
+            f"{stores}: the pictures need {(total - present) / GIGABYTE:.3g} GB more, "
+            f"{free / GIGABYTE:.3g} GB are free; name a larger disk by machine.data{removal} "
+            "or take fewer by pictures.train"
+        )
