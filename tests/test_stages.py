@@ -12,6 +12,8 @@ PLUMBING = {
     "nat/__init__.py",
     "nat/errors.py",
     "nat/files.py",
+    "nat/images/journal.py",
+    "nat/images/space.py",
     "nat/params.py",
     "nat/places.py",
     "nat/pretrained.py",

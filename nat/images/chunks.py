@@ -7,7 +7,7 @@ import multiprocessing
 import os
 import signal
 import threading
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
@@ -86,7 +86,7 @@ def _contents(chunk: Chunk) -> Iterator[bytes]:
             yield archive.read(length)
 
 
-def write_chunks(chunks: Iterator[Chunk], processes: int) -> Iterator[tuple[int, Faults]]:
+def write_chunks(chunks: Iterator[Chunk], processes: int) -> Generator[tuple[int, Faults]]:
     """Write all chunks; yields number and faults of each when it is written, in any order.
 
     Args:

@@ -74,9 +74,7 @@ def _find(named: str | None, data: str) -> Path:
     socket.setdefaulttimeout(20)  # a closed network may swallow packets instead of refusing them
     try:
         with whole(archive) as temporary:
-            download_url(
-                CIFAR10.url, str(temporary.parent), temporary.name, CIFAR10.tgz_md5
-            )
+            download_url(CIFAR10.url, str(temporary.parent), temporary.name, CIFAR10.tgz_md5)
     except (OSError, RuntimeError) as error:
         reason = (str(error).splitlines() or [type(error).__name__])[0]
         raise UserError(
@@ -104,9 +102,7 @@ def _unpickle(where: Path, name: str, md5: str) -> Any:
                 member = tar.extractfile(f"{CIFAR10.base_folder}/{name}")
                 content = member.read() if member else b""
     except FileNotFoundError as error:
-        raise UserError(
-            f"{where / name}: missing; extract {CIFAR10.filename} again"
-        ) from error
+        raise UserError(f"{where / name}: missing; extract {CIFAR10.filename} again") from error
     except (tarfile.TarError, EOFError, KeyError, OSError) as error:
         raise UserError(
             f"{where}: truncated, damaged or not CIFAR-10's ({error}); remove it and get "
@@ -134,9 +130,7 @@ class ArrayUnpickler(pickle.Unpickler):
         return super().find_class(module.replace("numpy.core", "numpy._core"), name)
 
 
-def _split(
-    batches: list[tuple[np.ndarray, np.ndarray]], settings: Pictures, name: str
-) -> Split:
+def _split(batches: list[tuple[np.ndarray, np.ndarray]], settings: Pictures, name: str) -> Split:
     pictures = np.concatenate([batch[0] for batch in batches])
     labels = np.concatenate([batch[1] for batch in batches])
     count = getattr(settings, name) or len(pictures)

@@ -12,7 +12,7 @@ import torch
 from nat.errors import UserError
 from nat.training.seeds import generator
 
-ENDINGS = {".jpg", ".jpeg", ".png"}
+ENDINGS = (".jpeg", ".jpg", ".png")
 
 
 @dataclass(frozen=True)
@@ -110,16 +110,17 @@ def _walk(folder: Path, name: str, deep: bool) -> Iterator[tuple[str, int, int]]
             inner = f"{name}/{entry.name}" if name else entry.name
             if deep and entry.is_dir(follow_symlinks=False):
                 yield from _walk(Path(entry), inner, deep)
-            elif os.path.splitext(entry.name)[1].lower() in ENDINGS and entry.is_file():
+            elif entry.name.lower().endswith(ENDINGS) and entry.is_file():
                 facts = entry.stat()
                 yield inner, facts.st_size, facts.st_mtime_ns
 
 
 def joined(parts: list[Encoded]) -> Encoded:
-    """Pictures of the same root, one part after another."""
-    first = parts[0]
-    arrays = {
-        field: np.concatenate([getattr(part, field) for part in parts])
-        for field in ("labels", "lengths", "changed")
-    }
-    return Encoded(first.root, [name for part in parts for name in part.names], **arrays)
+    """Pictures in folders of the same root, one part after another."""
+    return Encoded(
+        parts[0].root,
+        [name for part in parts for name in part.names],
+        np.concatenate([part.labels for part in parts]),
+        np.concatenate([part.lengths for part in parts]),
+        np.concatenate([part.changed for part in parts]),
+    )

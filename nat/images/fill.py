@@ -16,7 +16,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from PIL import Image, features
+import PIL
+from PIL import features
 
 from nat.files import check_writable, sha256, write_json
 from nat.images.encoded import EncodedSource
@@ -32,9 +33,7 @@ UNREADABLE = "unreadable.txt"  # beside the store's arrays: split, name and reas
 DECIDING = ("chunks.py", "squares.py", "unfinished.py")  # the modules that decide the bytes
 
 
-def fill_store(
-    source: EncodedSource, settings: Pictures, machine: Machine, manifest: Path
-) -> Path:
+def fill_store(source: EncodedSource, settings: Pictures, machine: Machine, manifest: Path) -> Path:
     """Decode the source's pictures into a store and write its manifest.
 
     If these files, unchanged, have been prepared before and the store still has the bytes that it
@@ -82,7 +81,7 @@ def _key(source: EncodedSource, settings: Pictures) -> str:
         "splits": {name: split.digest() for name, split in source.splits.items()},
         "square": [settings.size, settings.channels],
         "code": [sha256(Path(__file__).with_name(name)) for name in DECIDING],
-        "decoders": [Image.__version__, features.version("jpg"), features.version("zlib")],
+        "decoders": [PIL.__version__, features.version("jpg"), features.version("zlib")],
     }
     return hashlib.sha256(json.dumps(content).encode()).hexdigest()[:16]
 
@@ -153,7 +152,10 @@ def _digest(folder: Path, name: str) -> str:
     path = folder / f"{name}.npy"
     label = f"checksum of {name}"
     size = path.stat().st_size
-    with open(path, "rb") as file, progress(total=size, label=label, unit="B", unit_scale=True) as bar:
+    with (
+        open(path, "rb") as file,
+        progress(total=size, label=label, unit="B", unit_scale=True) as bar,
+    ):
         np.lib.format.read_magic(file)
         np.lib.format.read_array_header_1_0(file)
         while block := file.read(1 << 24):

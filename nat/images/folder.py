@@ -64,9 +64,7 @@ def _find(folder: Path, classes: list[str]) -> Encoded:
             parts.append(_labelled(picture_files(folder, name), label))
     found = joined(parts)
     if not len(found):
-        raise UserError(
-            f"pictures.folder: {folder}: no pictures ({', '.join(sorted(ENDINGS))}) in it"
-        )
+        raise UserError(f"pictures.folder: {folder}: no pictures ({', '.join(ENDINGS)}) in it")
     return found
 
 

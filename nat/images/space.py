@@ -6,8 +6,6 @@ from pathlib import Path
 
 from nat.errors import UserError
 
-GIGABYTE = 1e9
-
 
 def announce_space(
     stores: Path, counts: dict[str, int], picture: int, present: int = 0, beside: Path | None = None
@@ -29,15 +27,19 @@ def announce_space(
     free = shutil.disk_usage(stores).free
     words = " + ".join(f"{count:,} {split}" for split, count in counts.items())
     print(
-        f"pictures: {words}, {picture:,} bytes each: {total / GIGABYTE:.3g} GB in {stores}, where "
-        f"{free / GIGABYTE:.3g} GB are free",
+        f"pictures: {words}, {picture:,} bytes each: {_size(total)} in {stores}, where "
+        f"{_size(free)} are free",
         file=sys.stderr,
     )
     if total - present > free:
         forgotten = [str(path) for path in stores.glob("unfinished-*/") if path != beside]
         removal = f", remove the unfinished {', '.join(forgotten)}" if forgotten else ""
         raise UserError(
-            f"{stores}: the pictures need {(total - present) / GIGABYTE:.3g} GB more, "
-            f"{free / GIGABYTE:.3g} GB are free; name a larger disk by machine.data{removal} "
+            f"{stores}: the pictures need {_size(total - present)} more, "
+            f"{_size(free)} are free; name a larger disk by machine.data{removal} "
             "or take fewer by pictures.train"
         )
+
+
+def _size(count: int) -> str:
+    return f"{count / 1e9:.1f} GB" if count >= 1e9 else f"{count / 1e6:.1f} MB"

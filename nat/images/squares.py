@@ -4,7 +4,7 @@ import io
 import warnings
 
 import numpy as np
-from PIL import Image, ImageOps
+from PIL import Image, ImageOps, UnidentifiedImageError
 
 # A JPEG may be decoded at 1/2, 1/4 or 1/8 of its size for a fraction of the time. Down to twice the
 # square's side this is not seen after the bicubic reduction to it.
@@ -42,9 +42,10 @@ def read_square(content: bytes, size: int, channels: int, upright: bool) -> np.n
             return square(file, size, channels, upright)
     except MemoryError:
         raise
+    except UnidentifiedImageError as error:
+        raise Unreadable("no picture of a known kind" if content else "empty file") from error
     except Exception as error:  # Pillow's decoders meet foreign bytes with errors of every kind
-        reason = " ".join(str(error).split()) or type(error).__name__
-        raise Unreadable("empty file" if not content else reason) from error
+        raise Unreadable(" ".join(str(error).split()) or type(error).__name__) from error
 
 
 def square(picture: Image.Image, size: int, channels: int, upright: bool) -> np.ndarray:
