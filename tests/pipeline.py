@@ -68,5 +68,5 @@ def clone_with_remote(folder: Path, root: Path, *stages: str) -> Path:
     commit(folder, "remote")
     run(folder, "dvc", "push", *stages)
     run(root, "git", "clone", "-q", str(folder), "clone")
-    run(root / "clone", "dvc", "pull", *stages)
+    run(root / "clone", "dvc", "pull", "--allow-missing", *stages)  # of stages never run
     return root / "clone"
