@@ -313,6 +313,15 @@ def load_params(path: Path | str = "params.yaml", overrides: tuple[str, ...] = (
         raise UserError(f"{path}: should hold named settings, such as `permute_every: 3`")
     for override in overrides:
         _override(content, override, yaml)
+    return check_params(content, path)
+
+
+def check_params(content: dict[str, Any], path: Path | str) -> Params:
+    """Check what was read from ``path``.
+
+    Raises:
+        UserError: a setting is unknown, missing or wrong.
+    """
     try:
         return Params.model_validate(content)
     except ValidationError as error:

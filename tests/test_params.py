@@ -1,12 +1,10 @@
 from pathlib import Path
 
 import pytest
-from tiny import PROJECT
+from tiny import EMBEDDED as FILE
 
 from nat.errors import UserError
 from nat.params import load_params
-
-FILE = PROJECT / "params.yaml"
 
 
 def refused(*overrides: str) -> str:

@@ -34,19 +34,27 @@ def read_square(content: bytes, size: int, channels: int, upright: bool) -> np.n
     Raises:
         Unreadable: empty, truncated, damaged or no picture.
     """
-    mode = "L" if channels == 1 else "RGB"
     gap = REDUCING_GAP * size
     try:
         with warnings.catch_warnings(), Image.open(io.BytesIO(content)) as file:
             warnings.simplefilter("ignore")  # of odd EXIF data beside sound pixels
-            file.draft(mode, (gap, gap))
-            turned = ImageOps.exif_transpose(file) if upright else file
-            square = ImageOps.fit(turned.convert(mode), (size, size), Image.Resampling.BICUBIC)
+            file.draft(_mode(channels), (gap, gap))
+            return square(file, size, channels, upright)
     except MemoryError:
         raise
     except UnidentifiedImageError as error:
         raise Unreadable("no picture of a known kind" if content else "empty file") from error
     except Exception as error:  # Pillow's decoders meet foreign bytes with errors of every kind
         raise Unreadable(" ".join(str(error).split()) or type(error).__name__) from error
-    array = np.asarray(square)
+
+
+def square(picture: Image.Image, size: int, channels: int, upright: bool) -> np.ndarray:
+    """The central square of an opened picture, decoded in full; otherwise as ``read_square``."""
+    turned = ImageOps.exif_transpose(picture) if upright else picture
+    fitted = ImageOps.fit(turned.convert(_mode(channels)), (size, size), Image.Resampling.BICUBIC)
+    array = np.asarray(fitted)
     return array[None] if channels == 1 else np.moveaxis(array, 2, 0)
+
+
+def _mode(channels: int) -> str:
+    return "L" if channels == 1 else "RGB"
