@@ -22,6 +22,7 @@ Dimension = Annotated[int, Field(ge=2)]
 Classes = Annotated[int, Field(ge=2)]
 Preprocessing = Literal["sobel", "high-pass", "clean"]
 Loss = Literal["softmax", "square"]
+Variant = Literal["philkr", "deepcluster"]
 LayersTrained = Literal["fc6-8", "all"]
 
 
@@ -182,6 +183,7 @@ class Probe(Training):
 class Finetune(Group):
     """VOC classification (Table 4)."""
 
+    variant: Variant
     input: Annotated[int, Field(ge=8)]
     hidden: Count
     dropout: Annotated[float, Field(ge=0, lt=1)]

@@ -1,19 +1,24 @@
 """VOC 2007 classification (Table 4): which classes are somewhere in the picture?
 
 The protocol is that of philkr/voc-classification, stated beside each step. The network is the
-trunk with its batch norm folded away, and fresh fc6, fc7, fc8 without batch norm. Trained on
-trainval, tested on test. A class that a picture shows as difficult only counts neither in the loss
-nor in the average precision.
+trunk, and fresh fc6, fc7, fc8 without batch norm. Trained on trainval, tested on test. A class that
+a picture shows as difficult only counts neither in the loss nor in the average precision.
 
-Its published numbers, for the group ``finetune`` of params.yaml: batch 16, lr 0.001 halved every
-10,000 of 80,000 iterations, momentum 0.9, weight decay 1e-6, clip 10, dropout 0.5, 10 crops.
-DeepCluster's rendition has lr 0.003 halved every 5,000 and squares of 0.1 to 0.5 of the picture's
-area, on 4:3 pictures about ``scale: [0.37, 0.82]``, and draws them uniformly by area, not by side.
+Two variants are published, by their numbers for the group ``finetune`` of params.yaml:
+
+``philkr``
+    Batch norm is folded away and the layers are rescaled (see rescale.py); squares are drawn by
+    their side. Batch 16, lr 0.001 halved every 10,000 of 80,000 iterations, momentum 0.9, weight
+    decay 1e-6, clip 10, dropout 0.5, 10 crops.
+``deepcluster``
+    The rendition in PyTorch. Batch norm stays, always in evaluation mode, and the trunk is not
+    rescaled; squares are drawn by their area, 0.1 to 0.5 of the picture's. lr 0.003, halved every
+    5,000. Here fc6 and fc7 begin as in the other variant.
 """
 
 import time
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import torch
 import torch.nn.functional as F
@@ -42,7 +47,7 @@ RESCALING = (4, 64)  # batches and their size, to measure the layers' statistics
 
 
 class Classifier(nn.Module):
-    """A trunk without batch norm, fc6 and fc7 with ReLU and dropout, fc8."""
+    """A trunk, fc6 and fc7 with ReLU and dropout, fc8."""
 
     def __init__(self, trunk: Trunk, features: int, hidden: int, classes: int, dropout: float):
         super().__init__()
@@ -57,6 +62,12 @@ class Classifier(nn.Module):
     def forward(self, pictures: torch.Tensor) -> torch.Tensor:
         """Pictures (b, 1, h, w), 0 to 255, to logits, float (b, classes)."""
         return self.fc8(self.fc7(pictures))
+
+    def train(self, mode: bool = True) -> Self:
+        """Dropout follows ``mode``; batch norm, where the trunk has it, stays as it was learnt."""
+        super().train(mode)
+        self.trunk.eval()
+        return self
 
 
 @torch.no_grad()
@@ -75,16 +86,17 @@ def make_network(
     seed: int,
     device: torch.device,
 ) -> Classifier:
-    """The network as fine-tuning starts: folded, initialised, rescaled on training pictures."""
+    """The network as fine-tuning starts: initialised, and rescaled on training pictures."""
     try:
         features = trunk.features(settings.input)
     except UserError as error:
         raise UserError(
             f"finetune.input: {settings.input} px is too small for the trunk; use a larger one"
         ) from error
-    network = Classifier(
-        fold_batch_norm(trunk), features, settings.hidden, classes, settings.dropout
-    )
+    folded = settings.variant == "philkr"
+    if folded:
+        trunk = fold_batch_norm(trunk)
+    network = Classifier(trunk, features, settings.hidden, classes, settings.dropout)
     initialise_top(network, generator(seed, "classifier"))
     network.to(device).eval()
     draws = generator(seed, "rescale")
@@ -97,12 +109,14 @@ def make_network(
             True,
             draws,
             device,
+            not folded,
         )
         for _ in range(count)
     ]
     layers = layers_to_fc7(network.trunk, network.hidden)
     scale_within(network.fc7, layers[-2:], batches)
-    scale_between(network.fc7, layers, batches, draws)
+    if folded:
+        scale_between(network.fc7, layers, batches, draws)
     return network
 
 
@@ -183,6 +197,7 @@ def finetune(
                     True,
                     draws,
                     device,
+                    settings.variant == "deepcluster",
                 )
                 loss = masked_loss(network(cuts), trainval.labels[batch].to(device))
                 optimizer.zero_grad()
@@ -221,7 +236,13 @@ def tested(
     for rows in progress(torch.arange(len(split)).split(16), "test"):
         pictures = [split.picture(int(row)) for row in rows]
         cuts = random_squares(
-            pictures * settings.crops, settings.scale, settings.input, False, draws, device
+            pictures * settings.crops,
+            settings.scale,
+            settings.input,
+            False,
+            draws,
+            device,
+            settings.variant == "deepcluster",
         )
         found.append(network(cuts).view(settings.crops, len(rows), -1).sum(0).cpu())
     return torch.cat(found)

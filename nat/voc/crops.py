@@ -1,5 +1,6 @@
 """Random squares of pictures of different sizes, brought to one size on the device."""
 
+import math
 from collections.abc import Sequence
 
 import torch
@@ -13,19 +14,21 @@ def random_squares(
     flip: bool,
     draws: torch.Generator,
     device: torch.device,
+    by_area: bool = False,
 ) -> torch.Tensor:
     """One random square of every picture.
 
-    Its side is uniform in ``scale`` times the picture's short side, its place uniform among those
-    inside the picture.
+    Its side is uniform in ``scale`` times the picture's short side, or its area in ``scale`` times
+    the picture's; its place is uniform among those inside the picture.
 
     Args:
         pictures: uint8 (h, w) each, of any sizes, on the CPU.
-        scale: smallest and largest side, relative to the short side.
+        scale: smallest and largest, relative to the short side or to the area.
         size: side of the result, pixels.
         flip: whether to mirror half of them.
         draws: a CPU generator; takes the same draws with and without ``flip``.
         device: of the result.
+        by_area: whether areas are drawn, not sides; a square never leaves the picture.
 
     Returns:
         float32 (b, 1, size, size), 0 to 255.
@@ -36,7 +39,9 @@ def random_squares(
         pictures, torch.rand(len(pictures), 4, generator=draws).tolist(), strict=True
     ):
         height, width = picture.shape
-        side = max(round((low + (high - low) * u) * min(height, width)), 1)
+        share = low + (high - low) * u
+        side = round(math.sqrt(share * height * width) if by_area else share * min(height, width))
+        side = min(max(side, 1), height, width)
         top, left = int(v * (height - side + 1)), int(w * (width - side + 1))
         cut = picture[top : top + side, left : left + side].to(device, non_blocking=True)
         cut = F.interpolate(cut[None, None].float(), (size, size), mode="bilinear", antialias=True)

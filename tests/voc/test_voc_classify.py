@@ -38,6 +38,32 @@ def test_loss_leaves_out_difficult() -> None:
 
 
 @pytest.mark.parametrize("layers", ["fc6-8", "all"])
+def test_deepclusters_batch_norm_keeps_its_statistics(
+    composed: tuple[Params, Path], network_file: Path, tmp_path: Path, layers: Any
+) -> None:
+    """Against the same trunk in evaluation mode: what is learnt is weights, never statistics."""
+    params, manifest = composed
+    params = changed(params, variant="deepcluster", scale=[0.1, 0.5])
+    _, trainval, _ = open_voc(params, manifest)
+    trunk = load_network(network_file).trunk
+    network = make_network(
+        trunk, trainval.pictures(), 10, params.finetune, 0, torch.device("cpu")
+    ).train()
+    assert network.hidden.training
+    before = {name: value.clone() for name, value in network.trunk.named_buffers()}
+    assert any("running_mean" in name for name in before)
+    pictures = torch.rand(4, 1, params.finetune.input, params.finetune.input) * 255
+    expected = load_network(network_file).trunk.eval()(pictures)
+    torch.testing.assert_close(network.trunk(pictures), expected)
+    assert all(torch.equal(before[name], value) for name, value in network.trunk.named_buffers())
+
+    finetune(params, 0, manifest, network_file, layers, tmp_path / "d.json")
+    finetune(changed(params, variant="philkr"), 0, manifest, network_file, layers, tmp_path / "p")
+    found = [result(tmp_path / name)["measured"] for name in ("d.json", "p")]
+    assert found[0] != found[1]
+
+
+@pytest.mark.parametrize("layers", ["fc6-8", "all"])
 def test_result(
     composed: tuple[Params, Path], network_file: Path, tmp_path: Path, layers: Any
 ) -> None:

@@ -43,3 +43,18 @@ def test_sides_and_places_cover_their_range() -> None:
     assert float(sides.max()) == pytest.approx(30, abs=2)
     assert float(left.min()) < 3
     assert float(right.max()) > 96
+
+
+def test_areas_are_uniform_where_areas_are_drawn() -> None:
+    cuts = random_squares([slope(90, 120)] * 2000, (0.1, 0.5), 16, False, generator(0), CPU, True)
+    sides = (cuts[:, 0, 8, -1] - cuts[:, 0, 8, 0]) * 16 / 15  # between the middles of end pixels
+    shares = sides**2 / (90 * 120)
+    for quantile in (0.1, 0.5, 0.9):
+        expected = 0.1 + 0.4 * quantile
+        assert float(shares.quantile(quantile)) == pytest.approx(expected, abs=0.03)
+
+
+def test_an_area_never_leaves_the_picture() -> None:
+    cuts = random_squares([slope(20, 200)] * 50, (0.9, 1.0), 20, False, generator(0), CPU, True)
+    assert cuts.shape == (50, 1, 20, 20)
+    assert float((cuts[..., -1] - cuts[..., 0]).max()) == pytest.approx(19, abs=0.1)
