@@ -22,7 +22,10 @@ COMMANDS = [
     ["finetune"],
     ["detect"],
     ["illustrate"],
+    ["illustrate-detections"],
     ["tabulate"],
+    ["tabulate-ablations"],
+    ["page"],
 ]
 
 
