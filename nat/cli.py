@@ -7,7 +7,7 @@ copy of the project, the script of an editable install would import the original
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import click
 
@@ -87,6 +87,10 @@ option_artifacts: Decorator = click.option(
     help="Folder of what the other stages wrote.",
 )
 
+option_network: Decorator = click.option(
+    "--network", type=FILE, required=True, help="network.safetensors of any method."
+)
+
 
 def option_out(help: str, default: str | None = None) -> Decorator:
     """--out, required without a default."""
@@ -102,6 +106,34 @@ def main() -> None:
 
     Each command is a stage of the pipeline (`dvc repro` runs them all) and works by itself.
     """
+
+
+@main.command()
+@click.argument("name", required=False)
+@click.option("--list", "show", is_flag=True, help="Show the profiles and what to expect.")
+@click.option("--force", is_flag=True, help="Switch though the file has edits; keep a copy of it.")
+@click.option(
+    "--params",
+    "path",
+    type=FILE,
+    default="params.yaml",
+    show_default=True,
+    help="Parameter file to write.",
+)
+@click.option(
+    "--profiles",
+    "folder",
+    type=FILE,
+    default="profiles",
+    show_default=True,
+    help="Folder of the profiles.",
+)
+def profile(name: str | None, show: bool, force: bool, path: Path, folder: Path) -> None:
+    """Rewrite the parameter file from the profile NAME; `machine` stays as it is."""
+    from nat.profiles import listing, switch
+
+    lines = listing(folder) if show or name is None else switch(name, path, folder, force)
+    click.echo("\n".join(lines))
 
 
 @main.group()
@@ -186,7 +218,7 @@ def baseline(
 
 
 @main.command(cls=WithParams)
-@click.option("--network", type=FILE, required=True, help="network.safetensors of any method.")
+@option_network
 @option_pictures
 @option_seed
 @option_out("JSON of accuracies and their provenance.")
@@ -210,7 +242,7 @@ def evolution(params: Params, checkpoints: Path, pictures: Path, seed: int, out:
 
 
 @main.command(cls=WithParams)
-@click.option("--network", type=FILE, required=True, help="network.safetensors of any method.")
+@option_network
 @click.option(
     "--layers",
     type=click.Choice(["fc6-8", "all"]),
@@ -228,6 +260,67 @@ def finetune(
     from nat.voc.classify import finetune
 
     finetune(params, seed, voc, network, layers, out)
+
+
+@main.command()
+@option_network
+@click.option(
+    "--format",
+    "form",
+    type=click.Choice(["nat", "torchvision"]),
+    default="nat",
+    show_default=True,
+    help="For this package, or for plain PyTorch with torchvision's names.",
+)
+@click.option(
+    "--keep-batch-norm",
+    is_flag=True,
+    help="Do not fold batch norm into the convolutions (torchvision).",
+)
+@option_out("The trunk, .safetensors.")
+def export(
+    network: Path, form: Literal["nat", "torchvision"], keep_batch_norm: bool, out: Path
+) -> None:
+    """Write a network's trunk to a file of its own, for other programs."""
+    from nat.export import export_trunk
+
+    export_trunk(network, out, form, keep_batch_norm)
+
+
+@main.command(cls=WithParams)
+@option_network
+@click.option("--pictures", type=FILE, required=True, help="Folder of JPEG and PNG files.")
+@click.option(
+    "--layer",
+    type=click.Choice(["conv5", "output"]),
+    default="conv5",
+    show_default=True,
+    help="The trunk's features, or the network's output on the unit sphere.",
+)
+@click.option(
+    "--size",
+    type=click.IntRange(1),
+    help="Pixels that the short side is scaled to before the central crop; the crop's by default.",
+)
+@click.option("--skip-corrupt", is_flag=True, help="List unreadable pictures and leave them out.")
+@option_out("Array of features, .npy or .parquet.")
+def embed(
+    params: Params,
+    network: Path,
+    pictures: Path,
+    layer: Literal["conv5", "output"],
+    size: int | None,
+    skip_corrupt: bool,
+    out: Path,
+) -> None:
+    """Turn a folder of pictures into features, a row a picture; of the settings, uses `machine`."""
+    from nat.embed import embed_folder
+    from nat.training.device import prepare_device
+    from nat.trunk import load_trunk
+
+    trunk = load_trunk(network, size, prepare_device(params.machine))
+    for fault in embed_folder(trunk, pictures, out, layer, skip_corrupt):
+        click.echo(f"left out: {fault}", err=True)
 
 
 @main.command(cls=WithParams)

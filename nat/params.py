@@ -77,17 +77,18 @@ class Machine(Group):
 class Pictures(Group):
     """The pictures that the trunk is trained on and probed with."""
 
-    source: Literal["fashion-mnist", "folder"]
+    source: Literal["fashion-mnist", "cifar10", "imagenet", "folder"]
     folder: str | None
     train: Count | None
     val: Count | None
     size: Annotated[int, Field(ge=8)]
     channels: Literal[1, 3]
+    corrupt_limit: Annotated[int, Field(ge=0)]
 
     @model_validator(mode="after")
     def _folder_is_named(self) -> "Pictures":
-        if self.source == "folder" and self.folder is None:
-            raise ValueError("source is folder, so folder must name it")
+        if self.source in ("folder", "imagenet") and self.folder is None:
+            raise ValueError(f"source is {self.source}, so folder must name it")
         return self
 
 
@@ -312,6 +313,15 @@ def load_params(path: Path | str = "params.yaml", overrides: tuple[str, ...] = (
         raise UserError(f"{path}: should hold named settings, such as `permute_every: 3`")
     for override in overrides:
         _override(content, override, yaml)
+    return check_params(content, path)
+
+
+def check_params(content: dict[str, Any], path: Path | str) -> Params:
+    """Check what was read from ``path``.
+
+    Raises:
+        UserError: a setting is unknown, missing or wrong.
+    """
     try:
         return Params.model_validate(content)
     except ValidationError as error:

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 from click.testing import CliRunner, Result
-from tiny import PROJECT
+from tiny import EMBEDDED, PROJECT
 
 from nat.cli import main
 
@@ -23,6 +23,9 @@ COMMANDS = [
     ["detect"],
     ["illustrate"],
     ["illustrate-detections"],
+    ["profile"],
+    ["export"],
+    ["embed"],
     ["tabulate"],
     ["tabulate-ablations"],
     ["page"],
@@ -69,7 +72,7 @@ def test_script_and_module_are_the_same() -> None:
 def test_a_fault_is_one_line_and_not_zero(
     words: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    (tmp_path / "params.yaml").write_text((PROJECT / "params.yaml").read_text())
+    (tmp_path / "params.yaml").write_text(EMBEDDED.read_text())
     monkeypatch.chdir(tmp_path)
     result = run(*words)
     assert result.exit_code == 1
@@ -80,8 +83,6 @@ def test_a_fault_is_one_line_and_not_zero(
 
 def test_targets_by_hand(manifest: Path, tmp_path: Path) -> None:
     out = tmp_path / "t.npy"
-    result = run(
-        "targets", "--params", PROJECT / "params.yaml", "--pictures", manifest, "--out", out
-    )
+    result = run("targets", "--params", EMBEDDED, "--pictures", manifest, "--out", out)
     assert result.exit_code == 0, result.output
     assert out.exists()

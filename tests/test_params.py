@@ -1,12 +1,10 @@
 from pathlib import Path
 
 import pytest
-from tiny import PROJECT
+from tiny import EMBEDDED as FILE
 
 from nat.errors import UserError
 from nat.params import load_params
-
-FILE = PROJECT / "params.yaml"
 
 
 def refused(*overrides: str) -> str:
@@ -63,6 +61,9 @@ def test_overrides_reach_groups_and_top_level() -> None:
         ("detect.background_iou=[0.1, 0.6]", "detect: background_iou must be [least, less than]"),
         ("detect.short_sides=[]", "detect.short_sides: "),
         ("detect.lr_drop_at=[0]", "detect.lr_drop_at.0: should be greater than 0"),
+        ("pictures.source=imagenet", "pictures: source is imagenet, so folder must name it"),
+        ("pictures.source=cifar", "pictures.source: should be 'fashion-mnist', 'cifar10', 'imag"),
+        ("pictures.corrupt_limit=-1", "pictures.corrupt_limit: "),
         ("machine.device=tpu", "machine.device: "),
         ("pretrain.speed=3", "--set pretrain.speed: no such setting"),
         ("speed", "--set speed: should be NAME=VALUE"),

@@ -3,70 +3,28 @@
 import csv
 import io
 import json
-import os
 import re
 import shutil
-import subprocess
-import sys
 import time
 from pathlib import Path
 
 import pytest
 from conftest import fake_objects, write_picture_folder
+from ilsvrc import write_tree
+from pipeline import clone_with_remote, commit, copy_project, reports, run, stages_run
 from ruamel.yaml import YAML
 from tiny import PROJECT, settings
 
 from nat.params import Params
 from nat.voc import prepare
 
-ENVIRONMENT = os.environ | {
-    "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
-    "PYTHONDONTWRITEBYTECODE": "1",
-    "GIT_CONFIG_GLOBAL": os.devnull,
-    "GIT_AUTHOR_NAME": "test",
-    "GIT_AUTHOR_EMAIL": "test@example.org",
-    "GIT_COMMITTER_NAME": "test",
-    "GIT_COMMITTER_EMAIL": "test@example.org",
-}
 README = PROJECT / "README.md"
-LEFT_BEHIND = shutil.ignore_patterns(
-    ".git", ".venv", "artifacts", "scratch", "raw", "stores", "tmp", "cache", "*.egg-info",
-    "__pycache__", ".*_cache", ".hypothesis", "*.lock",
-)  # fmt: skip
-
-
-def run(folder: Path, *words: str) -> str:
-    """Run in the copy; its own nat is imported, as `python -m nat` prefers the working folder."""
-    done = subprocess.run(words, cwd=folder, env=ENVIRONMENT, capture_output=True, text=True)
-    assert done.returncode == 0, done.stdout + done.stderr
-    return done.stdout + done.stderr
-
-
-def stages_run(output: str) -> set[str]:
-    return set(re.findall(r"Running stage '([^']+)'", output))
-
-
-def reports(folder: Path) -> dict[str, bytes]:
-    return {
-        str(path.relative_to(folder)): path.read_bytes()
-        for path in sorted((folder / "reports").rglob("*"))
-        if path.is_file() and path.name != ".gitignore"
-    }
+TABLES = ("stages/ablations/dvc.yaml:tabulate", "tabulate", "page")
 
 
 def shown(folder: Path) -> str:
     """Experiments with their parameters and metrics, as CSV."""
     return run(folder, "dvc", "exp", "show", "--csv")
-
-
-def copy_project(folder: Path, pictures: Path, voc: Path) -> Path:
-    shutil.copytree(PROJECT, folder, ignore=LEFT_BEHIND)
-    content = settings(
-        pictures={"source": "folder", "folder": str(pictures), "train": None, "val": None},
-        voc={"source": "devkit", "folder": str(voc)},
-    )
-    YAML().dump(content, folder / "params.yaml")
-    return folder
 
 
 @pytest.fixture(scope="module")
@@ -87,11 +45,9 @@ def project(tmp_path_factory: pytest.TempPathFactory, devkit: Path) -> Path:
     write_picture_folder(root / "pictures", a_class=40)
     folder = copy_project(root / "project", root / "pictures", devkit)
     run(folder, "git", "init", "-q")
-    run(folder, "git", "add", "-A")
-    run(folder, "git", "commit", "-qm", "start")
+    commit(folder, "start")
     run(folder, "dvc", "repro")
-    run(folder, "git", "add", "-A")
-    run(folder, "git", "commit", "-qm", "results")
+    commit(folder, "results")
     return folder
 
 
@@ -127,10 +83,25 @@ def test_tables_come_from_the_small_artifacts_alone(project: Path, tmp_path: Pat
         shutil.rmtree(folder / bulky)
     before = reports(folder)
     shutil.rmtree(folder / "reports" / "figures")
+    shutil.rmtree(folder / "reports" / "ablations")
     (folder / "reports" / "README.md").unlink()
-    output = run(folder, "dvc", "repro", "--single-item", "tabulate")
-    assert stages_run(output) == {"tabulate"}
+    output = run(folder, "dvc", "repro", "--single-item", *TABLES)
+    assert stages_run(output) == set(TABLES)
     assert reports(folder) == before
+
+
+def test_tables_come_from_a_remote(project: Path, tmp_path: Path) -> None:
+    """In a clone elsewhere, with nothing but what was pushed: no training, the same bytes."""
+    folder = tmp_path / "project"
+    shutil.copytree(project, folder, symlinks=True)
+    clone = clone_with_remote(folder, tmp_path)
+    shutil.rmtree(folder)
+    before = reports(clone)
+    assert before == reports(project)
+    assert "up to date" in run(clone, "dvc", "repro")
+    shutil.rmtree(clone / "reports")
+    assert stages_run(run(clone, "dvc", "repro")) == set(TABLES)
+    assert reports(clone) == before
 
 
 def test_an_experiment_reruns_exactly_what_depends_on_it(project: Path) -> None:
@@ -224,3 +195,19 @@ def test_an_archive_without_git_works(project: Path, tmp_path: Path) -> None:
     output = run(folder, "dvc", "repro", "prepare-pictures")
     assert stages_run(output) == {"prepare-pictures"}
     assert (folder / "data" / "pictures.json").exists()
+
+
+def test_dvc_asks_for_the_manifest_and_not_for_the_pictures(tmp_path: Path) -> None:
+    """ImageNet's folder and the store are gone, and nothing is out of date."""
+    pictures = write_tree(tmp_path / "imagenet")
+    folder = copy_project(tmp_path / "project", pictures, tmp_path)
+    group = {"source": "imagenet", "folder": str(pictures), "train": None, "val": None}
+    YAML().dump(settings(pictures=group), folder / "params.yaml")
+    run(folder, "dvc", "config", "--local", "core.no_scm", "true")
+    run(folder, "dvc", "repro", "prepare-pictures")
+    cached = [p for p in (folder / ".dvc/cache/files").rglob("*") if p.is_file()]
+    assert [path.read_bytes() for path in cached] == [(folder / "data/pictures.json").read_bytes()]
+    shutil.rmtree(pictures)
+    shutil.rmtree(folder / "data" / "stores")
+    assert "up to date" in run(folder, "dvc", "status", "prepare-pictures")
+    assert not stages_run(run(folder, "dvc", "repro", "prepare-pictures"))

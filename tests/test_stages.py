@@ -5,13 +5,15 @@ from typing import Any
 
 import pytest
 from ruamel.yaml import YAML
-from tiny import PROJECT
+from tiny import EMBEDDED, PROJECT
 
 # Modules of the running, not of the result: how files are written, progress shown, runs resumed.
 PLUMBING = {
     "nat/__init__.py",
     "nat/errors.py",
     "nat/files.py",
+    "nat/images/journal.py",
+    "nat/images/space.py",
     "nat/params.py",
     "nat/places.py",
     "nat/pretrained.py",
@@ -107,7 +109,7 @@ def test_an_ablation_depends_on_every_setting_but_its_own(stage: str) -> None:
     stages = declared_stages()
     step, factor = stage.removeprefix("ablations:").split("-", 1)
     spine = stages["baselines:labels" if step == "labels" else step]
-    values = YAML(typ="safe").load((PROJECT / "params.yaml").read_text())
+    values = YAML(typ="safe").load(EMBEDDED.read_text())
 
     def leaves(names: list[str]) -> set[str]:
         found = set()

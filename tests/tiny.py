@@ -1,4 +1,4 @@
-"""params.yaml made so small that a stage takes seconds; its numbers mean nothing.
+"""The embedded profile made so small that a stage takes seconds; its numbers mean nothing.
 
 python tests/tiny.py > params.yaml
 """
@@ -10,6 +10,7 @@ from typing import Any
 from ruamel.yaml import YAML
 
 PROJECT = Path(__file__).parents[1]
+EMBEDDED = PROJECT / "profiles" / "embedded.yaml"  # params.yaml, unless it was switched or edited
 TINY: dict[str, Any] = {
     "profile": "tiny",
     "machine": {"device": "cpu", "threads": 1},
@@ -51,8 +52,8 @@ def merge(content: dict[str, Any], changes: dict[str, Any]) -> None:
 
 
 def settings(**groups: Any) -> dict[str, Any]:
-    """params.yaml's content, made tiny, with ``groups`` merged in."""
-    content = YAML(typ="safe").load((PROJECT / "params.yaml").read_text())
+    """The embedded profile's content, made tiny, with ``groups`` merged in."""
+    content = YAML(typ="safe").load(EMBEDDED.read_text())
     merge(content, TINY)
     merge(content, groups)
     return content

@@ -4,22 +4,22 @@
 ``folder`` holds ``train`` and ``val``, these are the splits; otherwise some are held out.
 """
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import torch
 
 from nat.errors import UserError
-from nat.images.squares import read_square
-from nat.images.store import UNLABELLED, Source, Split
+from nat.images.encoded import ENDINGS, Encoded, EncodedSource, joined, picture_files
+from nat.images.store import UNLABELLED
 from nat.params import Pictures
+from nat.training.progress import progress
 from nat.training.seeds import generator
 
-ENDINGS = {".jpg", ".jpeg", ".png"}
 
-
-def read_folder(settings: Pictures) -> Source:
-    """Describe the pictures below ``settings.folder``.
+def read_folder(settings: Pictures) -> EncodedSource:
+    """Describe the pictures below ``settings.folder``; EXIF rotations are applied.
 
     Without ``train`` and ``val`` folders, ``settings.val`` pictures (a tenth if null) are held out
     at random, always the same ones.
@@ -43,45 +43,30 @@ def read_folder(settings: Pictures) -> Source:
                 f"pictures.folder: {folder}: {len(files)} pictures do not suffice to hold out "
                 f"{held_out}; add pictures or change pictures.val"
             )
-        order = torch.randperm(len(files), generator=generator(0, "hold out")).tolist()
-        train = [files[i] for i in sorted(order[held_out:])]
-        val = [files[i] for i in sorted(order[:held_out])]
+        order = torch.randperm(len(files), generator=generator(0, "hold out")).numpy()
+        train = files.take(np.sort(order[held_out:]))
+        val = files.take(np.sort(order[:held_out]))
     splits = {
-        "train": _split(_limited(train, settings.train, "train"), settings),
-        "val": _split(_limited(val, settings.val, "val"), settings),
+        "train": train.limited(settings.train, "train"),
+        "val": val.limited(settings.val, "val"),
     }
-    return Source("folder", classes, splits)
+    return EncodedSource("folder", classes, splits, upright=True)
 
 
 def _classes(folder: Path) -> list[str]:
-    return sorted(path.name for path in folder.iterdir() if path.is_dir())
+    return sorted(p.name for p in folder.iterdir() if p.is_dir() and not p.name.startswith("."))
 
 
-def _find(folder: Path, classes: list[str]) -> list[tuple[Path, int]]:
-    found = [(path, UNLABELLED) for path in sorted(folder.iterdir()) if path.is_file()]
-    for label, name in enumerate(classes):
+def _find(folder: Path, classes: list[str]) -> Encoded:
+    parts = [_labelled(picture_files(folder, deep=False), UNLABELLED)]
+    for label, name in enumerate(progress(classes, f"look into {folder.name}")):
         if (folder / name).is_dir():
-            found += [(path, label) for path in sorted((folder / name).rglob("*"))]
-    found = [(path, label) for path, label in found if path.suffix.lower() in ENDINGS]
-    if not found:
-        raise UserError(
-            f"pictures.folder: {folder}: no pictures ({', '.join(sorted(ENDINGS))}) in it"
-        )
+            parts.append(_labelled(picture_files(folder, name), label))
+    found = joined(parts)
+    if not len(found):
+        raise UserError(f"pictures.folder: {folder}: no pictures ({', '.join(ENDINGS)}) in it")
     return found
 
 
-def _limited(files: list[tuple[Path, int]], count: int | None, name: str) -> list[tuple[Path, int]]:
-    """The first ``count`` in a fixed random order, so that every class is represented."""
-    if count is None or count == len(files):
-        return files
-    if count > len(files):
-        raise UserError(
-            f"pictures.{name}: {count} is more than the {len(files)} pictures there are"
-        )
-    order = torch.randperm(len(files), generator=generator(0, name)).tolist()
-    return [files[i] for i in sorted(order[:count])]
-
-
-def _split(files: list[tuple[Path, int]], settings: Pictures) -> Split:
-    pictures = (read_square(path, settings.size, settings.channels) for path, _ in files)
-    return Split(len(files), pictures, np.array([label for _, label in files], dtype=np.int64))
+def _labelled(pictures: Encoded, label: int) -> Encoded:
+    return replace(pictures, labels=np.full_like(pictures.labels, label))

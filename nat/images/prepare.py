@@ -2,25 +2,36 @@
 
 from pathlib import Path
 
+from nat.images.cifar10 import read_cifar10
 from nat.images.fashion_mnist import read_fashion_mnist
+from nat.images.fill import fill_store
 from nat.images.folder import read_folder
+from nat.images.imagenet import read_imagenet
+from nat.images.space import announce_space
 from nat.images.store import write_store
 from nat.params import Params
+from nat.places import place
 
 
 def prepare_pictures(params: Params, manifest: Path) -> None:
     """Read the source's pictures into the store and write its manifest.
 
     Args:
-        params: pictures and machine.data are used.
+        params: pictures and machine are used.
         manifest: where to write it.
 
     Raises:
-        UserError: what the source's reader refuses, or an unwritable output.
+        UserError: what the source's reader refuses, too small a disk, or an unwritable output.
     """
-    settings, data = params.pictures, params.machine.data
-    if settings.source == "folder":
-        source = read_folder(settings)
+    settings, machine = params.pictures, params.machine
+    if settings.source == "imagenet":
+        fill_store(read_imagenet(settings, machine.scratch), settings, machine, manifest)
+    elif settings.source == "folder":
+        fill_store(read_folder(settings), settings, machine, manifest)
     else:
-        source = read_fashion_mnist(settings, data)
-    write_store(source, settings.size, settings.channels, data, manifest)
+        read = read_cifar10 if settings.source == "cifar10" else read_fashion_mnist
+        source = read(settings, machine.data)
+        counts = {name: split.count for name, split in source.splits.items()}
+        stores = place(machine.data) / "stores"
+        announce_space(stores, counts, settings.channels * settings.size**2)
+        write_store(source, settings.size, settings.channels, machine.data, manifest)

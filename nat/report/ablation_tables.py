@@ -11,7 +11,6 @@ from nat.report.table import Cell, Column, Measured, Missing, Table
 from nat.report.tables import NONE, key, side_by_side
 from nat.report.verdict import of_accuracies
 
-TEXT = {row.key: row.numbers[0] for row in paper.TEXT}
 RANDOM = next(row for row in paper.TABLE_3 if row.key == "random")
 ELSEWHERE = "the paper's k are 1e3, 1e4 and 1e5, of which it prints the best"
 AVERAGED = "Sinkhorn draws an image to a mean of targets; its permutation P is the exact one"
@@ -66,13 +65,13 @@ def _supervised(
 
 def periods(ablations: Ablations) -> Table:
     """Figure 2, right, in numbers."""
-    quoted = {"never": TEXT["fixed"], 3: TEXT["nat"]}
+    quoted = {"never": paper.IN_TEXT["fixed"], 3: paper.IN_TEXT["nat"]}
     variants = {str(v.value): v for v in ablations.variants["permute_every"]}
     rows = [
         paper.Row(
             str(v.value),
             f"P fixed ({v.value})" if v.value == "never" else pace(v.value),
-            (quoted.get(v.value, f"> {TEXT['frequencies']}"),),
+            (quoted.get(v.value, f"> {paper.IN_TEXT['frequencies']}"),),
         )
         for v in variants.values()
     ]
@@ -80,7 +79,7 @@ def periods(ablations: Ablations) -> Table:
         "Periods",
         "Accuracy in percent of classifiers on frozen features, by how often the assignment P is "
         f"updated. The paper prints its best and P fixed, and that every period is above "
-        f"{TEXT['frequencies']} %. {_reference(ablations)} {key(ablations.seeds)}",
+        f"{paper.IN_TEXT['frequencies']} %. {_reference(ablations)} {key(ablations.seeds)}",
         (Column("Acc@1", "ImageNet (paper)"), *_columns(ablations)),
         [*rows, paper.Row("random", "random trunk", RANDOM.numbers)],
         _measure(ablations, variants),
@@ -91,9 +90,9 @@ def periods(ablations: Ablations) -> Table:
 def targets(ablations: Ablations) -> Table:
     """Targets and alignments: the reference, then one setting changed at a time."""
     variants = {"reference": ablations.reference}
-    own = TEXT["nat"] if ablations.is_papers else None
+    own = paper.IN_TEXT["nat"] if ablations.is_papers else None
     rows = [paper.Row("reference", f"{ablations.setup()} (reference)", (own,))]
-    best = [paper.Row("best", "discrete, best k", (TEXT["discrete"],), ELSEWHERE)]
+    best = [paper.Row("best", "discrete, best k", (paper.IN_TEXT["discrete"],), ELSEWHERE)]
     for factor in ("dimension", "k", "target_type", "alignment"):
         rows += best if factor == "k" else []
         for variant in ablations.variants[factor]:
@@ -103,7 +102,7 @@ def targets(ablations: Ablations) -> Table:
                 note = AVERAGED if name == "alignment-sinkhorn" else ""
                 rows.append(paper.Row(name, ablations.name(variant), (None,), note))
     if own is None:
-        rows.insert(1, paper.Row("paper", "sphere, exact alignment", (TEXT["nat"],)))
+        rows.insert(1, paper.Row("paper", "sphere, exact alignment", (paper.IN_TEXT["nat"],)))
     return side_by_side(
         "Targets and alignments",
         "Accuracy in percent of classifiers on frozen features, and the cost of training, by the "

@@ -76,3 +76,4 @@ TEXT = (
     Row("discrete", "NAT, discrete targets, best k", ("22",)),
     Row("frequencies", "NAT, any frequency of permutations: always above", ("30",)),
 )
+IN_TEXT = {row.key: row.numbers[0] for row in TEXT}

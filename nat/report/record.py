@@ -13,6 +13,7 @@ from nat.report.names import METHODS, data_name
 # what the page tells of every number
 PROVENANCE = {"data", "seed", "seconds", "device", "threads", "hardware", "python", "versions"}
 PROVENANCE |= {"commit", "parameters"}
+OF_CLASS = ": "  # between a number's key and the class it is of
 
 
 @dataclass(frozen=True)
@@ -91,7 +92,7 @@ class Record:
             return
         for key, value in self.measured.items():
             if isinstance(value, dict):
-                yield from ((f"{key}, {name}", each) for name, each in value.items())
+                yield from ((f"{key}{OF_CLASS}{name}", each) for name, each in value.items())
             else:
                 yield key, value
 

@@ -1,4 +1,5 @@
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -8,8 +9,8 @@ from tiny import settings
 
 from nat.errors import UserError
 from nat.images.folder import read_folder
-from nat.images.squares import read_square
-from nat.images.store import UNLABELLED, Split
+from nat.images.prepare import prepare_pictures
+from nat.images.store import UNLABELLED, Store
 from nat.params import Params, Pictures
 
 
@@ -18,16 +19,14 @@ def pictures_of(folder: Path, **changes: object) -> Pictures:
     return Params.model_validate(settings(pictures=group)).pictures
 
 
-def arrays(split: Split) -> np.ndarray:
-    return np.stack(list(split.pictures))
-
-
 def test_a_folder_a_class(tmp_path: Path) -> None:
     write_picture_folder(tmp_path / "p", a_class=20)
     source = read_folder(pictures_of(tmp_path / "p", val=12))
     train, val = source.splits["train"], source.splits["val"]
-    assert (source.classes, train.count, val.count) == (CLASSES, 48, 12)
-    assert arrays(train).shape == (48, 1, 32, 32)
+    assert (source.classes, len(train), len(val)) == (CLASSES, 48, 12)
+    assert not set(train.names) & set(val.names)
+    for name, label in zip(train.names, train.labels, strict=True):
+        assert name.startswith(f"{CLASSES[label]}/")
     total = np.bincount(train.labels, minlength=3) + np.bincount(val.labels, minlength=3)
     assert total.tolist() == [20, 20, 20]
 
@@ -36,7 +35,7 @@ def test_train_and_val_folders_are_the_splits(tmp_path: Path) -> None:
     write_picture_folder(tmp_path / "p" / "train", a_class=5)
     write_picture_folder(tmp_path / "p" / "val", a_class=2)
     splits = read_folder(pictures_of(tmp_path / "p")).splits
-    assert (splits["train"].count, splits["val"].count) == (15, 6)
+    assert (len(splits["train"]), len(splits["val"])) == (15, 6)
 
 
 def test_unlabelled_pictures(tmp_path: Path) -> None:
@@ -49,40 +48,37 @@ def test_unlabelled_pictures(tmp_path: Path) -> None:
 def test_a_limit_takes_from_every_class(tmp_path: Path) -> None:
     write_picture_folder(tmp_path / "p", a_class=30)
     train = read_folder(pictures_of(tmp_path / "p", train=24)).splits["train"]
-    assert train.count == 24
+    assert len(train) == 24
     assert np.bincount(train.labels, minlength=3).min() >= 3
 
 
-@pytest.mark.parametrize("mode", ["L", "RGB", "RGBA", "P", "CMYK", "1", "I;16"])
-@pytest.mark.parametrize("channels", [1, 3])
-def test_any_size_and_mode(mode: str, channels: int, tmp_path: Path) -> None:
-    path = tmp_path / ("x.jpg" if mode == "CMYK" else "x.png")
-    if mode == "I;16":
-        Image.fromarray(np.full((20, 50), 300, np.uint16)).save(path)
-    else:
-        Image.new("RGB", (50, 20), (200, 100, 50)).convert(mode).save(path)
-    square = read_square(path, 16, channels)
-    assert square.shape == (channels, 16, 16)
-    assert square.dtype == np.uint8
+def test_hidden_and_other_files_are_no_pictures(tmp_path: Path) -> None:
+    write_picture_folder(tmp_path / "p", a_class=20)
+    before = read_folder(pictures_of(tmp_path / "p"))
+    (tmp_path / "p" / "disc" / "._000.jpg").write_bytes(b"a Mac's")
+    (tmp_path / "p" / ".thumbnails").mkdir()
+    (tmp_path / "p" / "notes.txt").touch()
+    after = read_folder(pictures_of(tmp_path / "p"))
+    assert after.classes == before.classes
+    assert after.splits["train"].names == before.splits["train"].names
 
 
-def test_the_centre_is_kept(tmp_path: Path) -> None:
-    picture = np.zeros((20, 60), np.uint8)
-    picture[:, 20:40] = 255
-    Image.fromarray(picture).save(tmp_path / "x.png")
-    assert read_square(tmp_path / "x.png", 20, 1).min() == 255
-
-
-@pytest.mark.parametrize("content", [b"", b"\xff\xd8\xff\xe0 no picture", None])
-def test_an_unreadable_picture_is_named(content: bytes | None, tmp_path: Path) -> None:
-    path = tmp_path / "x.jpg"
-    if content is None:  # truncated
-        Image.effect_noise((64, 64), 50).save(path)
-        content = path.read_bytes()[:600]
-    path.write_bytes(content)
-    with pytest.raises(UserError, match=r"x\.jpg: no readable picture") as caught:
-        read_square(path, 16, 1)
-    assert "\n" not in str(caught.value)
+def test_a_folder_is_prepared(tmp_path: Path, make_params: Any) -> None:
+    """Through the same filling as ImageNet; but EXIF rotations are applied."""
+    (tmp_path / "p").mkdir()
+    slope = Image.fromarray(np.tile(np.arange(0, 240, 6, dtype=np.uint8), (40, 1)))
+    exif = Image.Exif()
+    exif[0x0112] = 6  # the left column is to be the top row
+    for number in range(4):
+        slope.save(tmp_path / "p" / f"{number}.jpg", exif=exif, quality=95)
+    group = {"source": "folder", "folder": str(tmp_path / "p"), "train": None, "val": 1}
+    prepare_pictures(make_params(pictures=group), tmp_path / "m.json")
+    store = Store(tmp_path / "m.json", str(tmp_path / "data"), "train")
+    assert (len(store), store.source) == (3, "folder")
+    assert (store.labels == UNLABELLED).all()
+    picture = store.pictures[0, 0].astype(int)
+    assert (np.diff(picture.mean(1)) > 0).all()
+    assert np.abs(np.diff(picture.mean(0))).max() < 2
 
 
 def test_faults_of_the_folder_are_named(tmp_path: Path) -> None:

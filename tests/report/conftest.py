@@ -196,7 +196,7 @@ def make_folder(
             write(
                 folder / f"detect/{method}-{seed}.json",
                 {
-                    "measured": {"map": mean + shift, "ap": each},
+                    "measured": {"map": mean + shift, "ap": each, "ap_area": each},
                     "provenance": provenance(seed, voc),
                 },
             )

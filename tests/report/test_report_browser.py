@@ -196,6 +196,17 @@ def test_a_link_from_outside_unfolds_its_entry(browser: Browser, address: str) -
     assert browser.run(f"{row}.getBoundingClientRect().height") > 0
 
 
+def test_it_fits_on_paper(browser: Browser, address: str) -> None:
+    browser.open(address, 700)  # A4 within its margins
+    browser.ask("Emulation.setEmulatedMedia", media="print")
+    browser.run("for (const e of document.querySelectorAll('details')) e.open = true")
+    try:
+        assert browser.run("document.documentElement.scrollWidth") <= 700
+        assert browser.run("getComputedStyle(document.querySelector('nav')).display") == "none"
+    finally:
+        browser.ask("Emulation.setEmulatedMedia", media="")
+
+
 def test_dark_mode_changes_the_colours(browser: Browser, address: str) -> None:
     def colours(scheme: str) -> tuple[list[int], list[int], list[int]]:
         browser.open(address, scheme=scheme)

@@ -79,6 +79,21 @@ def test_runs_are_counted_by_the_parameters() -> None:
     assert runs["prepare-pictures"] == 1
 
 
+def test_boxes_are_called_as_stages_or_commands() -> None:
+    graph = read_graph(PROJECT, params())
+    assert len(set(names(graph))) == len(graph.nodes)
+    assert {*names(graph)} >= {
+        "dvc.yaml:prepare-pictures",
+        "dvc.yaml:pretrain",
+        "dvc.yaml:probe",
+        "stages/ablations/dvc.yaml:pretrain",
+        "stages/ablations/dvc.yaml:baseline labels",
+        "stages/ablations/dvc.yaml:tabulate",
+        "stages/baselines/dvc.yaml:random",
+    }
+    assert not [name for name in names(graph) if "$" in name or "*" in name]
+
+
 def test_without_parameters_names_are_wildcards() -> None:
     graph = read_graph(PROJECT, {})
     assert len(graph.nodes) == len(read_graph(PROJECT, params()).nodes)

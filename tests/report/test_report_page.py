@@ -195,6 +195,19 @@ def test_names_from_files_are_escaped(make_artifacts: Any, listed: Any) -> None:
     assert "&lt;b&gt;&amp;amp;" in text
 
 
+@pytest.mark.usefixtures("no_figures")
+def test_numbers_of_classes_are_folded_away(make_artifacts: Any, listed: Any) -> None:
+    detected = {"random": 20.0, "labels": 50.0, "nat": 40.0}
+    made = render(make_artifacts(detections=detected), listed)
+    assert "| `artifacts/detect/nat-0.json` | NAT | map: 40 | 0 |" in made["README.md"]
+    entry = made["index.html"].split('id="artifacts-detect-nat-0.json"')[1].split("</details>")[0]
+    table, folded = entry.split("<details>")
+    assert "map" in table
+    assert "across" not in table
+    assert "By class (6)" in folded
+    assert "ap_area: across" in folded
+
+
 def record(file: str) -> Record:
     return Record(file, "probe", "nat", {"mlp": 1.0}, {})
 

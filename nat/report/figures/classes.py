@@ -6,7 +6,7 @@ from matplotlib.figure import Figure
 
 from nat.report.ablations import Ablations
 from nat.report.figures.factor import canvas, draw_readings, spread_of, tick
-from nat.report.paper import TEXT
+from nat.report.paper import IN_TEXT
 
 
 def draw(ablations: Ablations) -> Figure:
@@ -29,10 +29,9 @@ def caption(ablations: Ablations) -> str:
     lines = "The dotted line is the untrained trunk"
     if ablations.sphere is not None:
         lines = "The dotted lines are targets on the sphere and the untrained trunk"
-    paper = {row.key: row.numbers[0] for row in TEXT}
     return (
         f"Accuracy on {ablations.data} of classifiers on the frozen trunk, by the number k of "
         f"canonical basis vectors that the images are assigned to. {lines}, read by the MLP. The "
-        f"paper has {paper['discrete']} % with the best of three k, {paper['nat']} % with targets "
-        f"on the sphere, on ImageNet. {spread_of(ablations)}"
+        f"paper has {IN_TEXT['discrete']} % with the best of three k, {IN_TEXT['nat']} % with "
+        f"targets on the sphere, on ImageNet. {spread_of(ablations)}"
     )

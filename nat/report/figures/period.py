@@ -7,7 +7,7 @@ from matplotlib.figure import Figure
 from nat.report.ablations import Ablations
 from nat.report.figures.factor import canvas, draw_readings, spread_of, tick
 from nat.report.figures.style import FAINT
-from nat.report.paper import TEXT
+from nat.report.paper import IN_TEXT
 
 
 def draw(ablations: Ablations) -> Figure:
@@ -31,11 +31,10 @@ def draw(ablations: Ablations) -> Figure:
 
 def caption(ablations: Ablations) -> str:
     """What is shown and how it was measured."""
-    paper = {row.key: row.numbers[0] for row in TEXT}
     return (
         f"Accuracy on {ablations.data} of classifiers on the frozen trunk, by how often the "
         "assignment P is updated; never keeps it as it was drawn. The dotted line is the untrained "
         "trunk, read by the MLP. The paper finds the best accuracy at every 3 epochs, every period "
-        f"above {paper['frequencies']} %, and {paper['fixed']} % with P fixed, on ImageNet. "
+        f"above {IN_TEXT['frequencies']} %, and {IN_TEXT['fixed']} % with P fixed, on ImageNet. "
         f"{spread_of(ablations)}"
     )

@@ -79,8 +79,10 @@ def machine(groups: Groups) -> Bullets:
 
 
 def hardware(where: dict[str, object]) -> str:
-    """Processor, device and threads of a provenance."""
-    return f"{where['hardware']}, on {where['device']}, threads: {where['threads']}"
+    """Processor, device, threads, and processes if several, of a provenance."""
+    text = f"{where['hardware']}, on {where['device']}, threads: {where['threads']}"
+    processes = where.get("processes", 1)
+    return text if processes == 1 else f"{text}, processes: {processes}"
 
 
 def versions(where: dict[str, object]) -> str:

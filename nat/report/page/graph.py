@@ -131,7 +131,7 @@ def _stage(name: str, declared: dict[str, Any], file: str, params: dict[str, Any
         texts = [entry if isinstance(entry, str) else next(iter(entry)) for entry in entries]
         return frozenset(_path(base, fill(text, run)) for text in texts for run in runs)
 
-    words = declared["cmd"].split("python -m nat ")[-1].split()
+    words = declared["cmd"].split(" -m nat ")[-1].split()
     options = next((i for i, word in enumerate(words) if word.startswith("-")), len(words))
     return Stage(
         name,

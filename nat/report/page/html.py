@@ -165,7 +165,7 @@ def _tabular(block: Tabular) -> str:
     table, name = block.table, block.path.replace("/", "-")
     groups = [(group, len(list(run))) for group, run in groupby(c.group for c in table.columns)]
     first = "".join(f'<th scope="colgroup" colspan="{n}">{escape(g)}</th>' for g, n in groups)
-    second = "".join(f'<th scope="col" class="end">{escape(c.name)}</th>' for c in table.columns)
+    second = "".join(f'<th scope="col" class="end">{_whole(c.name)}</th>' for c in table.columns)
     rows = "\n".join(_row(table, name, index) for index in range(len(table.rows)))
     notes = "".join(
         f'<li id="{name}-note-{i}">{escape(note)}</li>' for i, note in enumerate(table.notes, 1)
@@ -188,6 +188,11 @@ def _tabular(block: Tabular) -> str:
         f'<figure id="{name}"><figcaption><b>{escape(table.title)}.</b> {escape(table.caption)} '
         f"As {files}.</figcaption>{_scroll(table.title, drawn)}{notes}</figure>"
     )
+
+
+def _whole(heading: str) -> str:
+    """A heading that breaks between words alone, not within fc6-8."""
+    return escape(heading).replace("-", "\u2011")
 
 
 def _row(table: Table, name: str, index: int) -> str:

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator
 from html import escape
 
 from nat.report.page.sources import anchor, numbers, parameters, provenance
-from nat.report.record import Record
+from nat.report.record import OF_CLASS, Record
 
 
 def render_sources(groups: Iterable[tuple[Record, ...]]) -> str:
@@ -18,7 +18,7 @@ def _group(records: tuple[Record, ...]) -> str:
     own: list[tuple[str, list[str]]] = []
     of_classes: list[tuple[str, list[str]]] = []
     for key, values in numbers(records):
-        (of_classes if key.startswith("ap, ") else own).append((key, values))
+        (of_classes if OF_CLASS in key else own).append((key, values))
     named = [
         ("file", [record.file for record in records]),
         ("seed", [str(record.provenance["seed"]) for record in records]),
@@ -32,7 +32,7 @@ def _group(records: tuple[Record, ...]) -> str:
     )
     parts = [_table(body, "numbers and circumstances", records)]
     for name, rows in (
-        ("Average precision by class", of_classes),
+        ("By class", of_classes),
         ("Parameters", list(parameters(records))),
     ):
         if rows:

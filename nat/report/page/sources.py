@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from nat.report.page.facts import hardware, versions
-from nat.report.record import Record
+from nat.report.record import OF_CLASS, Record
 
 NONE = "–"  # noqa: RUF001 - a dash for "none"
 
@@ -28,9 +28,7 @@ def files(records: tuple[Record, ...]) -> str:
 def shown_numbers(records: tuple[Record, ...]) -> str:
     """The records' own numbers, as short as they can be traced by."""
     found = [
-        f"{key}: {', '.join(values)}"
-        for key, values in numbers(records)
-        if not key.startswith("ap, ")
+        f"{key}: {', '.join(values)}" for key, values in numbers(records) if OF_CLASS not in key
     ]
     return "; ".join(found) or NONE
 

@@ -1,0 +1,93 @@
+"""Pictures a second from the image store against decoding JPEGs every time, by size of the store.
+
+    python benchmarks/loader.py --n 10000 --n 100000
+
+"store" is Store.batch and random_crop_flip, as training calls them, of rows drawn at random. The
+store is a sparse file, which takes no disk: "first" is when the system makes the pages, "again"
+when it has them, as those of a real store once read. A disk's speed is not measured. "decoding"
+reads a JPEG of 500 x 375 into the same luma square, then crops and flips. Medians over batches of
+this process's CPU time, one thread.
+"""
+
+import statistics
+import tempfile
+import time
+from pathlib import Path
+
+import click
+import numpy as np
+import torch
+from jpegs import jpeg
+
+from nat.files import write_json
+from nat.images.augment import random_crop_flip
+from nat.images.squares import read_square
+from nat.images.store import Store, store_folder
+
+
+def sparse_store(folder: Path, n: int, size: int) -> Path:
+    """A store of n zero pictures; returns its manifest."""
+    split = {"count": n, "labelled": n, "sha256": ""}
+    content = {"source": "zeros", "size": size, "channels": 1, "classes": ["zero"]}
+    content |= {"splits": {"train": split}}
+    place = store_folder(content, str(folder))
+    place.mkdir(parents=True)
+    shape = (n, 1, size, size)
+    np.lib.format.open_memmap(place / "train.npy", mode="w+", dtype=np.uint8, shape=shape)
+    np.save(place / "train_labels.npy", np.zeros(n, np.int64))
+    write_json(folder / f"{n}.json", content)
+    return folder / f"{n}.json"
+
+
+def from_store(store: Store, rows: torch.Tensor, crop: int, draws: torch.Generator) -> torch.Tensor:
+    return random_crop_flip(store.batch(rows), crop, True, draws)
+
+
+def by_decoding(
+    contents: list[bytes], size: int, batch: int, crop: int, draws: torch.Generator
+) -> torch.Tensor:
+    chosen = [contents[i % len(contents)] for i in range(batch)]
+    squares = np.stack([read_square(content, size, 1, False) for content in chosen])
+    return random_crop_flip(torch.from_numpy(squares), crop, True, draws)
+
+
+@click.command()
+@click.option("--n", "sizes", multiple=True, type=int, default=[10_000, 100_000])
+@click.option("--size", default=256, show_default=True, help="Side of the stored squares.")
+@click.option("--crop", default=224, show_default=True)
+@click.option("--batch", default=128, show_default=True)
+@click.option("--batches", default=40, show_default=True)
+def main(sizes: tuple[int, ...], size: int, crop: int, batch: int, batches: int) -> None:
+    """Print a markdown table."""
+    torch.set_num_threads(1)
+    draws = torch.Generator().manual_seed(0)
+    noise = np.random.default_rng(0)
+    contents = [jpeg(noise) for _ in range(32)]
+    print("| pictures | from | ms a picture | pictures/s |")
+    print("| ---: | --- | ---: | ---: |")
+    with tempfile.TemporaryDirectory() as folder:
+        for n in sizes:
+            store = Store(sparse_store(Path(folder), n, size), folder, "train")
+            order = torch.randperm(n, generator=draws)
+            for way in ("store, first", "store, again"):
+                times = []
+                for rows in order.split(batch)[: min(batches, n // batch)]:
+                    start = time.process_time()
+                    from_store(store, rows, crop, draws)
+                    times.append((time.process_time() - start) / batch)
+                tell(f"{n:,}", way, times)
+    times = []
+    for _ in range(max(3, batches // 8)):
+        start = time.process_time()
+        by_decoding(contents, size, batch, crop, draws)
+        times.append((time.process_time() - start) / batch)
+    tell("any", "decoding", times)
+
+
+def tell(n: str, way: str, times: list[float]) -> None:
+    middle = statistics.median(times)
+    print(f"| {n} | {way} | {1000 * middle:.3f} | {1 / middle:,.0f} |")
+
+
+if __name__ == "__main__":
+    main()

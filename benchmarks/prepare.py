@@ -1,0 +1,156 @@
+"""Pictures a second of preparing ImageNet, the whole of it from that, and memory.
+
+    python benchmarks/prepare.py --pictures 512
+
+Pictures of 500 x 375 lie in ImageNet's archives, made here, and go through all of `nat prepare
+pictures`: index, decoding, writing, MD5 and checksum. One process does it all; then two decode, for
+the memory of one. Medians of the runs, by seconds of the CPU, so that other work on the machine
+does not count; nor does waiting for the disk. "hours" is (1,281,167 + 50,000) / (pictures a second
+x processes): it takes for granted that cores, disk and memory keep up, which is not measured.
+"""
+
+import hashlib
+import io
+import json
+import resource
+import statistics
+import tarfile
+import tempfile
+import threading
+import time
+from contextlib import suppress
+from pathlib import Path
+
+import click
+import numpy as np
+from jpegs import jpeg
+from ruamel.yaml import YAML
+
+# PyTorch and what needs it are imported where they are used: decoding processes import this file
+# again, and are to be measured as `python -m nat` has them.
+
+WHOLE = 1_281_167 + 50_000
+CLASSES = 4
+PROJECT = Path(__file__).parents[1]
+
+
+def tar_of(files: dict[str, bytes]) -> bytes:
+    out = io.BytesIO()
+    with tarfile.open(fileobj=out, mode="w") as tar:
+        for name, content in files.items():
+            member = tarfile.TarInfo(name)
+            member.size = len(content)
+            tar.addfile(member, io.BytesIO(content))
+    return out.getvalue()
+
+
+def write_archives(folder: Path, count: int) -> int:
+    """Archives of ``count`` training and a few val pictures; returns the mean bytes of one."""
+    from torchvision.datasets.imagenet import ARCHIVE_META
+
+    from nat.images import imagenet
+
+    draws = np.random.default_rng(0)
+    distinct = [jpeg(draws) for _ in range(min(count, 64))]
+    wnids = [f"n{number:08d}" for number in range(CLASSES)]
+    train, val = {}, {f"ILSVRC2012_val_{i:08d}.JPEG": distinct[i] for i in range(CLASSES)}
+    for label, wnid in enumerate(wnids):
+        numbers = range(label, count, CLASSES)
+        inside = {f"{wnid}_{n:06d}.JPEG": distinct[n % len(distinct)] for n in numbers}
+        train[f"{wnid}.tar"] = tar_of(inside)
+    for part, content in (("train", tar_of(train)), ("val", tar_of(val))):
+        name = ARCHIVE_META[part][0]
+        (folder / name).write_bytes(content)
+        # stand in for the published ones, which these archives cannot have
+        ARCHIVE_META[part] = (name, hashlib.md5(content).hexdigest())
+        imagenet.BYTES[part] = len(content)
+    lines = [f"{name} {label}\n" for label, name in enumerate(val)]
+    (folder / "val.txt").write_text("".join(lines))
+    return sum(map(len, distinct)) // len(distinct)
+
+
+def seconds(folder: Path, work: Path, channels: int, processes: int) -> tuple[float, float]:
+    """Of this process's CPU, and of the clock."""
+    from nat.images.prepare import prepare_pictures
+    from nat.params import Params
+
+    content = YAML(typ="safe").load((PROJECT / "params.yaml").read_text())
+    content["pictures"] |= {"source": "imagenet", "folder": str(folder), "train": None, "val": None}
+    content["pictures"] |= {"size": 256, "channels": channels}
+    content["machine"] |= {"data": str(work), "scratch": str(work), "threads": processes}
+    params = Params.model_validate(content)
+    cpu, clock = time.process_time(), time.perf_counter()
+    prepare_pictures(params, work / "manifest.json")
+    return time.process_time() - cpu, time.perf_counter() - clock
+
+
+def peak() -> float:
+    """Of this process, MB, on Linux."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1000
+
+
+def watch_children(done: threading.Event, megabytes: list[float]) -> None:
+    """Note the peak memory of the processes that this one starts, until ``done``."""
+    while not done.wait(0.02):
+        for task in Path("/proc/self/task").iterdir():
+            for child in (task / "children").read_text().split():
+                with suppress(OSError):  # it has ended
+                    lines = Path("/proc", child, "status").read_text().splitlines()
+                    megabytes += [
+                        int(line.split()[1]) / 1000 for line in lines if line.startswith("VmHWM:")
+                    ]
+
+
+def index_megabytes() -> float:
+    """What the names and places of all training pictures take."""
+    from nat.images.encoded import Encoded
+
+    before = peak()
+    names = [f"n{i // 1300:08d}/n{i // 1300:08d}_{i % 1300:05d}.JPEG" for i in range(WHOLE)]
+    numbers = np.arange(WHOLE)
+    whole = Encoded(Path("x"), names, numbers, numbers.copy(), numbers.copy(), numbers.copy())
+    whole.take(numbers[::-1]).digest()
+    return peak() - before
+
+
+@click.command()
+@click.option("--pictures", default=512, show_default=True, help="Training pictures.")
+@click.option("--runs", default=3, show_default=True)
+def main(pictures: int, runs: int) -> None:
+    """Print a markdown table."""
+    with tempfile.TemporaryDirectory() as temporary:
+        folder = Path(temporary, "in")
+        folder.mkdir()
+        size = write_archives(folder, pictures)
+        print(f"{pictures} + {CLASSES} pictures of 500 x 375, {size / 1000:.0f} kB on average\n")
+        print("| | pictures/s of a core | hours, 1 process | 8 | 32 | by the clock | store, GB |")
+        print("| --- | ---: | ---: | ---: | ---: | ---: | ---: |")
+        for channels, name in ((1, "luma"), (3, "RGB")):
+            times = []
+            for run in range(runs):
+                work = Path(temporary, f"{channels}-{run}")
+                work.mkdir()
+                times.append(seconds(folder, work, channels, 1))
+                stored = json.loads((work / "manifest.json").read_text())["splits"]
+                assert sum(split["count"] for split in stored.values()) == pictures + CLASSES
+            total = pictures + CLASSES
+            rate, clock = (total / statistics.median(kind) for kind in zip(*times, strict=True))
+            hours = [f"{WHOLE / rate / 3600 / n:.2f}" for n in (1, 8, 32)]
+            store = WHOLE * channels * 65536e-9
+            print(f"| {name} | {rate:.0f} | {' | '.join(hours)} | {clock:.0f} | {store:.0f} |")
+        main_process = peak()
+        work = Path(temporary, "two")
+        work.mkdir()
+        done, children = threading.Event(), [0.0]
+        threading.Thread(target=watch_children, args=(done, children), daemon=True).start()
+        seconds(folder, work, 3, 2)
+        done.set()
+    print(f"\nPeak memory: {max(children):.0f} MB for a decoding process (RGB);")
+    print(
+        f"{main_process:.0f} MB for this one, which holds PyTorch and made the archives in memory;"
+    )
+    print(f"{index_megabytes():.0f} MB more for the names and places of all of ImageNet.")
+
+
+if __name__ == "__main__":
+    main()

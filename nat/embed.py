@@ -1,0 +1,144 @@
+"""A folder of pictures as an array of features, a row a picture in the order of their paths."""
+
+from collections.abc import Iterator
+from contextlib import ExitStack
+from pathlib import Path
+
+import numpy as np
+
+from nat.errors import UserError
+from nat.files import check_writable, whole, write_json
+from nat.images.encoded import ENDINGS
+from nat.training.progress import progress
+from nat.trunk import BATCH, FrozenTrunk, Layer, readers
+
+Chunks = Iterator[tuple[list[str], np.ndarray]]
+
+
+def embed_folder(
+    trunk: FrozenTrunk, folder: Path, out: Path, layer: Layer = "conv5", skip_corrupt: bool = False
+) -> list[str]:
+    """Write the features of all pictures below ``folder``.
+
+    Args:
+        trunk: to embed with.
+        folder: searched with its subfolders for JPEG and PNG.
+        out: ``.npy``: float32 (n, d), and beside it ``.names.json``, the list of the n paths
+            relative to ``folder``. ``.parquet``: columns ``picture`` and ``features``.
+        layer: see FrozenTrunk.
+        skip_corrupt: leave out unreadable pictures instead of stopping.
+
+    Returns:
+        What was wrong with each picture left out.
+
+    Raises:
+        UserError: no pictures; an unreadable one; another ending than these; pyarrow is missing.
+    """
+    writers = {".npy": _write_npy, ".parquet": _write_parquet}
+    if out.suffix not in writers:
+        raise UserError(f"{out}: should end in .npy or .parquet")
+    if out.suffix == ".parquet":
+        _require_pyarrow(out)
+    check_writable(out)
+    width = trunk.width(layer)
+    names = find_pictures(folder)
+    skipped: list[str] = []
+
+    def read(name: str) -> np.ndarray | UserError:
+        try:
+            return trunk.read(folder / name)
+        except UserError as error:
+            return error
+
+    def chunks() -> Chunks:
+        with readers() as pool, progress(label="embed", total=len(names)) as bar:
+            for start in range(0, len(names), BATCH):
+                batch = names[start : start + BATCH]
+                kept, squares = [], []
+                for name, found in zip(batch, pool.map(read, batch), strict=True):
+                    if isinstance(found, UserError):
+                        if not skip_corrupt:
+                            raise UserError(f"{found}; --skip-corrupt leaves such pictures out")
+                        skipped.append(str(found))
+                    else:
+                        kept.append(name)
+                        squares.append(found)
+                if kept:
+                    yield kept, trunk.embed_squares(np.stack(squares), layer)
+                bar.update(len(batch))
+        if len(skipped) == len(names):
+            raise UserError(f"{folder}: none of its {len(names)} pictures is readable")
+
+    writers[out.suffix](out, chunks(), len(names), width)
+    return skipped
+
+
+def find_pictures(folder: Path) -> list[str]:
+    """Paths of all pictures below ``folder``, relative to it, sorted as text.
+
+    Raises:
+        UserError: no such folder, no pictures, or a name that is no text.
+    """
+    if not folder.is_dir():
+        raise UserError(f"{folder}: no such folder; name one with pictures")
+    names = sorted(
+        path.relative_to(folder).as_posix()
+        for path in folder.rglob("*")
+        if path.suffix.lower() in ENDINGS and path.is_file()
+    )
+    if not names:
+        raise UserError(f"{folder}: no pictures ({', '.join(sorted(ENDINGS))}) in it")
+    for name in names:
+        try:
+            name.encode()
+        except UnicodeEncodeError as error:
+            raise UserError(f"{folder}: {name!r}: not valid UTF-8; rename it") from error
+    return names
+
+
+def names_file(out: Path) -> Path:
+    """Where the row names of an ``.npy`` file lie."""
+    return out.with_suffix(".names.json")
+
+
+def _write_npy(out: Path, chunks: Chunks, count: int, width: int) -> None:
+    """Row by row to disk: ``count`` rows, fewer if pictures were left out."""
+    names: list[str] = []
+    with ExitStack() as files:
+        listed, temporary = (files.enter_context(whole(path)) for path in (names_file(out), out))
+        array = np.lib.format.open_memmap(
+            temporary, mode="w+", dtype=np.float32, shape=(count, width)
+        )
+        for kept, features in chunks:
+            array[len(names) : len(names) + len(kept)] = features
+            names += kept
+        array.flush()
+        if len(names) < count:
+            shorter = temporary.with_name(f"{temporary.name}.npy")
+            np.save(shorter, array[: len(names)])
+            shorter.replace(temporary)
+        write_json(listed, names)
+
+
+def _require_pyarrow(out: Path) -> None:
+    try:
+        import pyarrow.parquet  # noqa: F401
+    except ImportError as error:
+        raise UserError(
+            f"{out}: needs pyarrow; install it with `pip install -e '.[parquet]'`, or name an "
+            ".npy file"
+        ) from error
+
+
+def _write_parquet(out: Path, chunks: Chunks, count: int, width: int) -> None:
+    """A row group a batch."""
+    import pyarrow as pa
+    from pyarrow.parquet import ParquetWriter
+
+    columns = pa.schema(
+        [("picture", pa.string()), ("features", pa.list_(pa.float32(), list_size=width))]
+    )
+    with whole(out) as temporary, ParquetWriter(temporary, columns) as writer:
+        for kept, features in chunks:
+            values = pa.FixedSizeListArray.from_arrays(pa.array(features.ravel()), width)
+            writer.write_table(pa.table([pa.array(kept), values], schema=columns))

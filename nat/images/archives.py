@@ -1,0 +1,135 @@
+"""Reading pictures out of tar archives without extracting them.
+
+An index says where in the archive each picture's bytes lie; it is made by walking the headers,
+once, and kept. The archive's MD5 is computed behind the decoding, from bytes that the system still
+has in memory, so that nothing is read from the disk twice.
+"""
+
+import hashlib
+import os
+import tarfile
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path, PurePosixPath
+from typing import BinaryIO
+
+import numpy as np
+
+from nat.errors import UserError
+from nat.files import whole
+from nat.images.encoded import Encoded
+from nat.places import place
+from nat.training.progress import progress
+
+BLOCK = 512  # bytes of a tar header, and the unit of its padding
+STRIDE = 1 << 26  # bytes to hash at a time, so that the decoding processes are not kept waiting
+
+
+def index(archive: Path, scratch: str) -> Encoded:
+    """Where the pictures of an archive lie, in order of their names.
+
+    A tar of tars, as ImageNet's training set is one, is walked inside: ``n01440764.tar`` with
+    ``x.JPEG`` in it gives ``n01440764/x.JPEG``.
+
+    Args:
+        archive: a plain tar.
+        scratch: ``machine.scratch``, where the index is kept for the next time.
+
+    Returns:
+        The pictures, labels 0.
+
+    Raises:
+        UserError: the archive is truncated, damaged or no tar.
+    """
+    facts = archive.stat()
+    words = f"{archive.resolve()}\0{facts.st_size}\0{facts.st_mtime_ns}\0names"
+    key = hashlib.sha256(os.fsencode(words)).hexdigest()[:16]
+    kept = place(scratch) / f"index-{key}.npz"
+    names, offsets, lengths = _load(kept) or _walk(archive, kept)
+    changed = np.full_like(lengths, facts.st_mtime_ns)
+    return Encoded(archive, names, np.zeros_like(lengths), lengths, changed, offsets)
+
+
+def _load(kept: Path) -> tuple[list[str], np.ndarray, np.ndarray] | None:
+    with suppress(OSError, ValueError, KeyError), np.load(kept, allow_pickle=False) as content:
+        names = [os.fsdecode(name) for name in content["names"].tolist()]
+        return names, content["offsets"], content["lengths"]
+    return None
+
+
+def _walk(archive: Path, kept: Path) -> tuple[list[str], np.ndarray, np.ndarray]:
+    end = archive.stat().st_size
+    found: list[tuple[str, int, int]] = []
+    with open(archive, "rb") as file, progress(label=f"look into {archive.name}") as bar:
+        for name, offset, length in _members(file, 0, end):
+            path = PurePosixPath(name)
+            if path.suffix == ".tar":
+                inner = _members(file, offset, offset + length)
+                found += [(f"{path.stem}/{PurePosixPath(n).name}", o, m) for n, o, m in inner]
+            else:
+                found.append((path.name, offset, length))
+            bar.update(len(found) - bar.n)
+    found.sort()
+    if not found:
+        raise UserError(f"{archive}: holds no files; download it again")
+    names = [name for name, _, _ in found]
+    offsets, lengths = (np.array([entry[i] for entry in found], dtype=np.int64) for i in (1, 2))
+    with whole(kept) as temporary, open(temporary, "wb") as out:
+        encoded = np.array([os.fsencode(name) for name in names])
+        np.savez(out, names=encoded, offsets=offsets, lengths=lengths)
+    return names, offsets, lengths
+
+
+def _members(file: BinaryIO, start: int, end: int) -> Iterator[tuple[str, int, int]]:
+    """Name, offset and length of the files in the tar that lies in ``file`` from start to end."""
+    name, last = getattr(file, "name", "archive"), start
+    try:
+        file.seek(start)
+        with tarfile.open(fileobj=file, mode="r:") as tar:
+            for member in tar:
+                last = member.offset
+                if member.offset_data + member.size > end:
+                    raise tarfile.ReadError(f"{member.name} goes on behind the end")
+                if member.isreg():
+                    yield member.name, member.offset_data, member.size
+            last = tar.offset
+        # tarfile takes a missing rest, and bytes that are no header, for the archive's end
+        file.seek(last)
+        if last + BLOCK > end or file.read(BLOCK).strip(b"\0"):
+            raise tarfile.ReadError("it stops without an end mark")
+    except tarfile.TarError as error:
+        raise UserError(
+            f"{name}: truncated, damaged or no tar archive: at byte {last:,}, {error}; "
+            "download it again"
+        ) from error
+
+
+class Checksum:
+    """MD5 of a file, computed as far as others have read it."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.position = 0
+        self._digest = hashlib.md5(usedforsecurity=False)
+
+    def follow(self, front: int, most: int = STRIDE) -> None:
+        """Go on towards byte ``front``, by at most ``most`` bytes."""
+        with open(self.path, "rb", buffering=0) as file:
+            file.seek(self.position)
+            left = min(front - self.position, most)
+            while left > 0 and (block := file.read(min(left, 1 << 20))):
+                self._digest.update(block)
+                self.position += len(block)
+                left -= len(block)
+
+    def finish(self) -> str:
+        """Read the rest; the digest in hexadecimal digits."""
+        size = self.path.stat().st_size
+        with progress(
+            total=size, initial=self.position, label=f"MD5 of {self.path.name}", unit="B",
+            unit_scale=True,
+        ) as bar:  # fmt: skip
+            while self.position < size:
+                self.follow(size)
+                bar.update(self.position - bar.n)
+        return self._digest.hexdigest()

@@ -1,0 +1,133 @@
+"""ImageNet (ILSVRC 2012) as a source: its archives as downloaded, or extracted folders.
+
+Training pictures are in ``ILSVRC2012_img_train.tar``, a tar of a thousand class tars, or in
+``train/nXXXXXXXX/``; validation pictures in ``ILSVRC2012_img_val.tar``, ``val/nXXXXXXXX/`` or
+``val/``. Where validation pictures are not in class folders, their classes are looked up, see
+ground_truth.py. All of these give the same rows and so the same store: by class, then by name.
+"""
+
+import re
+from dataclasses import replace
+from pathlib import Path, PurePosixPath
+
+import numpy as np
+from torchvision.datasets.imagenet import ARCHIVE_META
+
+from nat.errors import UserError
+from nat.images.archives import index
+from nat.images.encoded import Encoded, EncodedSource, joined, picture_files
+from nat.images.ground_truth import CLASS, class_of_each, read_devkit
+from nat.params import Pictures
+from nat.training.progress import progress
+
+# Asked before anything is read; the MD5 of the whole takes minutes and is asked at the end.
+BYTES = {"train": 147_897_477_120, "val": 6_744_924_160}
+MEMBER = {"train": r"n\d{8}/[^/]+\.JPEG", "val": r"ILSVRC2012_val_\d{8}\.JPEG"}
+KAGGLE = "ILSVRC/Data/CLS-LOC"  # where Kaggle's archive has train and val
+
+
+def read_imagenet(settings: Pictures, scratch: str) -> EncodedSource:
+    """Describe the pictures in ``settings.folder``.
+
+    EXIF rotations are ignored, as torchvision's loaders do: so it was when the published numbers
+    were measured.
+
+    Args:
+        settings: folder, train and val are used.
+        scratch: ``machine.scratch``, for the index of the archives.
+
+    Returns:
+        Classes are WordNet identifiers, such as ``n01440764``, in their order.
+
+    Raises:
+        UserError: names what is missing or wrong, and what would be right.
+    """
+    folder = Path(str(settings.folder)).expanduser()
+    if not folder.is_dir():
+        raise UserError(f"pictures.folder: {folder}: no such folder; name ImageNet's")
+    devkit = read_devkit(folder)
+    train = _find(folder, "train", scratch)
+    wnids = [PurePosixPath(name).parent.name for name in train.names]
+    classes = sorted(set(wnids))
+    if devkit:
+        _check_same(set(devkit.classes), set(classes), "train", "the devkit")
+    val = _find(folder, "val", scratch)
+    if "/" in val.names[0]:
+        found = [PurePosixPath(name).parent.name for name in val.names]
+    else:
+        found = class_of_each(folder, val.names, classes, devkit)
+    _check_same(set(found), set(classes), "train", "val")
+    _check_same(set(classes), set(found), "val", "train")
+    splits = {
+        "train": _in_order(train, wnids, classes).limited(settings.train, "train"),
+        "val": _in_order(val, found, classes).limited(settings.val, "val"),
+    }
+    return EncodedSource("imagenet", classes, splits, upright=False)
+
+
+def _find(folder: Path, split: str, scratch: str) -> Encoded:
+    """The split's pictures, from its archive if that is there; labels 0."""
+    archive = folder / ARCHIVE_META[split][0]
+    if archive.is_file():
+        return _archive(archive, split, scratch)
+    for tree in (folder / split, folder / KAGGLE / split):
+        if tree.is_dir():
+            return _tree(tree, split)
+    raise UserError(
+        f"pictures.folder: {folder}: no {split} pictures; it should hold {archive.name}, or a "
+        f"folder {split} with a folder for each class, such as {split}/n01440764"
+    )
+
+
+def _archive(archive: Path, split: str, scratch: str) -> Encoded:
+    size = archive.stat().st_size
+    if size != BYTES[split]:
+        what = "truncated: download the rest" if size < BYTES[split] else "another archive"
+        raise UserError(f"{archive}: {size:,} bytes instead of {BYTES[split]:,}, so {what}")
+    found = index(archive, scratch)
+    for name in found.names:
+        if not re.fullmatch(MEMBER[split], name):
+            raise UserError(
+                f"{archive}: not ImageNet's {split} archive, as {name} is in it; download "
+                f"{archive.name} or give it the name that is its own"
+            )
+    return replace(found, md5=ARCHIVE_META[split][1])
+
+
+def _tree(tree: Path, split: str) -> Encoded:
+    folders = sorted(path.name for path in tree.iterdir() if path.is_dir())
+    folders = [name for name in folders if re.fullmatch(CLASS, name)]
+    if not folders:
+        archives = sorted(path.name for path in tree.glob("n*.tar"))
+        if archives:
+            raise UserError(
+                f"{tree}: holds archives such as {archives[0]}; extract each into a folder of its "
+                f"class, or name a folder with {ARCHIVE_META[split][0]}"
+            )
+        flat = picture_files(tree, deep=False) if split == "val" else None
+        if not flat or not len(flat):
+            raise UserError(f"{tree}: no class folders in it, such as {split}/n01440764")
+        return flat
+    parts = [picture_files(tree, name) for name in progress(folders, f"look into {split}")]
+    for name, part in zip(folders, parts, strict=True):
+        if not len(part):
+            raise UserError(f"{tree / name}: no pictures in it; extract that class again")
+    return joined(parts)
+
+
+def _check_same(needed: set[str], present: set[str], where: str, asks: str) -> None:
+    missing = sorted(needed - present)
+    if missing:
+        raise UserError(
+            f"{where}/{missing[0]}: class folder missing ({len(missing)} of {len(needed)} that "
+            f"{asks} has); extract or download it again"
+        )
+
+
+def _in_order(pictures: Encoded, wnids: list[str], classes: list[str]) -> Encoded:
+    """Labelled; by class, then by name."""
+    label = {wnid: number for number, wnid in enumerate(classes)}
+    labels = np.array([label[wnid] for wnid in wnids], dtype=np.int64)
+    bare = [PurePosixPath(name).name for name in pictures.names]
+    rows = np.array(sorted(range(len(bare)), key=lambda row: (labels[row], bare[row])))
+    return replace(pictures, labels=labels).take(rows)

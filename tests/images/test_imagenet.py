@@ -1,0 +1,265 @@
+import io
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from ilsvrc import A_CLASS, VAL, WNIDS, publish, train_files, val_files, write_archives, write_files
+from ilsvrc import write_tree as tree
+from PIL import Image
+from torchvision.transforms import functional as F
+
+from nat.errors import UserError
+from nat.images.prepare import prepare_pictures
+from nat.images.store import Store
+
+SIZE = 24
+
+
+@pytest.fixture
+def prepare(tmp_path: Path, make_params: Any) -> Any:
+    """Prepares a folder in ImageNet's layout; returns the manifest."""
+
+    def run(folder: Path, threads: int = 1, **changes: object) -> Path:
+        group = {"source": "imagenet", "folder": str(folder), "train": None, "val": None}
+        params = make_params(
+            pictures=group | {"size": SIZE} | changes,
+            augment={"crop": 8},
+            machine={"threads": threads},
+        )
+        manifest = tmp_path / f"{folder.name}.json"
+        prepare_pictures(params, manifest)
+        return manifest
+
+    return run
+
+
+@pytest.fixture
+def refused(prepare: Any) -> Any:
+    def run(folder: Path, **changes: object) -> str:
+        with pytest.raises(UserError) as caught:
+            prepare(folder, **changes)
+        assert "\n" not in str(caught.value)
+        return str(caught.value)
+
+    return run
+
+
+def expected(content: bytes, channels: int) -> np.ndarray:
+    """By torchvision: decode whole, scale the short side, cut the centre; EXIF is not asked."""
+    picture = Image.open(io.BytesIO(content)).convert("RGB" if channels == 3 else "L")
+    picture = F.resize(picture, SIZE, F.InterpolationMode.BICUBIC)
+    array = np.asarray(F.center_crop(picture, SIZE))
+    return array[None] if channels == 1 else np.moveaxis(array, 2, 0)
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+def test_the_store_holds_the_pictures(channels: int, tmp_path: Path, prepare: Any) -> None:
+    manifest = prepare(tree(tmp_path / "in"), channels=channels)
+    train, val = (Store(manifest, str(tmp_path / "data"), split) for split in ("train", "val"))
+    assert (train.source, train.classes, train.channels) == ("imagenet", WNIDS, channels)
+    files = train_files()
+    names = sorted(files)
+    assert train.labels.tolist() == [WNIDS.index(name.split("/")[0]) for name in names]
+    stored = train.batch(torch.arange(len(train))).numpy()
+    assert stored.shape == (len(names), channels, SIZE, SIZE)
+    for row, name in enumerate(names):
+        difference = stored[row].astype(int) - expected(files[name], channels)
+        assert np.abs(difference).mean() < 2, name  # luma of the JPEG and of its RGB are rounded
+    pictures, wnids = val_files()
+    by_class = sorted(zip(wnids, pictures, strict=True))
+    assert val.labels.tolist() == [WNIDS.index(wnid) for wnid, _ in by_class]
+    stored = val.batch(torch.arange(len(val))).numpy()
+    for row, (_, name) in enumerate(by_class):
+        difference = stored[row].astype(int) - expected(pictures[name], channels)
+        assert np.abs(difference).mean() < 2, name
+
+
+def test_every_layout_gives_the_same_manifest(
+    tmp_path: Path, prepare: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    manifests = [prepare(tree(tmp_path / "tree"))]
+    archives = write_archives(tmp_path / "archives")
+    publish(archives, monkeypatch)
+    manifests.append(prepare(archives))
+    manifests.append(prepare(archives, threads=2))
+    files, wnids = val_files()
+    flat = tmp_path / "flat"  # devkit beside extracted pictures
+    write_files(flat / "train", train_files())
+    write_files(flat / "val", files)
+    (flat / "ILSVRC2012_devkit_t12.tar.gz").symlink_to(archives / "ILSVRC2012_devkit_t12.tar.gz")
+    manifests.append(prepare(flat))
+    caffe = tmp_path / "caffe"
+    caffe.mkdir()
+    for part in ("train", "val"):
+        (caffe / part).symlink_to(flat / part)
+    lines = [f"{name} {WNIDS.index(wnid)}\n" for name, wnid in zip(files, wnids, strict=True)]
+    (caffe / "val.txt").write_text("".join(reversed(lines)))
+    manifests.append(prepare(caffe))
+    kaggle = tmp_path / "kaggle"
+    (kaggle / "ILSVRC/Data").mkdir(parents=True)
+    (kaggle / "ILSVRC/Data/CLS-LOC").symlink_to(flat)
+    lines = [f"{n[:-5]},{w} 1 2 3 4\n" for n, w in zip(files, wnids, strict=True)]
+    (kaggle / "LOC_val_solution.csv").write_text("ImageId,PredictionString\n" + "".join(lines))
+    manifests.append(prepare(kaggle))
+    contents = [json.loads(manifest.read_text()) for manifest in manifests]
+    assert contents == [contents[0]] * len(contents)
+    assert contents[0]["splits"]["train"]["count"] == A_CLASS * len(WNIDS)
+    assert contents[0]["splits"]["val"]["count"] == VAL
+
+
+def test_some_of_the_pictures(
+    tmp_path: Path, prepare: Any, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
+) -> None:
+    """The same ones from archives, whose checksum is only asked where all bytes are read."""
+    archives = write_archives(tmp_path / "archives")
+    publish(archives, monkeypatch)
+    few = {"train": 20, "val": 8}
+    first = json.loads(prepare(archives, **few).read_text())
+    assert "ILSVRC2012_img_train.tar: MD5" not in capsys.readouterr().err
+    second = json.loads(prepare(tree(tmp_path / "tree"), **few).read_text())
+    assert first == second
+    assert (first["splits"]["train"]["count"], first["splits"]["val"]["count"]) == (20, 8)
+    prepare(archives)
+    assert "ILSVRC2012_img_train.tar: MD5 as published" in capsys.readouterr().err
+
+
+def test_an_index_is_made_once(
+    tmp_path: Path, prepare: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    archives = write_archives(tmp_path / "archives")
+    publish(archives, monkeypatch)
+    manifest = prepare(archives).read_text()
+    monkeypatch.setattr("nat.images.archives._walk", lambda *_: pytest.fail("walked again"))
+    assert prepare(archives, threads=1).read_text() == manifest
+
+
+def test_no_folder_no_pictures(tmp_path: Path, refused: Any) -> None:
+    assert "no such folder" in refused(tmp_path / "none")
+    (tmp_path / "in").mkdir()
+    said = refused(tmp_path / "in")
+    assert "no train pictures" in said
+    assert "ILSVRC2012_img_train.tar" in said
+    write_files(tmp_path / "in" / "train", train_files())
+    assert "no val pictures" in refused(tmp_path / "in")
+    write_files(tmp_path / "in" / "val", val_files()[0])
+    said = refused(tmp_path / "in")
+    assert "classes of the val pictures are unknown" in said
+    assert "ILSVRC2012_devkit_t12.tar.gz, val.txt or LOC_val_solution.csv" in said
+
+
+def test_archives_of_the_wrong_size(
+    tmp_path: Path, refused: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = write_archives(tmp_path / "in")
+    publish(folder, monkeypatch)
+    archive = folder / "ILSVRC2012_img_train.tar"
+    content = archive.read_bytes()
+    archive.write_bytes(content[:-1])
+    assert "so truncated: download the rest" in refused(folder)
+    archive.write_bytes(content + b"\0")
+    assert "so another archive" in refused(folder)
+
+
+@pytest.mark.parametrize("part", [0.3, 0.6, 0.99])
+def test_a_truncated_archive_is_seen_by_its_headers(
+    part: float, tmp_path: Path, refused: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also where the size says nothing."""
+    folder = write_archives(tmp_path / "in")
+    archive = folder / "ILSVRC2012_img_train.tar"
+    content = archive.read_bytes()
+    archive.write_bytes(content[: int(part * len(content.rstrip(b"\0")))])
+    publish(folder, monkeypatch)
+    said = refused(folder)
+    assert "ILSVRC2012_img_train.tar: truncated, damaged or no tar archive: at byte" in said
+
+
+def test_wrong_archives_are_named(
+    tmp_path: Path, refused: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = write_archives(tmp_path / "in")
+    train, val = (folder / f"ILSVRC2012_img_{part}.tar" for part in ("train", "val"))
+    right = train.read_bytes()
+    train.write_bytes(val.read_bytes())
+    publish(folder, monkeypatch)
+    assert "not ImageNet's train archive, as ILSVRC2012_val_00000001.JPEG is in it" in refused(
+        folder
+    )
+    train.write_bytes(b"no tar" * 1000)
+    publish(folder, monkeypatch)
+    assert "no tar archive" in refused(folder)
+    train.write_bytes(right)
+    devkit = folder / "ILSVRC2012_devkit_t12.tar.gz"
+    devkit.write_bytes(devkit.read_bytes()[:-5])
+    said = refused(folder)
+    assert "ILSVRC2012_devkit_t12.tar.gz: MD5 is not" in said
+
+
+def test_a_byte_that_changed_is_reported_at_the_end(
+    tmp_path: Path, refused: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = write_archives(tmp_path / "in")
+    publish(folder, monkeypatch)
+    archive = folder / "ILSVRC2012_img_train.tar"
+    content = bytearray(archive.read_bytes())
+    content[-1] ^= 1  # behind all pictures
+    archive.write_bytes(content)
+    said = refused(folder)
+    assert "published is" in said
+    assert "download it again" in said
+    assert not list((tmp_path / "data/stores").glob("*/"))
+
+
+def test_class_folders_must_agree(
+    tmp_path: Path, refused: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tree(tmp_path / "in")
+    hidden = folder / "val" / WNIDS[1]
+    hidden.rename(tmp_path / "kept")
+    assert f"val/{WNIDS[1]}: class folder missing (1 of 4 that train has)" in refused(folder)
+    (tmp_path / "kept").rename(hidden)
+    (folder / "train" / WNIDS[2]).rename(tmp_path / "kept")
+    assert f"train/{WNIDS[2]}: class folder missing (1 of 4 that val has)" in refused(folder)
+    archives = write_archives(tmp_path / "archives")
+    publish(archives, monkeypatch)
+    name = "ILSVRC2012_devkit_t12.tar.gz"
+    (folder / name).symlink_to(archives / name)
+    assert "(1 of 4 that the devkit has)" in refused(folder)
+    (folder / "train" / WNIDS[2]).mkdir()
+    said = refused(folder)
+    assert f"{WNIDS[2]}: no pictures in it" in said
+
+
+def test_half_extracted_folders_are_named(tmp_path: Path, refused: Any) -> None:
+    (tmp_path / "in/train").mkdir(parents=True)
+    assert "no class folders in it" in refused(tmp_path / "in")
+    (tmp_path / "in/train/n01440764.tar").touch()
+    assert "holds archives such as n01440764.tar; extract each" in refused(tmp_path / "in")
+
+
+@pytest.mark.parametrize(
+    ("lines", "said"),
+    [
+        ("ILSVRC2012_val_00000001.JPEG 0\n", "no line for ILSVRC2012_val_00000002.JPEG (11 of 12"),
+        ("ILSVRC2012_val_00000001.JPEG 4\n", "val.txt:1: 4 after ILSVRC2012_val_00000001.JPEG"),
+        ("ILSVRC2012_val_00000001.JPEG\n", "val.txt:1: nothing after"),
+        ("ILSVRC2012_val_00000001 n09999999\n", "should be one of the 4 class folders of train"),
+    ],
+)
+def test_a_mapping_must_fit(lines: str, said: str, tmp_path: Path, refused: Any) -> None:
+    write_files(tmp_path / "in" / "train", train_files())
+    write_files(tmp_path / "in" / "val", val_files()[0])
+    (tmp_path / "in" / "val.txt").write_text(lines)
+    assert said in refused(tmp_path / "in")
+
+
+def test_a_devkit_must_fit(tmp_path: Path, refused: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = write_archives(tmp_path / "in")
+    publish(folder, monkeypatch)
+    (folder / "ILSVRC2012_img_val.tar").unlink()
+    files, _ = val_files()
+    write_files(folder / "val", dict(list(files.items())[:-1]))
+    assert "11 val pictures, ILSVRC2012_devkit_t12.tar.gz has the classes of 12" in refused(folder)

@@ -1,0 +1,161 @@
+import json
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from click.testing import CliRunner, Result
+from conftest import write_picture_folder
+from tiny import EMBEDDED
+
+from nat.cli import main
+from nat.embed import embed_folder, find_pictures, names_file
+from nat.errors import UserError
+from nat.model import Network, initialise, save_network
+from nat.params import ModelSettings
+from nat.trunk import FrozenTrunk, load_trunk
+
+
+@pytest.fixture
+def network(tmp_path: Path) -> Path:
+    settings = ModelSettings(preprocessing="sobel", trunk="small", hidden=16, dropout=0.0)
+    module = Network(settings, 28, 6, 1)
+    initialise(module, torch.Generator().manual_seed(0))
+    save_network(module, tmp_path / "network.safetensors")
+    return tmp_path / "network.safetensors"
+
+
+@pytest.fixture
+def trunk(network: Path) -> FrozenTrunk:
+    return load_trunk(network)
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    write_picture_folder(tmp_path / "pictures", a_class=5)
+    (tmp_path / "pictures" / "notes.txt").write_text("no picture")
+    (tmp_path / "pictures" / "disc" / "odd.png").mkdir()
+    (tmp_path / "pictures" / "disc-copy.JPG").write_bytes(
+        (tmp_path / "pictures" / "disc" / "000.jpg").read_bytes()
+    )
+    return tmp_path / "pictures"
+
+
+def read(out: Path) -> tuple[list[str], np.ndarray]:
+    return json.loads(names_file(out).read_text()), np.load(out, allow_pickle=False)
+
+
+@pytest.mark.parametrize("batch", [4, 256])
+def test_rows_are_the_pictures_in_order_of_their_paths(
+    trunk: FrozenTrunk,
+    folder: Path,
+    tmp_path: Path,
+    batch: int,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("nat.embed.BATCH", batch)
+    out = tmp_path / "features.npy"
+    assert embed_folder(trunk, folder, out) == []
+    names, features = read(out)
+    assert names == sorted(names)
+    assert len(names) == 16
+    assert "disc-copy.JPG" in names
+    assert features.dtype == np.float32
+    expected = trunk.embed([folder / name for name in names])
+    np.testing.assert_allclose(features, expected, rtol=1e-4, atol=1e-5)
+    twins = names.index("disc-copy.JPG"), names.index("disc/000.jpg")
+    np.testing.assert_allclose(*features[list(twins)], rtol=1e-4, atol=1e-5)
+    assert not np.allclose(features[0], features[-1])
+
+
+def test_corrupt_pictures_stop_it_or_are_left_out(
+    trunk: FrozenTrunk, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("nat.embed.BATCH", 3)
+    out = tmp_path / "out" / "features.npy"
+    embed_folder(trunk, folder, out)
+    before = dict(zip(*read(out), strict=True))
+    for name in ("across/000.jpg", "across/001.png", "across/002.jpg", "along/004.jpg"):
+        (folder / name).write_bytes((folder / name).read_bytes()[:60])
+    with pytest.raises(UserError, match=r"across/000\.jpg: no readable.*--skip-corrupt"):
+        embed_folder(trunk, folder, out)
+    assert len(read(out)[0]) == 16  # the former files, whole
+    skipped = embed_folder(trunk, folder, out, skip_corrupt=True)
+    assert [fault.split(":")[0] for fault in skipped] == [
+        str(folder / name)
+        for name in ("across/000.jpg", "across/001.png", "across/002.jpg", "along/004.jpg")
+    ]
+    names, features = read(out)
+    assert len(names) == len(features) == 12
+    for name, row in zip(names, features, strict=True):
+        np.testing.assert_allclose(row, before[name], rtol=1e-4, atol=1e-5)
+    assert sorted(path.name for path in out.parent.iterdir()) == [
+        "features.names.json",
+        "features.npy",
+    ]
+
+
+def test_nothing_readable_is_an_error(trunk: FrozenTrunk, tmp_path: Path) -> None:
+    (tmp_path / "pictures").mkdir()
+    (tmp_path / "pictures" / "a.png").write_bytes(b"no picture")
+    with pytest.raises(UserError, match="none of its 1 pictures is readable"):
+        embed_folder(trunk, tmp_path / "pictures", tmp_path / "f.npy", skip_corrupt=True)
+    assert not (tmp_path / "f.npy").exists()
+
+
+def test_wrong_folders_and_endings_are_named(trunk: FrozenTrunk, tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=r"f\.csv: should end in \.npy or \.parquet"):
+        embed_folder(trunk, tmp_path, tmp_path / "f.csv")
+    with pytest.raises(UserError, match="no such folder"):
+        find_pictures(tmp_path / "none")
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(UserError, match=r"empty: no pictures \(\.jpeg, \.jpg, \.png\)"):
+        find_pictures(tmp_path / "empty")
+
+
+def test_parquet_without_pyarrow_says_how_to_get_it(
+    trunk: FrozenTrunk, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "pyarrow", None)
+    monkeypatch.delitem(sys.modules, "pyarrow.parquet", raising=False)
+    with pytest.raises(UserError, match=r"f\.parquet: needs pyarrow; .*'\.\[parquet\]'"):
+        embed_folder(trunk, folder, tmp_path / "f.parquet")
+
+
+def test_parquet_holds_the_same(
+    trunk: FrozenTrunk, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    parquet = pytest.importorskip("pyarrow.parquet")
+    monkeypatch.setattr("nat.embed.BATCH", 3)
+    (folder / "across" / "000.jpg").write_bytes(b"")
+    for out in (tmp_path / "f.npy", tmp_path / "f.parquet"):
+        assert len(embed_folder(trunk, folder, out, skip_corrupt=True)) == 1
+    names, features = read(tmp_path / "f.npy")
+    table = parquet.read_table(tmp_path / "f.parquet")
+    assert table.column("picture").to_pylist() == names
+    np.testing.assert_array_equal(
+        np.array(table.column("features").to_pylist(), np.float32), features
+    )
+
+
+def run(*words: str | Path) -> Result:
+    return CliRunner().invoke(main, [str(word) for word in words])
+
+
+def test_the_commands(network: Path, folder: Path, tmp_path: Path) -> None:
+    exported, out = tmp_path / "trunk.safetensors", tmp_path / "f.npy"
+    result = run("export", "--network", network, "--out", exported)
+    assert result.exit_code == 0, result.output
+    (folder / "across" / "000.jpg").write_bytes(b"")
+    words = ["embed", "--network", exported, "--pictures", folder, "--out", out, "--size", "32"]
+    words += ["--params", EMBEDDED, "--set", "machine.device=cpu"]
+    result = run(*words)
+    assert result.exit_code == 1
+    assert not out.exists()
+    result = run(*words, "--skip-corrupt")
+    assert result.exit_code == 0, result.output
+    assert result.stderr.startswith(f"left out: {folder}/across/000.jpg: no readable picture")
+    names, features = read(out)
+    expected = load_trunk(network, 32).embed([folder / name for name in names])
+    np.testing.assert_allclose(features, expected, rtol=1e-4, atol=1e-5)
