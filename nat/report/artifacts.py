@@ -115,8 +115,13 @@ class Artifacts:
         if self.detected is None:
             return None
         measured = {
-            key: {each["name"]: each[key] for each in self.detected.facts["classes"]}
-            for key in ("score", "precision", "recall")
+            f"{words} of {each['name']}": each[key]
+            for each in self.detected.facts["classes"]
+            for key, words in (
+                ("score", "least score"),
+                ("precision", "precision"),
+                ("recall", "recall"),
+            )
         }
         where = self.detected.provenance
         return Record(self.detected_file, "illustrate-detections", "nat", measured, where)
