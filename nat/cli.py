@@ -386,6 +386,33 @@ def illustrate(
 
 
 @main.command(cls=WithParams)
+@option_voc
+@click.option(
+    "--result",
+    type=FILE,
+    default="artifacts/detect/nat-0.json",
+    show_default=True,
+    help="Average precisions that `nat detect` wrote.",
+)
+@click.option(
+    "--detections",
+    type=FILE,
+    default="artifacts/detections/nat-0",
+    show_default=True,
+    help="Folder of detections that it wrote with them.",
+)
+@option_seed
+@option_out("What the figure shows, .npz.")
+def illustrate_detections(
+    params: Params, voc: Path, result: Path, detections: Path, seed: int, out: Path
+) -> None:
+    """Gather what the figure of detections shows: the best and the worst class."""
+    from nat.voc.detection.illustrate import illustrate_detections
+
+    illustrate_detections(params, seed, voc, result, detections, out)
+
+
+@main.command(cls=WithParams)
 @option_artifacts
 @option_out("Folder of the reports.", "reports")
 def tabulate(params: Params, artifacts: Path, out: Path) -> None:

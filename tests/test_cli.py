@@ -22,6 +22,7 @@ COMMANDS = [
     ["finetune"],
     ["detect"],
     ["illustrate"],
+    ["illustrate-detections"],
     ["profile"],
     ["export"],
     ["embed"],

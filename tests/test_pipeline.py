@@ -55,7 +55,7 @@ def test_one_command_makes_the_reports(project: Path) -> None:
     written = reports(project)
     for name in ("README.md", "metrics.json", "table3.md", "table3.csv", "table3.tex", "table4.md"):
         assert written[f"reports/{name}"]
-    for figure in ("figure1", "figure2_left", "figure3", "figure4"):
+    for figure in ("figure1", "figure2_left", "figure3", "figure4", "detections"):
         assert written[f"reports/figures/{figure}.png"].startswith(b"\x89PNG")
         assert b"<svg" in written[f"reports/figures/{figure}.svg"][:1000]
     metrics = json.loads(written["reports/metrics.json"])
@@ -114,6 +114,7 @@ def test_an_experiment_reruns_exactly_what_depends_on_it(project: Path) -> None:
         "finetune@nat-all-0",
         "detect@nat-0",
         "illustrate@0",
+        "illustrate-detections@0",
         "tabulate",
         "page",
     }

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from nat.errors import UserError
+from nat.report.detected import Detected, load_detected
 from nat.report.illustration import Illustration, load_illustration
 from nat.report.names import LAYERS, METHODS, READINGS
 from nat.report.record import Folder, Record, check_same_data, epoch_key, number
@@ -33,6 +34,8 @@ class Artifacts:
         histories: of NAT; columns, float (epochs,), NaN where a field is empty.
         illustration: of the first seed.
         illustration_file: its name.
+        detected: pictures with detections of the first seed; None where detection was not run.
+        detected_file: its name.
     """
 
     seeds: tuple[int, ...]
@@ -44,6 +47,8 @@ class Artifacts:
     histories: tuple[dict[str, np.ndarray], ...]
     illustration: Illustration
     illustration_file: str
+    detected: Detected | None
+    detected_file: str
 
     @property
     def pictures(self) -> int:
@@ -105,6 +110,22 @@ class Artifacts:
         where = self.illustration.provenance
         return Record(self.illustration_file, "illustrate", "", measured, where)
 
+    def detected_record(self) -> Record | None:
+        """The record of the first seed's pictures with detections; None where there are none."""
+        if self.detected is None:
+            return None
+        measured = {
+            f"{words} of {each['name']}": each[key]
+            for each in self.detected.facts["classes"]
+            for key, words in (
+                ("score", "least score"),
+                ("precision", "precision"),
+                ("recall", "recall"),
+            )
+        }
+        where = self.detected.provenance
+        return Record(self.detected_file, "illustrate-detections", "nat", measured, where)
+
     def groups(self) -> Iterator[tuple[Record, ...]]:
         """Every record, those that differ by the seed alone together, in the pipeline's order."""
         yield from self.trainings.values()
@@ -113,6 +134,8 @@ class Artifacts:
         yield from self.finetunings.values()
         yield from self.detections.values()
         yield (self.illustrated(),)
+        if (record := self.detected_record()) is not None:
+            yield (record,)
 
 
 def by_class(records: tuple[Record, ...]) -> dict[str, float]:
@@ -139,7 +162,7 @@ def read_artifacts(path: Path, seeds: list[int]) -> Artifacts:
 
     Args:
         path: where the stages' folders lie (pretrain, probe, evolution, finetune, illustrate, and
-            detect where detection was run).
+            detect and illustrate-detections where detection was run).
         seeds: of params.yaml.
 
     Raises:
@@ -149,6 +172,7 @@ def read_artifacts(path: Path, seeds: list[int]) -> Artifacts:
     folder = Folder(path, tuple(seeds))
     detected = METHODS if (path / "detect").is_dir() else ()
     illustration = f"illustrate/{seeds[0]}.npz"
+    boxes = f"illustrate-detections/{seeds[0]}.npz"
     artifacts = Artifacts(
         seeds=folder.seeds,
         trainings={m: folder.each(f"pretrain/{m}-{{}}/record.json", TRAIN[m], m) for m in METHODS},
@@ -165,6 +189,8 @@ def read_artifacts(path: Path, seeds: list[int]) -> Artifacts:
         histories=tuple(_history(path / f"pretrain/nat-{seed}/history.csv") for seed in seeds),
         illustration=load_illustration(path / illustration),
         illustration_file=folder.name(illustration),
+        detected=load_detected(path / boxes) if (path / boxes).parent.is_dir() else None,
+        detected_file=folder.name(boxes),
     )
     kin = [*artifacts.trainings.values(), *artifacts.probes.values(), artifacts.evolutions]
     for group in (kin, artifacts.finetunings.values(), artifacts.detections.values()):

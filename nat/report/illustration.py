@@ -1,20 +1,16 @@
 """What the figures need of pictures and networks, in one small file.
 
 The stage ``illustrate`` writes it, so that the stage ``tabulate`` reads neither image store nor
-networks. Plain arrays in an .npz archive; facts are JSON text, so nothing is pickled.
+networks.
 """
 
-import dataclasses
-import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-from zipfile import BadZipFile
 
 import numpy as np
 
-from nat.errors import UserError
-from nat.files import whole
+from nat.report.arrays import load_arrays, save_arrays
 
 
 @dataclass(frozen=True)
@@ -63,13 +59,7 @@ class Illustration:
 
 def save_illustration(illustration: Illustration, path: Path) -> None:
     """Write ``path`` (.npz), whole."""
-    arrays: dict[str, Any] = {
-        field.name: json.dumps(value) if isinstance(value, dict) else value
-        for field in dataclasses.fields(illustration)
-        for value in [getattr(illustration, field.name)]
-    }
-    with whole(path) as temporary, open(temporary, "wb") as file:
-        np.savez_compressed(file, **arrays)
+    save_arrays(illustration, path)
 
 
 def load_illustration(path: Path) -> Illustration:
@@ -78,16 +68,4 @@ def load_illustration(path: Path) -> Illustration:
     Raises:
         UserError: missing, damaged, or of another version of this project.
     """
-    remedy = "`python -m nat illustrate`"
-    try:
-        with np.load(path, allow_pickle=False) as file:
-            content = {field.name: file[field.name] for field in dataclasses.fields(Illustration)}
-        facts, where = (json.loads(str(content.pop(name))) for name in ("facts", "provenance"))
-    except FileNotFoundError as error:
-        raise UserError(f"{path}: not found; make it with {remedy}") from error
-    except (OSError, ValueError, KeyError, EOFError, BadZipFile) as error:
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise UserError(
-            f"{path}: no illustration of this project ({reason}); make it again with {remedy}"
-        ) from error
-    return Illustration(facts, where, **content)
+    return load_arrays(Illustration, path, "illustrate")

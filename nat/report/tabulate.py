@@ -12,7 +12,7 @@ from nat.params import Params
 from nat.report.ablation_tables import TABLES, by_period, tidy
 from nat.report.ablations import Ablations, read_ablations
 from nat.report.artifacts import Artifacts, read_artifacts
-from nat.report.figures import DRAWINGS, OF_ABLATIONS, Drawing, Shown
+from nat.report.figures import DRAWINGS, OF_ABLATIONS, OF_DETECTION, Drawing, Shown
 from nat.report.figures.style import look, render
 from nat.report.formats import comma_separated, latex, markdown
 from nat.report.metrics import evolution, metrics
@@ -55,7 +55,8 @@ def reports(artifacts: Artifacts) -> dict[str, bytes]:
     """Every file's bytes by its name in reports/; the same artifacts give the same bytes."""
     tables = {"table3": table_3(artifacts), "table4": table_4(artifacts)}
     texts = {"metrics.json": metrics(artifacts), "evolution.csv": evolution(artifacts)}
-    return _files(texts, tables) | _figures(DRAWINGS, artifacts, "figures/")
+    drawings = (*DRAWINGS, *(OF_DETECTION if artifacts.detected else ()))
+    return _files(texts, tables) | _figures(drawings, artifacts, "figures/")
 
 
 def reports_of_ablations(ablations: Ablations) -> dict[str, bytes]:

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from nat.report.detected import Detected, save_detected
 from nat.report.illustration import Illustration, save_illustration
 
 CLASSES = ["across", "along", "a_disc|50%"]
@@ -107,6 +108,33 @@ def illustration(
         distances=np.sort(draws.uniform(0, 1, (3, 3)).astype(np.float32)),
         labels_filters=filters(),
         nat_filters=filters(),
+    )
+
+
+def detected(data: str = "fashion-mnist-voc", seed: int = 0) -> Detected:
+    """Two pictures of the best and one of the worst class, with every kind of frame."""
+    draws = np.random.default_rng(0)
+    classes = [
+        {"name": CLASSES[2], "ap": 71.5, "objects": 40, "score": 0.5},
+        {"name": CLASSES[0], "ap": 12.25, "objects": 30, "score": 0.125},
+    ]
+    shares = {"precision": 80.0, "recall": 62.5}
+    in_second = [(4, 4, 20, 30), (5, 4, 20, 31), (4, 6, 24, 30), (8, 30, 30, 38)]
+    return Detected(
+        facts={"source": data, "test": 200, "classes": [each | shares for each in classes]},
+        provenance=provenance(seed, data),
+        pictures=draws.integers(0, 256, (3, 40, 40), dtype=np.uint8),
+        sizes=np.array([[30, 40], [40, 32], [30, 40]]),
+        labels=np.array([0, 0, 1]),
+        boxes=np.array([(2, 3, 12.5, 20), *in_second], np.float32),
+        boxes_in=np.array([0, 1, 1, 1, 1]),
+        scores=np.array([0.97, 0.9, 0.8, 0.7, 0.6], np.float32),
+        right=np.array([True, True, False, False, False]),
+        neither=np.array([False, False, False, False, True]),
+        objects=np.array([(2, 2, 12, 20), (4, 4, 20, 30), (8, 30, 30, 37), (0, 0, 9, 9)], "f4"),
+        objects_in=np.array([0, 1, 1, 2]),
+        difficult=np.array([False, False, True, False]),
+        missed=np.array([False, False, False, True]),
     )
 
 
@@ -225,6 +253,9 @@ def make_folder(
         )
     shown = illustration(data, seeds[0], target_type, pictures)
     save_illustration(shown, folder / f"illustrate/{seeds[0]}.npz")
+    if detections:
+        boxes = detected(voc, seeds[0])
+        save_detected(boxes, folder / f"illustrate-detections/{seeds[0]}.npz")
     return folder
 
 

@@ -23,11 +23,12 @@ from nat.report.tables import table_3
         ("evolution/nat-0.json", "evolution"),
         ("finetune/labels-all-0.json", "finetune"),
         ("illustrate/0.npz", "illustrate"),
+        ("illustrate-detections/0.npz", "illustrate-detections"),
     ],
 )
 @pytest.mark.parametrize("damage", ["missing", "cut", "empty"])
 def test_names_file_and_remedy(make_artifacts: Any, file: str, command: str, damage: str) -> None:
-    folder = make_artifacts()
+    folder = make_artifacts(detections={"random": 20.0, "labels": 50.0, "nat": 40.0})
     path = folder / file
     if damage == "missing":
         path.unlink()

@@ -136,6 +136,7 @@ def test_page_tells_data_and_what_is_missing(make_artifacts: Any, listed: Any) -
     assert "- ImageNet:" in text
     assert "- VOC 2007, classification and detection." in text
     assert "- Detection, on any data." in text
+    assert "**Detections.**" not in text
     assert "- Table 3, rows quoted only: SIFT+FV" in text
     missing = text.split("## Not measured here")[1].split("## ")[0]
     for done in ("Table 1,", "Table 2,", "Figure 2", "Periods", "Targets"):
@@ -158,6 +159,9 @@ def test_page_of_the_papers_own_data(make_artifacts: Any, listed: Any) -> None:
     assert "ImageNet:" not in missing
     assert "VOC 2007" not in missing
     assert "Detection" not in missing
+    assert "](figures/detections.png)\n\n**Detections.** What NAT's detector of Table 4" in text
+    file = "artifacts/illustrate-detections/0.npz"
+    assert f"| `{file}` | NAT | least score of a\\_disc\\|50%: 0.5; precision of" in text
     assert "never across" not in text
     assert "ImageNet (paper): Acc@1 | ImageNet, measured: MLP" in text
 

@@ -14,7 +14,7 @@ from nat.errors import UserError
 from nat.report.ablation_tables import TABLES
 from nat.report.artifacts import read_artifacts
 from nat.report.claims import of_comparison
-from nat.report.figures import DRAWINGS, OF_ABLATIONS, evolution, training
+from nat.report.figures import DRAWINGS, OF_ABLATIONS, OF_DETECTION, evolution, training
 from nat.report.figures.filters import mosaic
 from nat.report.figures.style import apart
 from nat.report.page.stage import write_page
@@ -23,6 +23,9 @@ from nat.report.tabulate import tabulate, tabulate_ablations
 NAMES = {"metrics.json", "evolution.csv"}
 NAMES |= {f"table{number}.{ending}" for number in (3, 4) for ending in ("md", "csv", "tex")}
 NAMES |= {f"figures/{drawing.stem}.{ending}" for drawing in DRAWINGS for ending in ("png", "svg")}
+OF_DETECTION_NAMES = {
+    f"figures/{d.stem}.{ending}" for d in OF_DETECTION for ending in ("png", "svg")
+}
 OF_ABLATIONS_NAMES = {"ablations.csv", "by_period.csv"}
 OF_ABLATIONS_NAMES |= {f"{stem}.{ending}" for stem in TABLES for ending in ("md", "csv", "tex")}
 OF_ABLATIONS_NAMES |= {f"{d.stem}.{ending}" for d in OF_ABLATIONS for ending in ("png", "svg")}
@@ -33,7 +36,8 @@ def test_same_artifacts_give_the_same_bytes(
     make_artifacts: Any, overrides: Any, tmp_path: Path
 ) -> None:
     """Two processes: ids of objects differ between them, and must not reach the files."""
-    folder = make_artifacts(seeds=(0, 1))
+    detections = {"random": 20.0, "labels": 50.0, "nat": 40.0}
+    folder = make_artifacts(seeds=(0, 1), detections=detections)
     code = (
         "import sys; from pathlib import Path; from nat.params import load_params\n"
         "from nat.report.page.stage import write_page\n"
@@ -55,7 +59,8 @@ def test_same_artifacts_give_the_same_bytes(
         out = tmp_path / name
         files = [path for path in out.rglob("*") if path.is_file()]
         found.append({str(path.relative_to(out)): path.read_bytes() for path in files})
-    assert found[0].keys() == NAMES | PAGES | {f"ablations/{name}" for name in OF_ABLATIONS_NAMES}
+    ablations = {f"ablations/{name}" for name in OF_ABLATIONS_NAMES}
+    assert found[0].keys() == NAMES | OF_DETECTION_NAMES | PAGES | ablations
     assert found[0] == found[1]
     for name, content in found[0].items():
         assert str(tmp_path).encode() not in content, name

@@ -10,6 +10,7 @@ from nat.report.ablations import Ablations
 from nat.report.artifacts import Artifacts
 from nat.report.figures import (
     classes,
+    detections,
     dimension,
     evolution,
     filters,
@@ -47,6 +48,11 @@ class Drawing(Generic[Shown]):
 
 def _illustrated(artifacts: Artifacts) -> Groups:
     return [(artifacts.illustrated(),)]
+
+
+def _detected(artifacts: Artifacts) -> Groups:
+    record = artifacts.detected_record()
+    return [artifacts.detections["nat"], *([(record,)] if record else [])]
 
 
 def _curve(artifacts: Artifacts) -> Groups:
@@ -105,6 +111,14 @@ FILTERS: Drawing[Artifacts] = Drawing(
     filters.caption,
     _illustrated,
 )
+DETECTIONS: Drawing[Artifacts] = Drawing(
+    "detections",
+    "Detections",
+    "Test pictures of the best and the worst detected class, with framed detections and scores",
+    detections.draw,
+    detections.caption,
+    _detected,
+)
 PERIOD: Drawing[Ablations] = Drawing(
     "figure2_right",
     "Figure 2, right",
@@ -131,4 +145,5 @@ CLASSES: Drawing[Ablations] = Drawing(
 )
 
 DRAWINGS = (OVERVIEW, TRAINING, EVOLUTION, NEIGHBOURS, FILTERS)
+OF_DETECTION = (DETECTIONS,)  # where detection was run
 OF_ABLATIONS = (PERIOD, DIMENSION, CLASSES)

@@ -9,6 +9,7 @@ from nat.report.artifacts import Artifacts
 from nat.report.claims import claims, reading_of_verdicts
 from nat.report.figures import (
     CLASSES,
+    DETECTIONS,
     DIMENSION,
     EVOLUTION,
     FILTERS,
@@ -68,6 +69,8 @@ def content(
 
     yield Section("Features compared", "compared")
     yield from _tables(transfer)
+    if artifacts.detected:
+        yield _picture(DETECTIONS, artifacts, "figures")
 
     yield Section("What NAT learned", "learned")
     for drawing in (TRAINING, EVOLUTION, NEIGHBOURS, FILTERS):

@@ -1,0 +1,57 @@
+"""Where small labels of frames go, so that they cover neither each other nor leave the picture."""
+
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+
+Frame = Sequence[float]  # left, bottom, right, top
+
+
+def places(frames: Sequence[Frame], size: tuple[float, float], area: Frame) -> list[Frame | None]:
+    """A place for the label of each frame, the first frames choosing first.
+
+    Above the frame's upper left corner if it can be, else below, to the right, or within; else the
+    nearest free place. None where all of the area is taken.
+
+    Args:
+        frames: their coordinates, upwards.
+        size: width and height of a label.
+        area: to stay in.
+
+    Returns:
+        Frames of the labels, no two of which overlap.
+    """
+    taken: list[Frame] = []
+    found: list[Frame | None] = []
+    for frame in frames:
+        free = (
+            place
+            for place in _candidates(frame, size, area)
+            if _inside(place, area) and not any(_overlap(place, other) for other in taken)
+        )
+        found.append(place := next(free, None))
+        taken += [place] if place else []
+    return found
+
+
+def _candidates(frame: Frame, size: tuple[float, float], area: Frame) -> Iterator[Frame]:
+    (left, bottom, right, top), (width, height) = frame, size
+    for y in (top, bottom - height, top - height, bottom):
+        for x in (left, right - width):
+            yield x, y, x + width, y + height
+    xs = np.arange(area[0], area[2] - width, width / 4)
+    ys = np.arange(area[1], area[3] - height, height / 4)
+    grid = [(float(x), float(y)) for x in xs for y in ys]
+    for x, y in sorted(grid, key=lambda p: (p[0] - left) ** 2 + (p[1] - top) ** 2):
+        yield x, y, x + width, y + height
+
+
+def _inside(place: Frame, area: Frame) -> bool:
+    slack = 1e-9
+    return all(a >= b - slack for a, b in zip(place[:2], area[:2], strict=True)) and all(
+        a <= b + slack for a, b in zip(place[2:], area[2:], strict=True)
+    )
+
+
+def _overlap(one: Frame, other: Frame) -> bool:
+    return one[0] < other[2] and other[0] < one[2] and one[1] < other[3] and other[1] < one[3]
