@@ -48,7 +48,8 @@ case "${1:-repro}" in
     ;;
   test)
     shift
-    python -m pytest "$@"
+    # files side by side on all cores, each computing in one thread
+    OMP_NUM_THREADS=1 python -m pytest --numprocesses auto --dist loadfile "$@"
     ;;
   *)
     fail "unknown word '$1'; use: bash run.sh [repro | test] [options]"
