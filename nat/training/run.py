@@ -49,7 +49,7 @@ def scratch_folder(root: str, name: str, **determines: Any) -> Path:
     content["code"] = {
         str(file.relative_to(CODE)): sha256(file)
         for file in sorted(CODE.rglob("*.py"))
-        if file.relative_to(CODE).parts[0] not in ("report", "cli.py")
+        if file.relative_to(CODE).parts[0] not in ("report", "cli.py", "options.py")
     }
     content["torch"] = torch.__version__
     key = hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:16]
