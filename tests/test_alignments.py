@@ -1,3 +1,4 @@
+import sys
 from itertools import permutations
 
 import numpy as np
@@ -20,7 +21,7 @@ def unit(b: int, d: int, seed: int) -> torch.Tensor:
 
 
 def test_every_file_of_the_folder_is_an_alignment() -> None:
-    assert NAMES == ["exact", "greedy", "sinkhorn"]
+    assert NAMES == ["exact", "greedy", "lapx", "sinkhorn"]
 
 
 @pytest.mark.parametrize("b", range(1, 8))
@@ -84,6 +85,24 @@ def test_p_stays_a_permutation_and_targets_on_the_sphere(
     order, drawn_to = reassign(find_alignment(name), features, vectors)
     assert sorted(order.tolist()) == list(range(b))
     assert torch.allclose(drawn_to.norm(dim=1), torch.ones(b), atol=1e-5)
+
+
+@pytest.mark.parametrize("spread", [1.0, 1e-3])
+def test_lapx_reaches_the_optimum_of_scipy(spread: float) -> None:
+    for b in (1, 2, 64, 200):
+        features = F.normalize(torch.ones(b, 16) + spread * unit(b, 16, 0))
+        similarity = (features @ unit(b, 16, 1).T).double()
+        totals = [
+            similarity[torch.arange(b), find_alignment(name)(similarity).order].sum().item()
+            for name in ("exact", "lapx")
+        ]
+        assert totals[1] == pytest.approx(totals[0], abs=1e-9)
+
+
+def test_lapx_that_is_not_installed_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "lap", None)
+    with pytest.raises(UserError, match=r"nat\[fast\]"):
+        find_alignment("lapx")(torch.eye(3))
 
 
 @settings(max_examples=50, deadline=None)

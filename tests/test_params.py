@@ -40,7 +40,7 @@ def test_overrides_reach_groups_and_top_level() -> None:
         ("augment.flip=3", "augment.flip: should be a valid boolean"),
         ("target_type=cube", "target_type: unknown name 'cube'; known: lowdiscrepancy, mixture,"),
         ("target_type=3", "target_type: should be a valid string (got 3)"),
-        ("alignment=best", "alignment: unknown name 'best'; known: exact, greedy, sinkhorn"),
+        ("alignment=best", "alignment: unknown name 'best'; known: exact, greedy, lapx, sinkhorn"),
         ("alignment=__init__", "alignment: unknown name '__init__'"),
         ("model.preprocessing=canny", "model.preprocessing: should be 'sobel', 'high-pass' or"),
         ("labels.loss=hinge", "labels.loss: should be 'softmax' or 'square'"),
