@@ -141,8 +141,8 @@ class Unfinished:
 
     def _check_limit(self, limit: int) -> None:
         count = self.journal.unreadable()
-        if count > limit and self.journal.latest:
-            _, row, reason = self.journal.latest
+        split, row, reason = self.journal.latest or ("", 0, "")
+        if count > limit and split == self.name:
             raise UserError(
                 f"{self.split.root / self.split.names[row]}: no readable picture ({reason}); "
                 f"unreadable so far: {count}, pictures.corrupt_limit allows {limit}: replace or "

@@ -130,6 +130,20 @@ def test_too_many_unreadable_pictures_name_one(tmp_path: Path) -> None:
     assert not list((tmp_path / "data" / "stores").glob("unfinished-*"))
 
 
+def test_a_lower_limit_holds_for_what_was_found_before(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = write_tree(tmp_path / "in", damaged())
+    last = max((folder / "val").glob("*/*"))
+    last.write_bytes(b"")
+    with monkeypatch.context() as patch:
+        patch.setattr("nat.images.fill.write_json", lambda *_: pytest.fail("stopped"))
+        with pytest.raises(pytest.fail.Exception):
+            prepare_pictures(params_of(folder, tmp_path, corrupt_limit=4), tmp_path / "m.json")
+    said = refusal(params_of(folder, tmp_path, corrupt_limit=1), tmp_path / "m.json")
+    assert f"{last}: no readable picture (empty file); unreadable so far: 4" in said
+
+
 def test_no_readable_picture_at_all(tmp_path: Path) -> None:
     folder = write_tree(tmp_path / "in", dict.fromkeys(train_files(), b"no"))
     said = refusal(params_of(folder, tmp_path, corrupt_limit=1000), tmp_path / "m.json")
