@@ -3,6 +3,7 @@
 DATA = {
     "fashion-mnist": "Fashion-MNIST",
     "imagenet": "ImageNet",
+    "cifar10": "CIFAR-10",
     "folder": "own pictures",
     "fashion-mnist-voc": "composed VOC-format set",
     "voc2007": "VOC 2007",
