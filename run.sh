@@ -44,12 +44,12 @@ case "${1:-repro}" in
   repro)
     shift || true
     dvc repro "$@"
-    echo "Read reports/README.md" >&2
+    echo "Read reports/README.md, or open reports/index.html" >&2
     ;;
   test)
     shift
     # files side by side on all cores, each computing in one thread
-    OMP_NUM_THREADS=1 python -m pytest --numprocesses auto --dist loadfile "$@"
+    OMP_NUM_THREADS=1 python -m pytest --numprocesses auto --dist loadfile --no-loadscope-reorder "$@"
     ;;
   *)
     fail "unknown word '$1'; use: bash run.sh [repro | test] [options]"

@@ -1,24 +1,20 @@
-"""The pipeline as its users run it: real DVC, in a copy of the project, with tiny parameters."""
+"""The whole pipeline as its users run it: real DVC, a copy of the project, tiny parameters."""
 
 import csv
 import io
 import json
 import re
 import shutil
-import time
 from pathlib import Path
 
 import pytest
 from conftest import fake_objects, write_picture_folder
-from ilsvrc import write_tree
 from pipeline import clone_with_remote, commit, copy_project, reports, run, stages_run
-from ruamel.yaml import YAML
-from tiny import PROJECT, settings
+from tiny import settings
 
 from nat.params import Params
 from nat.voc import prepare
 
-README = PROJECT / "README.md"
 TABLES = ("stages/ablations/dvc.yaml:tabulate", "tabulate", "page")
 
 
@@ -140,75 +136,8 @@ def test_an_experiment_reruns_exactly_what_depends_on_it(project: Path) -> None:
     run(project, "dvc", "checkout", "-q")
 
 
-def test_a_target_type_of_ones_own_is_one_file(project: Path) -> None:
-    """The README's example, taken from the README."""
-    example = re.search(r"```python\n# nat/targets/(\w+)\.py\n(.*?)```", README.read_text(), re.S)
-    assert example
-    name, code = example.groups()
-    (project / "nat" / "targets" / f"{name}.py").write_text(code)
-    output = run(
-        project, "dvc", "exp", "run", "-n", name, "-S", f"target_type={name}", "probe@nat-0"
-    )
-    assert stages_run(output) == {"targets@0", "pretrain@0", "probe@nat-0"}
-    measured = json.loads((project / "artifacts/probe/nat-0.json").read_text())["measured"]
-    assert 0 < measured["mlp"] <= 100
-    run(project, "git", "reset", "-q", "--hard")
-    run(project, "git", "clean", "-qfd", "nat")
-    run(project, "dvc", "checkout", "-q")
-
-
 def test_a_group_runs_alone(project: Path) -> None:
     (project / "reports" / "ablations" / "table1.md").unlink()
     output = run(project, "dvc", "repro", "stages/ablations/dvc.yaml")
     assert stages_run(output) == {"stages/ablations/dvc.yaml:tabulate"}
     assert (project / "reports" / "ablations" / "table1.md").exists()
-
-
-def test_queued_experiments_find_their_data(project: Path) -> None:
-    run(
-        project,
-        "dvc",
-        "exp",
-        "run",
-        "--queue",
-        "-n",
-        "fixed",
-        "-S",
-        "permute_every=never",
-        "tabulate",
-    )
-    run(project, "dvc", "queue", "start")
-    deadline = time.monotonic() + 240
-    while not re.search(r"\b(Success|Failed)\b", status := run(project, "dvc", "queue", "status")):
-        assert time.monotonic() < deadline, status
-        time.sleep(1)
-    assert "Success" in status, status + run(project, "dvc", "queue", "logs", "fixed")
-    ran = {row["Experiment"]: row for row in csv.DictReader(io.StringIO(shown(project)))}
-    assert ran["fixed"]["permute_every"] == "never"
-    assert float(ran["fixed"]["nat_mlp"]) > 0
-    assert "permute_every: 3" in (project / "params.yaml").read_text()
-
-
-def test_an_archive_without_git_works(project: Path, tmp_path: Path) -> None:
-    write_picture_folder(tmp_path / "pictures", a_class=10)
-    folder = copy_project(tmp_path / "archive", tmp_path / "pictures", tmp_path)
-    run(folder, "dvc", "config", "--local", "core.no_scm", "true")  # as run.sh does
-    output = run(folder, "dvc", "repro", "prepare-pictures")
-    assert stages_run(output) == {"prepare-pictures"}
-    assert (folder / "data" / "pictures.json").exists()
-
-
-def test_dvc_asks_for_the_manifest_and_not_for_the_pictures(tmp_path: Path) -> None:
-    """ImageNet's folder and the store are gone, and nothing is out of date."""
-    pictures = write_tree(tmp_path / "imagenet")
-    folder = copy_project(tmp_path / "project", pictures, tmp_path)
-    group = {"source": "imagenet", "folder": str(pictures), "train": None, "val": None}
-    YAML().dump(settings(pictures=group), folder / "params.yaml")
-    run(folder, "dvc", "config", "--local", "core.no_scm", "true")
-    run(folder, "dvc", "repro", "prepare-pictures")
-    cached = [p for p in (folder / ".dvc/cache/files").rglob("*") if p.is_file()]
-    assert [path.read_bytes() for path in cached] == [(folder / "data/pictures.json").read_bytes()]
-    shutil.rmtree(pictures)
-    shutil.rmtree(folder / "data" / "stores")
-    assert "up to date" in run(folder, "dvc", "status", "prepare-pictures")
-    assert not stages_run(run(folder, "dvc", "repro", "prepare-pictures"))
