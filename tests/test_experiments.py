@@ -45,7 +45,7 @@ def test_a_target_type_of_ones_own_is_one_file(project: Path) -> None:
     assert 0 < measured["mlp"] <= 100
     run(project, "git", "reset", "-q", "--hard")
     run(project, "git", "clean", "-qfd", "nat")
-    run(project, "dvc", "checkout", "-q")
+    run(project, "dvc", "checkout", "-q", "--allow-missing")
 
 
 def test_queued_experiments_find_their_data(project: Path) -> None:
