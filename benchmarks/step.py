@@ -16,7 +16,7 @@ import click
 import torch
 import torch.nn.functional as F
 
-from nat.alignments import exact, reassign
+from nat.alignments import find_alignment, reassign
 from nat.loss import square_loss
 from nat.model import Network, initialise
 from nat.params import ModelSettings, TargetSettings
@@ -41,9 +41,18 @@ def milliseconds(step: Callable[[], None], device: torch.device) -> float:
 @click.option("--batch", default=256, show_default=True)
 @click.option("--steps", default=50, show_default=True, help="Timed steps of each kind.")
 @click.option("--warm", default=200, show_default=True, help="Steps before the later ones.")
+@click.option("--alignment", type=click.Choice(["exact", "lapx"]), default="exact")
 @click.option("--threads", default=2, show_default=True)
 def main(
-    trunk: str, crop: int, hidden: int, d: int, batch: int, steps: int, warm: int, threads: int
+    trunk: str,
+    crop: int,
+    hidden: int,
+    d: int,
+    batch: int,
+    steps: int,
+    warm: int,
+    alignment: str,
+    threads: int,
 ) -> None:
     """Print a markdown table."""
     torch.set_num_threads(threads)
@@ -52,9 +61,9 @@ def main(
     pictures = torch.randint(0, 256, (batch, 1, crop, crop), dtype=torch.uint8, generator=draws)
     pictures = pictures.to(device)
     labels = torch.randint(0, CLASSES, (batch,), generator=draws).to(device)
-    targets = sample_targets(
-        "sphere", batch, TargetSettings(dimension=d, k=2, spread=0), seed=0
-    ).to(device)
+    sphere = TargetSettings(dimension=d, k=2, spread=0)
+    targets = sample_targets("sphere", batch, sphere, seed=0).array.to(device)
+    align = find_alignment(alignment)
     settings = ModelSettings(preprocessing="sobel", trunk=trunk, hidden=hidden, dropout=0.0)
 
     def trained(outputs: int, loss_of: Callable[[torch.Tensor], torch.Tensor]) -> Callable:
@@ -75,11 +84,11 @@ def main(
         return F.cross_entropy(outputs, labels)
 
     def fixed(outputs: torch.Tensor) -> torch.Tensor:
-        return square_loss(F.normalize(outputs), targets.array)
+        return square_loss(F.normalize(outputs), targets)
 
     def reassigned(outputs: torch.Tensor) -> torch.Tensor:
         features = F.normalize(outputs)
-        _, vectors = reassign(exact.align, features, targets.array)
+        _, vectors = reassign(align, features, targets)
         return square_loss(features, vectors)
 
     kinds = {
@@ -101,7 +110,9 @@ def main(
         for step in kinds.values():
             step()
     later = median_times()
-    print(f"{trunk}, {crop} px, b = {batch}, d = {d}, {device.type}, {threads} threads\n")
+    print(
+        f"{trunk}, {crop} px, b = {batch}, d = {d}, {alignment}, {device.type}, {threads} threads\n"
+    )
     print("| step | first steps, ms | ratio | later steps, ms | ratio |")
     print("| --- | ---: | ---: | ---: | ---: |")
     for name in kinds:
