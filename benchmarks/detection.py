@@ -24,6 +24,7 @@ from ruamel.yaml import YAML
 from nat.model import Trunk, initialise
 from nat.params import Detect
 from nat.training.seeds import generator
+from nat.training.team import Team
 from nat.voc.detection.evaluate import AT_ONCE, detected
 from nat.voc.detection.model import Detector
 from nat.voc.detection.sampling import picture_batches
@@ -33,7 +34,6 @@ from nat.voc.detection.train import (
     draw_batch,
     make_detector,
     make_optimizer,
-    mixed_precision,
     multi_task_loss,
 )
 from nat.voc.reader import Ground
@@ -84,9 +84,7 @@ class Split:
         return self.data.pictures[row % len(self.data.pictures)]
 
 
-def training_rate(
-    network: Detector, data: TrainingSet, settings: Detect, device: torch.device
-) -> float:
+def training_rate(network: Detector, data: TrainingSet, settings: Detect, team: Team) -> float:
     """Pictures a second."""
     optimizer = make_optimizer(network, settings)
     draws = generator(0, "regions")
@@ -96,8 +94,8 @@ def training_rate(
     rows = range(len(data.pictures))
     batches = picture_batches(rows, settings.pictures, todo, 0)
     for iteration, chosen in zip(todo, batches, strict=True):
-        batch = draw_batch(data, chosen, settings, draws, device)
-        with mixed_precision(device):
+        batch = draw_batch(data, chosen, settings, draws, team.device)
+        with team.autocast():
             logits, moves = network(batch.regions)
         loss = multi_task_loss(network, logits, moves, batch)
         optimizer.zero_grad()
@@ -110,14 +108,14 @@ def training_rate(
 
 
 def test_rate(
-    network: Detector, data: TrainingSet, settings: Detect, tests: int, device: torch.device
+    network: Detector, data: TrainingSet, settings: Detect, tests: int, team: Team
 ) -> float:
     """Pictures a second."""
     for count in (min(AT_ONCE, tests), tests):
         split = Split(data, count)
         regions = [data.examples[row % len(data.examples)].boxes for row in range(count)]
         start = time.perf_counter()
-        detected(network, split, regions, settings, device)  # type: ignore[arg-type]
+        detected(network, split, regions, settings, team)  # type: ignore[arg-type]
     return tests / (time.perf_counter() - start)
 
 
@@ -125,6 +123,7 @@ def measure(phase: str, chosen: dict, settings: Detect) -> tuple[float, float]:
     """Pictures a second and peak memory in MiB, in a process of its own."""
     torch.set_num_threads(chosen["threads"])
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    team = Team(device, torch.bfloat16 if device.type == "cuda" else torch.float32)
     data = random_set(max(4, 2 * settings.pictures), chosen["size"], chosen["proposals"])
     trunk = Trunk(chosen["trunk"])
     initialise(trunk, torch.Generator().manual_seed(0))
@@ -132,9 +131,9 @@ def measure(phase: str, chosen: dict, settings: Detect) -> tuple[float, float]:
     if device.type == "cuda":
         torch.cuda.reset_peak_memory_stats()
     if phase == "training":
-        rate = training_rate(network, data, settings, device)
+        rate = training_rate(network, data, settings, team)
     else:
-        rate = test_rate(network, data, settings, chosen["tests"], device)
+        rate = test_rate(network, data, settings, chosen["tests"], team)
     if device.type == "cuda":
         return rate, torch.cuda.max_memory_allocated() / 2**20
     return rate, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**10

@@ -29,12 +29,12 @@ from nat.files import check_writable, write_json
 from nat.images.store import check_batch, epoch_batches
 from nat.model import Trunk
 from nat.params import Finetune, LayersTrained, Params
-from nat.training.device import prepare_device
 from nat.training.progress import progress
 from nat.training.provenance import provenance
 from nat.training.run import Run, scratch_folder
 from nat.training.seeds import generator, seed_layers
 from nat.training.sgd import finite
+from nat.training.team import Team, join
 from nat.voc.average_precision import mean_average_precision
 from nat.voc.crops import random_squares
 from nat.voc.devkit import DIFFICULT, PRESENT
@@ -107,7 +107,7 @@ def make_network(
             settings.scale,
             settings.input,
             True,
-            draws,
+            torch.rand(size, 4, generator=draws),
             device,
             not folded,
         )
@@ -152,13 +152,16 @@ def finetune(
     """
     settings = params.finetune
     check_writable(out)
-    device = prepare_device(params.machine)
+    team = join(params.machine)
+    device = team.device
     source, trainval, test = open_voc(params, manifest)
     check_batch(settings.batch_size, len(trainval), "finetune.batch_size")
+    part = team.part(settings.batch_size, "finetune.batch_size")
     trunk = load_trunk(network_file)
     pictures = trainval.pictures()
     network = make_network(trunk, pictures, len(trainval.classes), settings, seed, device)
     network.trunk.requires_grad_(layers == "all")
+    joined = team.joined(network)
     trained = [weight for weight in network.parameters() if weight.requires_grad]
     optimizer = torch.optim.SGD(
         trained, settings.lr, settings.momentum, weight_decay=settings.weight_decay
@@ -171,14 +174,14 @@ def finetune(
         seed=seed,
         manifest=manifest,
         network=network_file,
-        device=device.type,
+        computing=team.computing,
     )
     per_epoch = len(trainval) // settings.batch_size
     epochs = -(-settings.iterations // per_epoch)  # the last one may be shorter
-    with Run(scratch, {"network": network, "optimizer": optimizer}) as run:
+    with Run(scratch, {"network": network, "optimizer": optimizer}, team) as run:
         for epoch in run.epochs(epochs):
             network.train()
-            seed_layers(seed, "layers", epoch)
+            seed_layers(seed, "layers", epoch, team.rank)
             draws = generator(seed, "crops", epoch)
             order = epoch_batches(
                 len(trainval), settings.batch_size, generator(seed, "order", epoch)
@@ -190,27 +193,31 @@ def finetune(
             for iteration, batch in zip(bar, order, strict=False):
                 for group in optimizer.param_groups:
                     group["lr"] = settings.lr * 0.5 ** (iteration // settings.lr_halve_every)
+                rows = batch[part]
                 cuts = random_squares(
-                    [pictures[row] for row in batch],
+                    [pictures[row] for row in rows],
                     settings.scale,
                     settings.input,
                     True,
-                    draws,
+                    torch.rand(len(batch), 4, generator=draws)[part],
                     device,
                     settings.variant == "deepcluster",
                 )
-                loss = masked_loss(network(cuts), trainval.labels[batch].to(device))
+                with team.autocast():
+                    logits = joined(cuts)
+                loss = masked_loss(logits.float(), trainval.labels[rows].to(device))
                 optimizer.zero_grad()
                 loss.backward()
                 nn.utils.clip_grad_norm_(trained, settings.clip)
                 optimizer.step()
                 total += loss.detach()
-            run.log(loss=finite(total, "finetune.lr", epoch) / len(todo))
+            mean = finite(team.sum(total), "finetune.lr", epoch) / len(todo) / team.size
+            run.log(loss=mean)
         start_of_test = time.perf_counter()
-        scores = tested(network, test, settings, generator(seed, "test"), device)
-        mean, each = mean_average_precision(scores.numpy(), test.labels.numpy())
+        scores = tested(network, test, settings, generator(seed, "test"), team)
+        mean_ap, each = mean_average_precision(scores.numpy(), test.labels.numpy())
         measured = {
-            "map": round(100 * mean, 2),
+            "map": round(100 * mean_ap, 2),
             "ap": {
                 name: None if ap is None else round(100 * ap, 2)
                 for name, ap in zip(test.classes, each, strict=True)
@@ -218,7 +225,8 @@ def finetune(
         }
         seconds = run.seconds + time.perf_counter() - start_of_test
         where = provenance(used, seed, source, seconds, device)
-        write_json(out, {"measured": measured, "provenance": where})
+        if team.first:
+            write_json(out, {"measured": measured, "provenance": where})
         run.finish()
 
 
@@ -228,21 +236,27 @@ def tested(
     split: VocSplit,
     settings: Finetune,
     draws: torch.Generator,
-    device: torch.device,
+    team: Team,
 ) -> torch.Tensor:
-    """Scores of pictures: logits summed over ``crops`` random squares, float (n, classes)."""
+    """Scores of pictures: logits summed over ``crops`` random squares, float (n, classes).
+
+    Each process tests every ``team.size``-th batch, and has the scores of all.
+    """
     network.eval()
-    found = []
-    for rows in progress(torch.arange(len(split)).split(16), "test"):
+    scores = torch.zeros(len(split), len(split.classes))
+    for number, rows in enumerate(progress(torch.arange(len(split)).split(16), "test")):
+        uniform = torch.rand(len(rows) * settings.crops, 4, generator=draws)
+        if number % team.size != team.rank:
+            continue
         pictures = [split.picture(int(row)) for row in rows]
         cuts = random_squares(
             pictures * settings.crops,
             settings.scale,
             settings.input,
             False,
-            draws,
-            device,
+            uniform,
+            team.device,
             settings.variant == "deepcluster",
         )
-        found.append(network(cuts).view(settings.crops, len(rows), -1).sum(0).cpu())
-    return torch.cat(found)
+        scores[rows] = network(cuts).view(settings.crops, len(rows), -1).sum(0).cpu()
+    return team.sum(scores)

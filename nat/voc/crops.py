@@ -12,7 +12,7 @@ def random_squares(
     scale: Sequence[float],
     size: int,
     flip: bool,
-    draws: torch.Generator,
+    draws: torch.Tensor,
     device: torch.device,
     by_area: bool = False,
 ) -> torch.Tensor:
@@ -26,7 +26,7 @@ def random_squares(
         scale: smallest and largest, relative to the short side or to the area.
         size: side of the result, pixels.
         flip: whether to mirror half of them.
-        draws: a CPU generator; takes the same draws with and without ``flip``.
+        draws: float (b, 4), uniform in [0, 1), on the CPU: size, row, column and mirroring of each.
         device: of the result.
         by_area: whether areas are drawn, not sides; a square never leaves the picture.
 
@@ -35,9 +35,7 @@ def random_squares(
     """
     low, high = scale
     cuts = []
-    for picture, (u, v, w, mirrored) in zip(
-        pictures, torch.rand(len(pictures), 4, generator=draws).tolist(), strict=True
-    ):
+    for picture, (u, v, w, mirrored) in zip(pictures, draws.tolist(), strict=True):
         height, width = picture.shape
         share = low + (high - low) * u
         side = round(math.sqrt(share * height * width) if by_area else share * min(height, width))

@@ -1,9 +1,14 @@
 import json
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
+from ruamel.yaml import YAML
+from tiny import PROJECT
 
 from nat.errors import UserError
 from nat.model import Trunk, load_network
@@ -216,3 +221,72 @@ def test_input_too_small_for_the_trunk(make_params: Any) -> None:
     pictures = [torch.zeros(40, 40, dtype=torch.uint8)]
     with pytest.raises(UserError, match=r"finetune\.input: 16 px is too small"):
         make_network(Trunk("alexnet"), pictures, 2, settings, 0, torch.device("cpu"))
+
+
+# the command, keeping the scores that average precision is computed from
+KEEPING = """
+import os, pathlib, sys
+import numpy as np
+from nat.cli import main
+from nat.voc import classify
+
+def keeps(scores, labels):
+    np.save(pathlib.Path(__file__).with_name("scores" + os.environ["RANK"]), scores)
+    return original(scores, labels)
+
+original, classify.mean_average_precision = classify.mean_average_precision, keeps
+main()
+"""
+
+
+def by_torchrun(params: Params, manifest: Path, network: Path, folder: Path) -> str:
+    """What two processes say on fine-tuning all layers; scores and result lie in the folder."""
+    folder.mkdir()
+    YAML().dump(params.model_dump(mode="json"), folder / "params.yaml")
+    (folder / "keeping.py").write_text(KEEPING)
+    words = f"-m torch.distributed.run --standalone --nproc-per-node 2 {folder}/keeping.py finetune"
+    words += f" --layers all --params {folder}/params.yaml --voc {manifest} --network {network}"
+    done = subprocess.run(
+        [sys.executable, *words.split(), "--out", f"{folder}/out.json"],
+        cwd=PROJECT,
+        capture_output=True,
+        text=True,
+    )
+    return done.stderr
+
+
+def test_two_processes_do_what_one_does(
+    composed: tuple[Params, Path],
+    network_file: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Without dropout nothing depends on who has which part of a batch, but for rounding."""
+    params, manifest = composed
+    params = changed(params, iterations=10, batch_size=4, dropout=0.0)
+    folder = tmp_path / "two"
+    said = by_torchrun(params, manifest, network_file, folder)
+    assert (folder / "out.json").exists(), said
+    assert json.loads((folder / "out.json").read_text())["provenance"]["processes"] == 2
+    assert not list(Path(params.machine.scratch).iterdir())
+    two = [np.load(folder / f"scores{rank}.npy") for rank in (0, 1)]
+    np.testing.assert_array_equal(*two)
+
+    one = []
+    monkeypatch.setattr(
+        classify, "mean_average_precision", lambda scores, _: (0.0, one.append(scores) or [0] * 10)
+    )
+    for settings in (params, changed(params, lr=0.97 * params.finetune.lr)):
+        finetune(settings, 0, manifest, network_file, "all", tmp_path / "one.json")
+    wrong, slower = (np.abs(scores - one[0]).max() for scores in (two[0], one[1]))
+    assert wrong < slower / 10  # of a step size 3 % smaller
+
+
+def test_a_batch_that_two_processes_cannot_share(
+    composed: tuple[Params, Path], network_file: Path, tmp_path: Path
+) -> None:
+    params, manifest = composed
+    folder = tmp_path / "two"
+    said = by_torchrun(changed(params, batch_size=3), manifest, network_file, folder)
+    assert "error: finetune.batch_size: 3 pictures cannot be shared by 2 processes" in said
+    assert not (folder / "out.json").exists()

@@ -11,32 +11,36 @@ def slope(height: int, width: int) -> torch.Tensor:
     return torch.arange(width, dtype=torch.uint8).expand(height, width)
 
 
+def uniform(n: int, seed: int = 0) -> torch.Tensor:
+    return torch.rand(n, 4, generator=generator(seed))
+
+
 def test_shapes_of_mixed_pictures() -> None:
     pictures = [slope(30, 50), slope(70, 40), slope(8, 8)]
-    cuts = random_squares(pictures, (0.3, 1.0), 24, True, generator(0), CPU)
+    cuts = random_squares(pictures, (0.3, 1.0), 24, True, uniform(3), CPU)
     assert cuts.shape == (3, 1, 24, 24)
     assert cuts.dtype == torch.float32
-    again = random_squares(pictures, (0.3, 1.0), 24, True, generator(0), CPU)
+    again = random_squares(pictures, (0.3, 1.0), 24, True, uniform(3), CPU)
     assert torch.equal(cuts, again)
 
 
 def test_full_square_is_the_picture_itself() -> None:
     picture = torch.randint(0, 256, (24, 24), dtype=torch.uint8, generator=generator(0))
-    cuts = random_squares([picture] * 3, (1.0, 1.0), 24, False, generator(1), CPU)
+    cuts = random_squares([picture] * 3, (1.0, 1.0), 24, False, uniform(3, seed=1), CPU)
     torch.testing.assert_close(cuts, picture.float().expand(3, 1, 24, 24))
 
 
 def test_half_are_mirrored() -> None:
-    cuts = random_squares([slope(32, 64)] * 400, (0.5, 1.0), 16, True, generator(0), CPU)
+    cuts = random_squares([slope(32, 64)] * 400, (0.5, 1.0), 16, True, uniform(400), CPU)
     falling = (cuts[:, 0, 8, 0] > cuts[:, 0, 8, -1]).float().mean()
     assert float(falling) == pytest.approx(0.5, abs=0.08)
-    plain = random_squares([slope(32, 64)] * 400, (0.5, 1.0), 16, False, generator(0), CPU)
+    plain = random_squares([slope(32, 64)] * 400, (0.5, 1.0), 16, False, uniform(400), CPU)
     assert (plain[:, 0, 8, 0] < plain[:, 0, 8, -1]).all()
     torch.testing.assert_close(plain.sort(-1).values, cuts.sort(-1).values)
 
 
 def test_sides_and_places_cover_their_range() -> None:
-    cuts = random_squares([slope(40, 100)] * 500, (0.25, 0.75), 20, False, generator(0), CPU)
+    cuts = random_squares([slope(40, 100)] * 500, (0.25, 0.75), 20, False, uniform(500), CPU)
     left, right = cuts[:, 0, 10, 0], cuts[:, 0, 10, -1]
     sides = right - left
     assert float(sides.min()) == pytest.approx(10, abs=2)
@@ -46,7 +50,7 @@ def test_sides_and_places_cover_their_range() -> None:
 
 
 def test_areas_are_uniform_where_areas_are_drawn() -> None:
-    cuts = random_squares([slope(90, 120)] * 2000, (0.1, 0.5), 16, False, generator(0), CPU, True)
+    cuts = random_squares([slope(90, 120)] * 2000, (0.1, 0.5), 16, False, uniform(2000), CPU, True)
     sides = (cuts[:, 0, 8, -1] - cuts[:, 0, 8, 0]) * 16 / 15  # between the middles of end pixels
     shares = sides**2 / (90 * 120)
     for quantile in (0.1, 0.5, 0.9):
@@ -55,6 +59,6 @@ def test_areas_are_uniform_where_areas_are_drawn() -> None:
 
 
 def test_an_area_never_leaves_the_picture() -> None:
-    cuts = random_squares([slope(20, 200)] * 50, (0.9, 1.0), 20, False, generator(0), CPU, True)
+    cuts = random_squares([slope(20, 200)] * 50, (0.9, 1.0), 20, False, uniform(50), CPU, True)
     assert cuts.shape == (50, 1, 20, 20)
     assert float((cuts[..., -1] - cuts[..., 0]).max()) == pytest.approx(19, abs=0.1)

@@ -22,9 +22,9 @@ from nat.files import check_writable, write_json
 from nat.images.store import check_batch
 from nat.model import Trunk
 from nat.params import Detect, Params
-from nat.training.device import prepare_device
 from nat.training.provenance import provenance
 from nat.training.run import Run, scratch_folder
+from nat.training.team import join
 from nat.voc.detection.evaluate import detected, judged
 from nat.voc.detection.model import check_size, pooled_side
 from nat.voc.detection.pictures import scale_factor
@@ -114,14 +114,17 @@ def detect(
         detections: folder for the kit's result files.
 
     Raises:
-        UserError: faulty data, proposals that do not fit them, a damaged network, pictures too
-            small for the trunk, a batch larger than the data, an output that cannot be written, or
-            a loss that is no longer finite.
+        UserError: several processes, faulty data, proposals that do not fit them, a damaged
+            network, pictures too small for the trunk, a batch larger than the data, an output that
+            cannot be written, or a loss that is no longer finite.
     """
     settings = params.detect
     check_writable(out)
     check_writable(detections)
-    device = prepare_device(params.machine)
+    team = join(params.machine)
+    device = team.device
+    if team.size > 1:
+        raise UserError("launcher: detect is one process, its batch being 2 pictures; use python")
     trunk = load_trunk(network_file)
     source, trainval, test = open_voc(params, manifest)
     check_batch(settings.pictures, len(trainval), "detect.pictures")
@@ -151,13 +154,13 @@ def detect(
         manifest=manifest,
         trainval=trained_on,
         network=network_file,
-        device=device.type,
+        computing=team.computing,
     )
     with Run(scratch, {"network": network, "optimizer": optimizer}) as run:
-        train(network, optimizer, training, settings, seed, run, device)
+        train(network, optimizer, training, settings, seed, run, team)
         start_of_test = time.perf_counter()
         names = [one.name for one in test.annotations]
-        found = detected(network, test, test_regions, settings, device)
+        found = detected(network, test, test_regions, settings, team)
         write_results(detections, names, test.classes, found)
         measured = judged(read_results(detections, names, test.classes), test)
         seconds = run.seconds + time.perf_counter() - start_of_test

@@ -7,7 +7,6 @@ the protocol's initialisation.
 """
 
 from collections.abc import Sequence
-from contextlib import AbstractContextManager
 from dataclasses import dataclass
 
 import torch
@@ -19,6 +18,7 @@ from nat.training.progress import progress
 from nat.training.run import Run
 from nat.training.seeds import generator, seed_layers
 from nat.training.sgd import finite
+from nat.training.team import Team
 from nat.voc.detection.boxes import encode, mirrored
 from nat.voc.detection.model import Detector, Regions, initialise_outputs
 from nat.voc.detection.pictures import scale_factor, scaled
@@ -166,11 +166,6 @@ def set_step_size(optimizer: torch.optim.Optimizer, settings: Detect, iteration:
         group["lr"] = settings.lr * 0.1**drops * group["rate"]
 
 
-def mixed_precision(device: torch.device) -> AbstractContextManager:
-    """bfloat16 where that pays, on CUDA; single precision elsewhere."""
-    return torch.autocast(device.type, torch.bfloat16, enabled=device.type == "cuda")
-
-
 def train(
     network: Detector,
     optimizer: torch.optim.Optimizer,
@@ -178,7 +173,7 @@ def train(
     settings: Detect,
     seed: int,
     run: Run,
-    device: torch.device,
+    team: Team,
 ) -> None:
     """Train for ``iterations``; an epoch of ``run`` is ``save_every`` of them.
 
@@ -196,7 +191,7 @@ def train(
         draws = generator(seed, "regions", epoch)
         start = epoch * settings.save_every
         todo = range(start, min(start + settings.save_every, settings.iterations))
-        total, right = torch.zeros(2, device=device)
+        total, right = torch.zeros(2, device=team.device)
         bar = progress(
             zip(todo, picture_batches(rows, settings.pictures, todo, seed), strict=True),
             f"detect {epoch + 1}/{epochs}",
@@ -206,8 +201,8 @@ def train(
         )
         for iteration, chosen in bar:
             set_step_size(optimizer, settings, iteration)
-            batch = draw_batch(training, chosen, settings, draws, device)
-            with mixed_precision(device):
+            batch = draw_batch(training, chosen, settings, draws, team.device)
+            with team.autocast():
                 logits, moves = network(batch.regions)
             loss = multi_task_loss(network, logits, moves, batch)
             optimizer.zero_grad()

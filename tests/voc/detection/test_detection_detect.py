@@ -10,6 +10,7 @@ import torch
 
 from nat.errors import UserError
 from nat.params import Params
+from nat.training.team import Team
 from nat.voc.detection import detect as stage
 from nat.voc.detection import train as training
 from nat.voc.detection.detect import detect
@@ -196,6 +197,14 @@ def test_refused_proposals(inputs: tuple, tmp_path: Path) -> None:
     boxes["000003"] = boxes["000003"] + 60
     save_proposals(trainval, boxes)
     refused(r"trainval\.safetensors: a proposal leaves picture 000003 of \d+ x \d+")
+
+
+def test_several_processes(inputs: tuple, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    params, files = inputs
+    monkeypatch.setattr(stage, "join", lambda machine: Team(torch.device("cpu"), size=2))
+    with pytest.raises(UserError, match="launcher: detect is one process"):
+        detect(params, 0, *files, *outputs(tmp_path, "out"))
+    assert not (tmp_path / "out.json").exists()
 
 
 def test_damaged_network(inputs: tuple, tmp_path: Path) -> None:
