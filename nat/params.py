@@ -127,6 +127,7 @@ class TargetSettings(Group):
     dimension: Dimension
     k: Classes
     spread: NotNegative
+    precision: Literal["float32", "float16"]
 
 
 class ModelSettings(Group):

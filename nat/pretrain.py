@@ -2,7 +2,7 @@
 
 For every batch: compute the features, reassign the batch's targets among its images, and step
 along the gradient of the square loss. Everything else is where its name says: the targets in
-targets.py, the matching in assignment.py, the network in model.py.
+targets/, the matching in alignments/ and assignment.py, the network in model.py.
 """
 
 from pathlib import Path
@@ -61,6 +61,7 @@ def pretrain(
             "make them again with `python -m nat targets`"
         )
     loader = Loader(train, settings.batch_size, params.augment, seed, team, "pretrain.batch_size")
+    targets = targets.near(device)
     align = find_alignment(params.alignment)
     network = Network(params.model, params.augment.crop, targets.dimension, train.channels)
     initialise(network, generator(seed, "weights"))

@@ -1,5 +1,6 @@
 import sys
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import pytest
@@ -15,8 +16,13 @@ from nat.targets import Targets, load_targets, sample_targets, save_targets
 KINDS = file_names("targets")
 
 
-def settings_of(dimension: int = 6, k: int = 5, spread: float = 0.5) -> TargetSettings:
-    return TargetSettings(dimension=dimension, k=k, spread=spread)
+def settings_of(
+    dimension: int = 6,
+    k: int = 5,
+    spread: float = 0.5,
+    precision: Literal["float32", "float16"] = "float32",
+) -> TargetSettings:
+    return TargetSettings(dimension=dimension, k=k, spread=spread, precision=precision)
 
 
 def test_every_file_of_the_folder_is_a_target_type() -> None:
@@ -105,6 +111,32 @@ def test_vectors_have_unit_length_and_survive_the_file(kind: str, tmp_path: Path
     assert (len(again), again.dimension) == (20, 5 if kind == "onehot" else 6)
     assert torch.equal(again.vectors(rows), targets.vectors(rows))
     assert torch.allclose(again.vectors(rows).norm(dim=1), torch.ones(3))
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_half_precision_halves_the_file_and_moves_a_target_by_its_rounding(
+    kind: str, tmp_path: Path
+) -> None:
+    whole = sample_targets(kind, 300, settings_of(256), seed=2)
+    half = sample_targets(kind, 300, settings_of(256, precision="float16"), seed=2)
+    for targets, name in ((whole, "whole.npy"), (half, "half.npy")):
+        save_targets(targets, tmp_path / name)
+    rows = torch.arange(300)
+    found = load_targets(tmp_path / "half.npy").vectors(rows)
+    assert found.dtype == torch.float32
+    wrong = (found - whole.vectors(rows)).norm(dim=1)
+    assert wrong.max() <= 2**-11  # each number by 2^-11 of itself at most
+    sizes = [(tmp_path / name).stat().st_size for name in ("half.npy", "whole.npy")]
+    if kind == "onehot":
+        assert sizes[0] == sizes[1]  # a number a row already
+    else:
+        assert wrong.min() > 0
+        assert sizes[0] - 128 == (sizes[1] - 128) / 2  # the header has 128 bytes
+
+
+def test_without_a_gpu_targets_stay_where_they_are() -> None:
+    targets = sample_targets("sphere", 10, settings_of(), seed=0)
+    assert targets.near(torch.device("cpu")) is targets
 
 
 def test_a_foreign_file_is_refused_and_not_unpickled(tmp_path: Path) -> None:

@@ -16,10 +16,10 @@ import torch
 from nat.images.augment import Cuts, cut_out, draw_cuts
 from nat.images.store import Store, check_batch, epoch_batches
 from nat.params import Augment
+from nat.training.device import fits
 from nat.training.seeds import generator
 from nat.training.team import Team
 
-SHARE = 0.7  # of the GPU's free memory that pictures may take
 AHEAD = 3  # batches read ahead
 PIECE = 4096  # pictures copied to the GPU at once
 
@@ -49,10 +49,8 @@ class Loader:
         self.steps = len(store) // batch_size
         self.seen = self.steps * batch_size
         self.pictures: torch.Tensor | None = None
-        if self.device.type == "cuda":
-            free, _ = torch.cuda.mem_get_info(self.device)
-            if store.pictures.nbytes <= SHARE * free:
-                self.pictures = _copied(store, self.device)
+        if fits(store.pictures.nbytes, self.device):
+            self.pictures = _copied(store, self.device)
 
     @property
     def resident(self) -> bool:

@@ -17,14 +17,18 @@ import torch.nn.functional as F
 from nat.errors import UserError
 from nat.files import whole
 from nat.params import TargetSettings
+from nat.training.device import fits
 from nat.training.seeds import generator
+
+PIECE = 2**16  # rows whose lengths are checked at once
 
 
 class Targets:
     """The target set: ``len`` rows in ``dimension`` dimensions.
 
     Attributes:
-        array: float32 (n, d), rows of unit length; or int64 (n,), where each row's only 1 stands.
+        array: float32 or float16 (n, d), rows of unit length; or int64 (n,), where each row's only
+            1 stands.
         dimension: d.
     """
 
@@ -36,11 +40,17 @@ class Targets:
     def __len__(self) -> int:
         return len(self.array)
 
+    def near(self, device: torch.device) -> "Targets":
+        """The same targets in the GPU's memory, where they fit; else where they are."""
+        if fits(self.array.nbytes, device):
+            return Targets(self.array.to(device), self.dimension)
+        return self
+
     def vectors(self, rows: torch.Tensor) -> torch.Tensor:
         """The target vectors of ``rows`` (b,): float32, (b, dimension), unit length."""
-        chosen = self.array[rows]
+        chosen = self.array[rows.to(self.array.device)]
         if chosen.ndim == 2:
-            return chosen
+            return chosen.float()
         return F.one_hot(chosen, self.dimension).float()
 
 
@@ -56,14 +66,19 @@ def sample_targets(target_type: str, n: int, settings: TargetSettings, seed: int
     if len(targets) != n:
         raise UserError(f"{module.__file__}: sample gave {len(targets)} rows, not n = {n}")
     if targets.array.ndim == 2:
-        lengths = torch.linalg.vector_norm(targets.array.double(), dim=1)
-        if not torch.allclose(lengths, torch.ones_like(lengths), atol=1e-4):
-            raise UserError(f"{module.__file__}: sample must give rows of unit length; divide them")
+        for piece in targets.array.split(PIECE):
+            lengths = torch.linalg.vector_norm(piece.double(), dim=1)
+            if not torch.allclose(lengths, torch.ones_like(lengths), atol=1e-4):
+                raise UserError(
+                    f"{module.__file__}: sample must give rows of unit length; divide them"
+                )
+        if settings.precision == "float16":
+            targets = Targets(targets.array.half())
     return targets
 
 
 def save_targets(targets: Targets, path: Path) -> None:
-    """Write the array as .npy: float32 (n, d) for vectors, int64 (n + 1,) for one-hot rows.
+    """Write the array as .npy: as it is for vectors (n, d), int64 (n + 1,) for one-hot rows.
 
     One-hot arrays end in their number of classes, which the rows alone need not show.
     """

@@ -34,4 +34,5 @@ def sample(n: int, settings: TargetSettings, draws: torch.Generator) -> Targets:
         points = sequence.random(CHUNK)[: n - start]
         # a coordinate of exactly 0 or 1 would become infinite
         rows[start : start + CHUNK] = ndtri(points.clip(1e-12, 1 - 1e-12))
-    return Targets(F.normalize(torch.from_numpy(rows)))
+    found = torch.from_numpy(rows)
+    return Targets(F.normalize(found, out=found))

@@ -7,6 +7,8 @@ import torch
 from nat.errors import UserError
 from nat.params import Machine
 
+SHARE = 0.7  # of the GPU's free memory that data may take
+
 
 def prepare_device(machine: Machine) -> torch.device:
     """Set the number of CPU threads and choose the device.
@@ -21,6 +23,14 @@ def prepare_device(machine: Machine) -> torch.device:
     if name.startswith("cuda") and not torch.cuda.is_available():
         raise UserError(f"machine.device: {name}: no CUDA device here; use auto or cpu")
     return torch.device(name)
+
+
+def fits(size: int, device: torch.device) -> bool:
+    """Whether ``size`` bytes should be held in the GPU's memory; False without a GPU."""
+    if device.type != "cuda":
+        return False
+    free, _ = torch.cuda.mem_get_info(device)
+    return size <= SHARE * free
 
 
 def clock(device: torch.device) -> float:
