@@ -19,6 +19,9 @@ def metrics(artifacts: Artifacts) -> str:
     for method in METHODS:
         for name, layers in VOC.items():
             flat[f"{method}_{name}"] = round(artifacts.voc(method, layers).mean, 2)
+        detected = artifacts.detection(method)
+        if detected:
+            flat[f"{method}_voc_detection"] = round(detected.mean, 2)
     return json.dumps(flat, indent=2) + "\n"
 
 
