@@ -2,7 +2,7 @@
 
     python benchmarks/loader.py --n 10000 --n 100000
 
-"store" is Store.batch and random_crop_flip, as training calls them, of rows drawn at random. The
+"store" is Store.batch and the cropping that training calls on a CPU, of rows drawn at random. The
 store is a sparse file, which takes no disk: "first" is when the system makes the pages, "again"
 when it has them, as those of a real store once read. A disk's speed is not measured. "decoding"
 reads a JPEG of 500 x 375 into the same luma square, then crops and flips. Medians over batches of
@@ -20,7 +20,7 @@ import torch
 from jpegs import jpeg
 
 from nat.files import write_json
-from nat.images.augment import random_crop_flip
+from nat.images.augment import cut_out, draw_cuts
 from nat.images.squares import read_square
 from nat.images.store import Store, store_folder
 
@@ -39,8 +39,9 @@ def sparse_store(folder: Path, n: int, size: int) -> Path:
     return folder / f"{n}.json"
 
 
-def from_store(store: Store, rows: torch.Tensor, crop: int, draws: torch.Generator) -> torch.Tensor:
-    return random_crop_flip(store.batch(rows), crop, True, draws)
+def cropped(pictures: torch.Tensor, crop: int, draws: torch.Generator) -> torch.Tensor:
+    cuts = draw_cuts(len(pictures), pictures.shape[-1], crop, True, draws)
+    return cut_out(pictures, torch.arange(len(pictures)), cuts, crop)
 
 
 def by_decoding(
@@ -48,7 +49,7 @@ def by_decoding(
 ) -> torch.Tensor:
     chosen = [contents[i % len(contents)] for i in range(batch)]
     squares = np.stack([read_square(content, size, 1, False) for content in chosen])
-    return random_crop_flip(torch.from_numpy(squares), crop, True, draws)
+    return cropped(torch.from_numpy(squares), crop, draws)
 
 
 @click.command()
@@ -73,7 +74,7 @@ def main(sizes: tuple[int, ...], size: int, crop: int, batch: int, batches: int)
                 times = []
                 for rows in order.split(batch)[: min(batches, n // batch)]:
                     start = time.process_time()
-                    from_store(store, rows, crop, draws)
+                    cropped(store.batch(rows), crop, draws)
                     times.append((time.process_time() - start) / batch)
                 tell(f"{n:,}", way, times)
     times = []

@@ -1,0 +1,45 @@
+"""That benchmarks still run, on next to nothing; what they measure is no test."""
+
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from conftest import fake_objects
+from ruamel.yaml import YAML
+from tiny import PROJECT
+
+from nat.voc import prepare
+
+COMMANDS = {
+    "detection": "--iterations 1 --tests 2 --pictures 2 --regions 8 --hidden 8 --threads 1",
+    "loader": "--n 40 --size 32 --crop 28 --batch 8 --batches 2",
+    "prepare": "--pictures 8 --runs 1",
+    "proposals": "--pictures 2 --threads 1 --short-side 60 --finest 50 --voc voc.json",
+    "solver": "--d 8 --b 8 --runs 1",
+    "step": "--batch 8 --hidden 8 --d 8 --steps 1 --warm 1 --threads 1",
+    "targets": "--n 100 --d 8 --batch 4 --threads 1",
+}
+
+
+def test_every_benchmark_is_run_here() -> None:
+    files = {file.stem for file in (PROJECT / "benchmarks").glob("*.py")}
+    assert files - {"jpegs"} == set(COMMANDS)  # which makes pictures for others
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_prints_its_table(
+    name: str, make_params: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if name == "proposals":
+        params = make_params()
+        monkeypatch.setattr(prepare, "read_objects", lambda folder, data: fake_objects())
+        prepare.prepare_voc(params, tmp_path / "voc.json")
+        YAML().dump(params.model_dump(mode="json"), tmp_path / "params.yaml")
+    command = [sys.executable, str(PROJECT / "benchmarks" / f"{name}.py"), *COMMANDS[name].split()]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    rows = [line for line in done.stdout.splitlines() if line.startswith("|")]
+    assert len(rows) > 2
+    assert len({row.count("|") for row in rows}) == 1
