@@ -3,8 +3,8 @@
 Where the pictures are when a batch is made:
 
 - on the GPU, all of them, if they fit: cropping is one gather in its memory;
-- else memory-mapped on the CPU. With a GPU, a thread reads the next batches ahead into pinned
-  memory, from which they are copied while the GPU computes.
+- else in the store's file. With a GPU, a thread reads the next batches ahead into pinned memory,
+  from which they are copied while the GPU computes.
 """
 
 from collections import deque

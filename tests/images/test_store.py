@@ -1,4 +1,5 @@
 import json
+import os
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +18,15 @@ def test_what_goes_in_comes_out(manifest: Path, tmp_path: Path) -> None:
     assert torch.equal(store.batch(rows), torch.from_numpy(pictures[rows.numpy()]))
     assert store.labels.tolist() == labels.tolist()
     assert (store.source, store.classes, len(store)) == ("test", CLASSES, 96)
+
+
+def test_a_file_that_is_cut_off_while_it_is_read_is_told(manifest: Path, tmp_path: Path) -> None:
+    store = Store(manifest, str(tmp_path / "data"), "train")
+    (file,) = (tmp_path / "data").rglob("train.npy")
+    os.truncate(file, file.stat().st_size - 1)
+    assert len(store.batch(torch.arange(95))) == 95
+    with pytest.raises(UserError, match=r"train\.npy: ends before picture 95"):
+        store.batch(torch.tensor([95]))
 
 
 def test_manifest_is_the_same_each_time_and_follows_the_pixels(
