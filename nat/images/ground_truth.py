@@ -21,7 +21,7 @@ class Devkit:
     Attributes:
         path: of the archive.
         classes: WordNet identifiers of the thousand classes.
-        val: that of each validation picture, in order of their names.
+        val: that of each validation picture, in order of the numbers in their names, from 1.
     """
 
     path: Path
@@ -66,13 +66,7 @@ def class_of_each(
         UserError: there is neither, or it does not fit the pictures.
     """
     if devkit:
-        if len(devkit.val) != len(pictures):
-            raise UserError(
-                f"pictures.folder: {folder}: {len(pictures)} val pictures, {devkit.path.name} has "
-                f"the classes of {len(devkit.val)}; extract or download val again"
-            )
-        by_name = dict(zip(sorted(pictures), devkit.val, strict=True))
-        return [by_name[name] for name in pictures]
+        return _by_number(folder, pictures, devkit)
     for name in MAPPINGS:
         if (folder / name).is_file():
             mapping = _read_mapping(folder / name, classes)
@@ -89,6 +83,26 @@ def class_of_each(
             "missing); use the mapping file of these pictures"
         )
     return [mapping[PurePosixPath(picture).stem] for picture in pictures]
+
+
+def _by_number(folder: Path, pictures: list[str], devkit: Devkit) -> list[str]:
+    """By the number in each name: in order alone, a stray file would shift all that follow it."""
+    truth = {
+        f"ILSVRC2012_val_{number:08d}.JPEG": wnid for number, wnid in enumerate(devkit.val, start=1)
+    }
+    strays = sorted(set(pictures) - set(truth))
+    if strays:
+        raise UserError(
+            f"pictures.folder: {folder}: {strays[0]} is none of the {len(truth)} val pictures of "
+            f"{devkit.path.name}, {min(truth)} to {max(truth)}; remove it from val"
+        )
+    missing = sorted(set(truth) - set(pictures))
+    if missing:
+        raise UserError(
+            f"pictures.folder: {folder}: val picture {missing[0]} is missing ({len(missing)} of "
+            f"the {len(truth)} that {devkit.path.name} has); extract or download val again"
+        )
+    return [truth[name] for name in pictures]
 
 
 def _read_mapping(path: Path, classes: list[str]) -> dict[str, str]:

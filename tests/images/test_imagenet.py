@@ -6,7 +6,17 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from ilsvrc import A_CLASS, VAL, WNIDS, publish, train_files, val_files, write_archives, write_files
+from ilsvrc import (
+    A_CLASS,
+    VAL,
+    WNIDS,
+    publish,
+    tar_of,
+    train_files,
+    val_files,
+    write_archives,
+    write_files,
+)
 from ilsvrc import write_tree as tree
 from PIL import Image
 from torchvision.transforms import functional as F
@@ -256,10 +266,52 @@ def test_a_mapping_must_fit(lines: str, said: str, tmp_path: Path, refused: Any)
     assert said in refused(tmp_path / "in")
 
 
-def test_a_devkit_must_fit(tmp_path: Path, refused: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.fixture
+def flat(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Extracted validation pictures, not in class folders, beside the devkit."""
     folder = write_archives(tmp_path / "in")
     publish(folder, monkeypatch)
     (folder / "ILSVRC2012_img_val.tar").unlink()
-    files, _ = val_files()
-    write_files(folder / "val", dict(list(files.items())[:-1]))
-    assert "11 val pictures, ILSVRC2012_devkit_t12.tar.gz has the classes of 12" in refused(folder)
+    write_files(folder / "val", val_files()[0])
+    return folder
+
+
+def test_a_missing_validation_picture_is_named(flat: Path, refused: Any) -> None:
+    (flat / "val/ILSVRC2012_val_00000003.JPEG").unlink()
+    said = refused(flat)
+    assert "val picture ILSVRC2012_val_00000003.JPEG is missing (1 of the 12" in said
+
+
+@pytest.mark.parametrize("complete", [True, False])
+@pytest.mark.parametrize(
+    "stray",
+    [
+        "00000002.JPEG",
+        "ILSVRC2012_val_00000000.JPEG",
+        "ILSVRC2012_val_00000013.JPEG",
+        "ILSVRC2012_val_0000002.JPEG",
+        "ILSVRC2012_val_00000002 (copy).JPEG",
+        "ILSVRC2012_val_00000002.jpg",
+    ],
+)
+def test_a_stray_validation_picture_is_named(
+    stray: str, complete: bool, flat: Path, refused: Any
+) -> None:
+    """Also where the count is right, as then a picture is missing and labels would be shifted."""
+    picture = flat / "val/ILSVRC2012_val_00000005.JPEG"
+    (flat / "val" / stray).write_bytes(picture.read_bytes())
+    if not complete:
+        picture.unlink()
+    said = refused(flat)
+    assert f"{stray} is none of the 12 val pictures of ILSVRC2012_devkit_t12.tar.gz" in said
+
+
+def test_the_archive_must_have_the_devkit_s_pictures(
+    tmp_path: Path, refused: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = write_archives(tmp_path / "in")
+    files = val_files()[0]
+    files["ILSVRC2012_val_00000020.JPEG"] = files.pop("ILSVRC2012_val_00000001.JPEG")
+    (folder / "ILSVRC2012_img_val.tar").write_bytes(tar_of(files))
+    publish(folder, monkeypatch)
+    assert "ILSVRC2012_val_00000020.JPEG is none of the 12 val pictures" in refused(folder)
