@@ -82,16 +82,16 @@ class FrozenTrunk:
         Raises:
             UserError: the file is no readable picture.
         """
-        if isinstance(picture, Image.Image):
-            return square(picture, self.size, self.channels, upright=True)
         try:
+            if isinstance(picture, Image.Image):
+                return square(picture, self.size, self.channels, upright=True)
             content = Path(picture).read_bytes()
             return read_square(content, self.size, self.channels, upright=True)
         except OSError as error:
             raise UserError(f"{picture}: cannot be read ({error.strerror or error})") from error
         except Unreadable as error:
             raise UserError(
-                f"{picture}: no readable picture ({error}); replace or remove the file"
+                f"{picture}: no readable picture ({error}); replace or remove it"
             ) from error
 
     @torch.no_grad()

@@ -7,6 +7,7 @@ import pytest
 import torch
 from click.testing import CliRunner, Result
 from conftest import write_picture_folder
+from PIL import Image
 from tiny import EMBEDDED
 
 from nat.cli import main
@@ -94,6 +95,15 @@ def test_corrupt_pictures_stop_it_or_are_left_out(
         "features.names.json",
         "features.npy",
     ]
+
+
+def test_images_of_16_bits_and_of_unknown_white(trunk: FrozenTrunk, folder: Path) -> None:
+    grey = np.asarray(Image.open(folder / "disc" / "001.png"))
+    deep = Image.fromarray(257 * grey.astype(np.uint16))
+    expected = trunk.embed([folder / "disc" / "001.png"])
+    np.testing.assert_array_equal(trunk.embed([deep]), expected)
+    with pytest.raises(UserError, match=r"mode=F .*: no readable picture \(floating-point"):
+        trunk.embed([Image.fromarray(grey.astype(np.float32))])
 
 
 def test_nothing_readable_is_an_error(trunk: FrozenTrunk, tmp_path: Path) -> None:

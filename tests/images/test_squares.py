@@ -6,7 +6,7 @@ from ilsvrc import encode, rotated
 from PIL import Image
 from torchvision.transforms import functional as F
 
-from nat.images.squares import Unreadable, read_square
+from nat.images.squares import Unreadable, read_square, square
 
 
 def noise(width: int, height: int, seed: int = 0) -> Image.Image:
@@ -23,17 +23,67 @@ def by_torchvision(content: bytes, size: int, channels: int) -> np.ndarray:
     return array[None] if channels == 1 else np.moveaxis(array, 2, 0)
 
 
-@pytest.mark.parametrize("mode", ["L", "RGB", "RGBA", "P", "CMYK", "1", "I;16"])
+SLOPE = np.arange(256, dtype=np.uint8)[None].repeat(256, 0)  # from black at the left to white
+
+
+def slope(mode: str) -> Image.Image:
+    if mode in ("I", "I;16", "I;16B"):  # of 16 bits; Pillow knows its big-endian mode by name only
+        deep = 257 * SLOPE.astype({"I": "<i4", "I;16": "<u2", "I;16B": ">u2"}[mode])
+        return Image.frombytes(mode, deep.shape[::-1], deep.tobytes())
+    if mode == "P":  # whose palette begins with white
+        picture = Image.fromarray(255 - SLOPE)
+        picture.putpalette(np.arange(255, -1, -1, dtype=np.uint8).repeat(3).tobytes())
+        return picture
+    return Image.fromarray(SLOPE).convert("RGB").convert(mode)
+
+
+MODES = ["1", "L", "LA", "P", "RGB", "RGBA", "CMYK", "YCbCr", "I", "I;16", "I;16B"]
+
+
+@pytest.mark.parametrize("mode", MODES)
 @pytest.mark.parametrize("channels", [1, 3])
-def test_any_size_and_mode(mode: str, channels: int) -> None:
-    if mode == "I;16":
-        content = encode(Image.fromarray(np.full((20, 50), 300, np.uint16)), "PNG")
+def test_any_mode(mode: str, channels: int) -> None:
+    """A slope stays the same slope; dithered (1) and compressed (CMYK), it does so on average."""
+    form = {"CMYK": "JPEG", "YCbCr": "JPEG", "I": "PPM", "I;16B": "TIFF"}.get(mode, "PNG")
+    found = read_square(encode(slope(mode), form), 256, channels, True)
+    assert (found.shape, found.dtype) == ((channels, 256, 256), np.uint8)
+    if mode in ("1", "CMYK", "YCbCr"):
+        columns = found.reshape(channels, 256, 16, 16).mean((1, 3))
+        assert np.abs(columns - SLOPE[0].reshape(16, 16).mean(1)).max() < 3
     else:
-        picture = Image.new("RGB", (50, 20), (200, 100, 50)).convert(mode)
-        content = encode(picture, "JPEG" if mode == "CMYK" else "PNG")
-    square = read_square(content, 16, channels, True)
-    assert square.shape == (channels, 16, 16)
-    assert square.dtype == np.uint8
+        assert (found == SLOPE).all()
+
+
+@pytest.mark.parametrize("mode", ["I", "I;16", "I;16B"])
+@pytest.mark.parametrize("side", [1, 5, 400])
+def test_16_bits_at_any_size(mode: str, side: int) -> None:
+    eight, sixteen = (square(slope(m).rotate(90), side, 1, True) for m in ("L", mode))
+    assert np.array_equal(eight, sixteen)
+
+
+def test_16_bits_lose_the_lower_8() -> None:
+    deep = np.array([[0, 255, 256, 511], [32768, 65279, 65280, 65535]] * 2, np.uint16)
+    found = read_square(encode(Image.fromarray(deep), "PNG"), 4, 1, True)
+    upper = Image.fromarray((deep // 256).astype(np.uint8))
+    assert np.array_equal(found, square(upper, 4, 1, True))
+
+
+def test_mode_i_may_hold_8_bits() -> None:
+    assert (square(Image.fromarray(SLOPE.astype(np.int32)), 256, 1, True) == SLOPE).all()
+
+
+@pytest.mark.parametrize(
+    ("pixels", "reason"),
+    [
+        (SLOPE.astype(np.float32), "floating-point pixels (mode F)"),
+        (SLOPE.astype(np.int32) - 1, "pixels from -1 to 254"),
+        (SLOPE.astype(np.int32) * 258, "pixels from 0 to 65790, more than 16 bits"),
+    ],
+)
+def test_pixels_without_a_known_white_are_refused(pixels: np.ndarray, reason: str) -> None:
+    with pytest.raises(Unreadable) as caught:
+        read_square(encode(Image.fromarray(pixels), "TIFF"), 16, 1, True)
+    assert reason in str(caught.value)
 
 
 @pytest.mark.parametrize("channels", [1, 3])
@@ -91,7 +141,7 @@ def test_any_damage_is_a_picture_or_unreadable() -> None:
             damaged = content.copy()
             damaged[draws.integers(0, len(content), 4)] = draws.integers(0, 256, 4)
             try:
-                square = read_square(damaged.tobytes(), 16, 1, True)
+                found = read_square(damaged.tobytes(), 16, 1, True)
             except Unreadable:
                 continue
-            assert square.shape == (1, 16, 16)
+            assert found.shape == (1, 16, 16)
