@@ -2,8 +2,9 @@
 
 Training pictures are in ``ILSVRC2012_img_train.tar``, a tar of a thousand class tars, or in
 ``train/nXXXXXXXX/``; validation pictures in ``ILSVRC2012_img_val.tar``, ``val/nXXXXXXXX/`` or
-``val/``. Where validation pictures are not in class folders, their classes are looked up, see
-ground_truth.py. All of these give the same rows and so the same store: by class, then by name.
+``val/``. Class folders may have folders within them. Where validation pictures are not in class
+folders, their classes are looked up, see ground_truth.py. All of these give the same rows and so
+the same store: by class, then by name.
 """
 
 import re
@@ -47,13 +48,13 @@ def read_imagenet(settings: Pictures, scratch: str) -> EncodedSource:
         raise UserError(f"pictures.folder: {folder}: no such folder; name ImageNet's")
     devkit = read_devkit(folder)
     train = _find(folder, "train", scratch)
-    wnids = [PurePosixPath(name).parent.name for name in train.names]
+    wnids = [_class(name) for name in train.names]
     classes = sorted(set(wnids))
     if devkit:
         _check_same(set(devkit.classes), set(classes), "train", "the devkit")
     val = _find(folder, "val", scratch)
     if "/" in val.names[0]:
-        found = [PurePosixPath(name).parent.name for name in val.names]
+        found = [_class(name) for name in val.names]
     else:
         found = class_of_each(folder, val.names, classes, devkit)
     _check_same(set(found), set(classes), "train", "val")
@@ -113,6 +114,11 @@ def _tree(tree: Path, split: str) -> Encoded:
         if not len(part):
             raise UserError(f"{tree / name}: no pictures in it; extract that class again")
     return joined(parts)
+
+
+def _class(name: str) -> str:
+    """The folder directly in train or val: within it, some data sets have another one, images."""
+    return PurePosixPath(name).parts[0]
 
 
 def _check_same(needed: set[str], present: set[str], where: str, asks: str) -> None:

@@ -120,6 +120,23 @@ def test_every_layout_gives_the_same_manifest(
     assert contents[0]["splits"]["val"]["count"] == VAL
 
 
+def test_class_folders_may_have_folders_within(tmp_path: Path, prepare: Any) -> None:
+    """As Tiny ImageNet's do; and any class folder may be a link, whatever it leads to is called."""
+    manifest = prepare(tree(tmp_path / "plain")).read_text()
+    linked, inner = WNIDS[1], dict(zip(WNIDS, ["images", "images", "images/all", "."], strict=True))
+    for split in ("train", "val"):
+        (tmp_path / "deep" / split).mkdir(parents=True)
+        (tmp_path / "deep" / split / linked).symlink_to(tmp_path / "link" / split)
+        for wnid in WNIDS:
+            folder = (
+                tmp_path / "link" / split if wnid == linked else tmp_path / "deep" / split / wnid
+            )
+            (folder / inner[wnid]).mkdir(parents=True)
+            for file in (tmp_path / "plain" / split / wnid).iterdir():
+                file.rename(folder / inner[wnid] / file.name)
+    assert prepare(tmp_path / "deep").read_text() == manifest
+
+
 def test_some_of_the_pictures(
     tmp_path: Path, prepare: Any, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
 ) -> None:
