@@ -51,7 +51,8 @@ def index(archive: Path, scratch: str) -> Encoded:
 
 
 def _load(kept: Path) -> tuple[list[str], np.ndarray, np.ndarray] | None:
-    with suppress(OSError, ValueError, KeyError), np.load(kept, allow_pickle=False) as content:
+    # numpy and zipfile meet a damaged file with errors of every kind; it is as good as none
+    with suppress(Exception), np.load(kept, allow_pickle=False) as content:
         names = [os.fsdecode(name) for name in content["names"].tolist()]
         return names, content["offsets"], content["lengths"]
     return None

@@ -22,6 +22,7 @@ from PIL import Image
 from torchvision.transforms import functional as F
 
 from nat.errors import UserError
+from nat.images.archives import index
 from nat.images.prepare import prepare_pictures
 from nat.images.store import Store
 
@@ -161,6 +162,26 @@ def test_an_index_is_made_once(
     manifest = prepare(archives).read_text()
     monkeypatch.setattr("nat.images.archives._walk", lambda *_: pytest.fail("walked again"))
     assert prepare(archives, threads=1).read_text() == manifest
+
+
+def test_a_damaged_index_is_made_again(tmp_path: Path) -> None:
+    archive = write_archives(tmp_path / "in") / "ILSVRC2012_img_val.tar"
+    whole = index(archive, str(tmp_path / "scratch"))
+    (kept,) = (tmp_path / "scratch").glob("index-*.npz")
+    content = kept.read_bytes()
+    plain = io.BytesIO()
+    np.save(plain, whole.offsets)
+    changed = bytearray(content)
+    changed[content.index(b"ILSVRC2012_val_00000004")] ^= 1
+    halves = content[: len(content) // 2], content[len(content) // 2 :]
+    for damaged in (b"", b"PK\x03\x04", b"no index", *halves, bytes(changed), plain.getvalue()):
+        kept.write_bytes(damaged)
+        again = index(archive, str(tmp_path / "scratch"))
+        assert again.names == whole.names
+        assert np.array_equal(again.offsets, whole.offsets)
+        assert np.array_equal(again.lengths, whole.lengths)
+        assert kept.read_bytes() != damaged
+        assert index(archive, str(tmp_path / "scratch")).names == whole.names
 
 
 def test_no_folder_no_pictures(tmp_path: Path, refused: Any) -> None:
