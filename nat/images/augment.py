@@ -50,17 +50,19 @@ def cut_out(pictures: torch.Tensor, rows: torch.Tensor, cuts: Cuts, crop: int) -
     Returns:
         (b, c, crop, crop), same dtype and device as ``pictures``.
     """
-    side = torch.arange(crop)
-    down = cuts.top[:, None] + side
-    across = cuts.left[:, None] + torch.where(cuts.mirrored[:, None], side.flip(0), side)
-    channels = torch.arange(pictures.shape[1])
-    places = (
+    # a few numbers a picture go to the device, where they become indices, crop times as many
+    device = pictures.device
+    rows, top, left, mirrored = (t.to(device, non_blocking=True) for t in (rows, *cuts))
+    side = torch.arange(crop, device=device)
+    down = top[:, None] + side
+    across = left[:, None] + torch.where(mirrored[:, None], side.flip(0), side)
+    channels = torch.arange(pictures.shape[1], device=device)
+    return pictures[
         rows[:, None, None, None],
         channels[None, :, None, None],
         down[:, None, :, None],
         across[:, None, None, :],
-    )
-    return pictures[tuple(place.to(pictures.device, non_blocking=True) for place in places)]
+    ]
 
 
 def fixed_crops(pictures: torch.Tensor, crop: int, crops: int) -> torch.Tensor:

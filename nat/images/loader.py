@@ -84,7 +84,8 @@ class Loader:
             yield rows[self.part], cuts.of(self.part)
 
     def _cut(self, pictures: torch.Tensor, cuts: Cuts) -> torch.Tensor:
-        return cut_out(pictures, torch.arange(len(pictures)), cuts, self.augment.crop)
+        rows = torch.arange(len(pictures), device=pictures.device)
+        return cut_out(pictures, rows, cuts, self.augment.crop)
 
     def _read_ahead(self, epoch: int) -> Iterator[Batch]:
         def read(rows: torch.Tensor) -> torch.Tensor:

@@ -1,4 +1,8 @@
+from typing import Any
+
+import pytest
 import torch
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from nat.images.augment import Cuts, cut_out, draw_cuts, fixed_crops
 
@@ -17,6 +21,42 @@ def test_cuts_are_slices_of_the_rows_named() -> None:
     for i, row in enumerate(rows):
         expected = pictures[row, :, top[i] : top[i] + 5, left[i] : left[i] + 5]
         assert torch.equal(cut[i], expected.flip(-1) if mirrored[i] else expected)
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_cuts_are_those_of_indices_made_on_the_cpu(seed: int) -> None:
+    draws = torch.Generator().manual_seed(seed)
+    pictures = torch.randint(256, (30, 3, 13, 13), generator=draws).to(torch.uint8)
+    rows = torch.randint(30, (50,), generator=draws)
+    cuts = draw_cuts(50, 13, 7, True, draws)
+    side = torch.arange(7)
+    down = cuts.top[:, None] + side
+    across = cuts.left[:, None] + torch.where(cuts.mirrored[:, None], side.flip(0), side)
+    channels = torch.arange(3)[None, :, None, None]
+    places = rows[:, None, None, None], channels, down[:, None, :, None], across[:, None, None, :]
+    assert torch.equal(cut_out(pictures, rows, cuts, 7), pictures[places])
+
+
+class Copies(TorchDispatchMode):
+    """Counts the numbers copied from one device to another."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.count = 0
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        if func is torch.ops.aten._to_copy.default:
+            self.count += args[0].numel()
+        return func(*args, **(kwargs or {}))
+
+
+def test_a_few_numbers_a_picture_go_to_the_device() -> None:
+    pictures = torch.empty((40, 3, 32, 32), dtype=torch.uint8, device="meta")
+    cuts = draw_cuts(16, 32, 28, True, torch.Generator().manual_seed(0))
+    with Copies() as copies:
+        cut = cut_out(pictures, torch.arange(16), cuts, 28)
+    assert (cut.shape, cut.device.type) == ((16, 3, 28, 28), "meta")
+    assert copies.count == 4 * 16
 
 
 def test_draws_reach_every_place_and_both_sides() -> None:
