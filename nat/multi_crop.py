@@ -31,7 +31,10 @@ def multi_crop_accuracies(
         team: whose processes share the pictures.
     """
     right: list[int] = []
-    mine = torch.arange(team.rank, len(store), team.size)
+    mine = torch.arange(len(store))[team.rank :: team.size]
+    counted = len(mine) > 0
+    if not counted:  # more processes than pictures: it must still say 0 for each classifier
+        mine = torch.zeros(1, dtype=torch.int64)
     for batch in progress(mine.split(BATCH), "test"):
         cuts = fixed_crops(store.batch(batch).to(team.device), crop, crops)
         found = [
@@ -40,5 +43,5 @@ def multi_crop_accuracies(
         ]
         right = right or [0] * len(found)
         for index, classes in enumerate(found):
-            right[index] += int((classes == store.labels[batch]).sum())
+            right[index] += counted * int((classes == store.labels[batch]).sum())
     return [100 * count / len(store) for count in team.sum(torch.tensor(right)).tolist()]
