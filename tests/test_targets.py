@@ -139,6 +139,25 @@ def test_without_a_gpu_targets_stay_where_they_are() -> None:
     assert targets.near(torch.device("cpu")) is targets
 
 
+@pytest.mark.parametrize("kind", KINDS)
+def test_targets_that_fit_are_the_same_in_the_device_s_memory(
+    kind: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    targets = sample_targets(kind, 10, settings_of(precision="float16"), seed=0)
+    asked = []
+    monkeypatch.setattr(package, "fits", lambda *words: not asked.append(words))
+    near = targets.near(torch.device("meta"))
+    assert asked == [(targets.array.nbytes, torch.device("meta"))]
+    assert (near.array.device.type, near.array.dtype) == ("meta", targets.array.dtype)
+    assert (len(near), near.dimension) == (10, targets.dimension)
+    assert near.vectors(torch.arange(3)).shape == (3, targets.dimension)
+    assert targets.array.device.type == "cpu"
+    same = targets.near(torch.device("cpu"))
+    rows = torch.tensor([9, 0, 4])
+    assert same is not targets
+    assert torch.equal(same.vectors(rows), targets.vectors(rows))
+
+
 def test_a_foreign_file_is_refused_and_not_unpickled(tmp_path: Path) -> None:
     np.save(tmp_path / "t.npy", np.array([{"a": 1}], dtype=object))
     with pytest.raises(UserError, match="no target array"):
