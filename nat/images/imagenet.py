@@ -8,6 +8,7 @@ the same store: by class, then by name.
 """
 
 import re
+import sys
 from dataclasses import replace
 from pathlib import Path, PurePosixPath
 
@@ -24,6 +25,8 @@ from nat.training.progress import progress
 # Asked before anything is read; the MD5 of the whole takes minutes and is asked at the end.
 BYTES = {"train": 147_897_477_120, "val": 6_744_924_160}
 MEMBER = {"train": r"n\d{8}/[^/]+\.JPEG", "val": r"ILSVRC2012_val_\d{8}\.JPEG"}
+CLASSES = 1000
+PICTURES = {"train": 1_281_167, "val": 50_000}
 KAGGLE = "ILSVRC/Data/CLS-LOC"  # where Kaggle's archive has train and val
 
 
@@ -31,7 +34,8 @@ def read_imagenet(settings: Pictures, scratch: str) -> EncodedSource:
     """Describe the pictures in ``settings.folder``.
 
     EXIF rotations are ignored, as torchvision's loaders do: so it was when the published numbers
-    were measured.
+    were measured. Of all thousand classes, other counts than the published ones are announced on
+    standard error, unless ``settings`` limit them.
 
     Args:
         settings: folder, train and val are used.
@@ -59,6 +63,8 @@ def read_imagenet(settings: Pictures, scratch: str) -> EncodedSource:
         found = class_of_each(folder, val.names, classes, devkit)
     _check_same(set(found), set(classes), "train", "val")
     _check_same(set(classes), set(found), "val", "train")
+    if len(classes) == CLASSES:
+        _announce_counts({"train": len(train), "val": len(val)}, settings)
     splits = {
         "train": _in_order(train, wnids, classes).limited(settings.train, "train"),
         "val": _in_order(val, found, classes).limited(settings.val, "val"),
@@ -128,6 +134,14 @@ def _check_same(needed: set[str], present: set[str], where: str, asks: str) -> N
             f"{where}/{missing[0]}: class folder missing ({len(missing)} of {len(needed)} that "
             f"{asks} has); extract or download it again"
         )
+
+
+def _announce_counts(counts: dict[str, int], settings: Pictures) -> None:
+    """Some lost pictures are no fault, but results are then not quite those of ImageNet."""
+    limits = {"train": settings.train, "val": settings.val}
+    for split, count in counts.items():
+        if limits[split] is None and count != PICTURES[split]:
+            print(f"{split}: {count:,} pictures, ImageNet has {PICTURES[split]:,}", file=sys.stderr)
 
 
 def _in_order(pictures: Encoded, wnids: list[str], classes: list[str]) -> Encoded:

@@ -22,6 +22,7 @@ from PIL import Image
 from torchvision.transforms import functional as F
 
 from nat.errors import UserError
+from nat.images import imagenet
 from nat.images.archives import index
 from nat.images.prepare import prepare_pictures
 from nat.images.store import Store
@@ -152,6 +153,37 @@ def test_some_of_the_pictures(
     assert (first["splits"]["train"]["count"], first["splits"]["val"]["count"]) == (20, 8)
     prepare(archives)
     assert "ILSVRC2012_img_train.tar: MD5 as published" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("classes", "published", "limits", "said"),
+    [
+        (4, {"train": 1_281_167, "val": VAL}, {}, ["train: 36 pictures, ImageNet has 1,281,167"]),
+        (4, {"train": 36, "val": 50_000}, {}, ["val: 12 pictures, ImageNet has 50,000"]),
+        (4, {"train": 36, "val": 50_000}, {"val": 8}, []),
+        (4, {"train": 35, "val": 13}, {"train": 20}, ["val: 12 pictures, ImageNet has 13"]),
+        (4, {"train": 36, "val": VAL}, {}, []),
+        (1000, {"train": 1_281_167, "val": 50_000}, {}, []),  # a subset of the classes
+    ],
+)
+def test_other_counts_than_the_published_are_announced(
+    classes: int,
+    published: dict[str, int],
+    limits: dict[str, int],
+    said: list[str],
+    tmp_path: Path,
+    make_params: Any,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture,
+) -> None:
+    monkeypatch.setattr(imagenet, "CLASSES", classes)
+    monkeypatch.setattr(imagenet, "PICTURES", published)
+    group = {"source": "imagenet", "folder": str(tree(tmp_path / "in")), "train": None, "val": None}
+    source = imagenet.read_imagenet(make_params(pictures=group | limits).pictures, str(tmp_path))
+    counts = {name: len(split) for name, split in source.splits.items()}
+    assert counts == {"train": 36, "val": VAL} | limits
+    lines = capsys.readouterr().err.splitlines()
+    assert [line for line in lines if "ImageNet has" in line] == said
 
 
 def test_an_index_is_made_once(
