@@ -62,6 +62,17 @@ def profile(name: str | None, show: bool, force: bool, path: Path, folder: Path)
     click.echo("\n".join(lines))
 
 
+@main.command(cls=WithParams)
+@option_out("File that says that they are right, for the stages that wait for it.", "data/checked")
+def check(params: Params, out: Path) -> None:
+    """Refuse a setting of the parameter file that is wrong, by name."""
+    from nat.files import whole
+
+    # the same words whatever the settings, so that a change of theirs reruns nothing by itself
+    with whole(out) as temporary:
+        temporary.write_text("Every setting has a known name and a possible value.\n")
+
+
 @main.group()
 def prepare() -> None:
     """Get data and bring it into the form that training reads."""
@@ -104,7 +115,7 @@ def targets(params: Params, pictures: Path, seed: int, out: Path) -> None:
     from nat.files import read_json
     from nat.targets import sample_targets, save_targets
 
-    n = read_json(pictures, "prepare pictures")["splits"]["train"]["count"]
+    n = read_json(pictures, "prepare pictures", "splits")["splits"]["train"]["count"]
     save_targets(sample_targets(params.target_type, n, params.targets, seed), out)
 
 

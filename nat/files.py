@@ -58,20 +58,26 @@ def write_json(path: Path | str, content: Any) -> None:
         temporary.write_text(json.dumps(content, indent=2, ensure_ascii=False) + "\n")
 
 
-def read_json(path: Path | str, made_by: str) -> Any:
-    """Read JSON that the command ``made_by`` wrote.
+def read_json(path: Path | str, made_by: str, *needed: str) -> Any:
+    """Read JSON that the command ``made_by`` wrote, with at least the keys ``needed``.
 
     Raises:
-        UserError: missing or damaged; names the command that makes it.
+        UserError: missing, damaged or something else; names the command that makes it.
     """
     try:
-        return json.loads(Path(path).read_text())
+        content = json.loads(Path(path).read_text())
     except FileNotFoundError as error:
         raise UserError(f"{path}: not found; make it with `python -m nat {made_by}`") from error
     except (json.JSONDecodeError, UnicodeDecodeError) as error:
         raise UserError(
             f"{path}: not valid JSON ({error}); make it again with `python -m nat {made_by}`"
         ) from error
+    if needed and not (isinstance(content, dict) and content.keys() >= set(needed)):
+        raise UserError(
+            f"{path}: has no {' and '.join(needed)}, so is not what `python -m nat {made_by}` "
+            "writes; name its file, or make it again"
+        )
+    return content
 
 
 def sha256(path: Path | str) -> str:

@@ -48,14 +48,16 @@ TargetType = Annotated[str, _known("targets")]
 Alignment = Annotated[str, _known("alignments")]
 
 
-def _once(values: list[Any]) -> list[Any]:
+def _some(values: list[Any]) -> list[Any]:
+    if not values:
+        raise ValueError("empty; name at least one")
     for value in values:
         if values.count(value) > 1:
             raise ValueError(f"{value!r} is named twice; name each once")
     return values
 
 
-Some = (Field(min_length=1), AfterValidator(_once))
+Some = AfterValidator(_some)
 
 
 class Group(BaseModel):
@@ -242,20 +244,20 @@ class Detect(Group):
 class Ablations(Group):
     """The values that section 4.1 compares, one setting at a time, besides those in use."""
 
-    permute_every: Annotated[list[Period], *Some]
-    k: Annotated[list[Classes], *Some]
-    dimension: Annotated[list[Dimension], *Some]
-    target_type: Annotated[list[TargetType], *Some]
-    alignment: Annotated[list[Alignment], *Some]
-    preprocessing: Annotated[list[Preprocessing], *Some]
-    loss: Annotated[list[Loss], *Some]
+    permute_every: Annotated[list[Period], Some]
+    k: Annotated[list[Classes], Some]
+    dimension: Annotated[list[Dimension], Some]
+    target_type: Annotated[list[TargetType], Some]
+    alignment: Annotated[list[Alignment], Some]
+    preprocessing: Annotated[list[Preprocessing], Some]
+    loss: Annotated[list[Loss], Some]
 
 
 class Params(Group):
     """The whole of params.yaml."""
 
     profile: str
-    seeds: Annotated[list[Seed], *Some]
+    seeds: Annotated[list[Seed], Some]
     permute_every: Period
     target_type: TargetType
     alignment: Alignment
@@ -282,8 +284,9 @@ class Params(Group):
                 f"{self.pictures.size}; use at most that"
             )
         n = self.pictures.train
+        of_k_classes = {self.target_type, *self.ablations.target_type} & {"onehot", "mixture"}
         for name, classes in (
-            ("targets.k", [self.targets.k] if self.target_type == "onehot" else []),
+            ("targets.k", [self.targets.k] if of_k_classes else []),
             ("ablations.k", self.ablations.k),
         ):
             if n is not None and max(classes, default=0) > n:

@@ -32,6 +32,13 @@ def run(folder: Path, *words: str) -> str:
     return done.stdout + done.stderr
 
 
+def refused(folder: Path, *words: str) -> str:
+    """What a command says that must fail."""
+    done = subprocess.run(words, cwd=folder, env=ENVIRONMENT, capture_output=True, text=True)
+    assert done.returncode != 0, done.stdout
+    return done.stdout + done.stderr
+
+
 def stages_run(output: str) -> set[str]:
     return set(re.findall(r"Running stage '([^']+)'", output))
 

@@ -10,6 +10,7 @@ from nat.cli import main
 
 COMMANDS = [
     [],
+    ["check"],
     ["prepare"],
     ["prepare", "pictures"],
     ["prepare", "voc"],

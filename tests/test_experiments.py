@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from conftest import write_picture_folder
 from ilsvrc import write_tree
-from pipeline import commit, copy_project, run, stages_run
+from pipeline import commit, copy_project, refused, run, stages_run
 from ruamel.yaml import YAML
 from tiny import PROJECT, settings
 
@@ -40,12 +40,33 @@ def test_a_target_type_of_ones_own_is_one_file(project: Path) -> None:
     output = run(
         project, "dvc", "exp", "run", "-n", name, "-S", f"target_type={name}", "probe@nat-0"
     )
-    assert stages_run(output) == {"targets@0", "pretrain@0", "probe@nat-0"}
+    assert stages_run(output) == {"check", "targets@0", "pretrain@0", "probe@nat-0"}
     measured = json.loads((project / "artifacts/probe/nat-0.json").read_text())["measured"]
     assert 0 < measured["mlp"] <= 100
     run(project, "git", "reset", "-q", "--hard")
     run(project, "git", "clean", "-qfd", "nat")
     run(project, "dvc", "checkout", "-q", "--allow-missing")
+
+
+@pytest.mark.parametrize(
+    ("setting", "fault"),
+    [
+        ("target_type=cube", "target_type: unknown name 'cube'; known: lowdiscrepancy, mixture, "),
+        ("alignment=none", "alignment: unknown name 'none'; known: exact, greedy, lapx, sinkhorn"),
+        ("ablations.target_type=[cube]", "ablations.target_type.0: unknown name 'cube'; known: "),
+        ("seeds=[]", "seeds: empty; name at least one"),
+        ("seeds=[0, 0]", "seeds: 0 is named twice; name each once"),
+        ("permute_every=0", "permute_every: should be greater than 0 or should be 'never'"),
+        ("voc.pictures=-1", "voc.pictures: should be greater than 0"),
+    ],
+)
+def test_a_wrong_setting_is_refused_by_name_before_anything_runs(
+    project: Path, setting: str, fault: str
+) -> None:
+    told = refused(project, "dvc", "exp", "run", "-S", setting)
+    assert f"error: params.yaml: {fault}" in told
+    assert stages_run(told) == {"check"}
+    run(project, "git", "checkout", "-q", "params.yaml")
 
 
 def test_queued_experiments_find_their_data(project: Path) -> None:

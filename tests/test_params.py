@@ -51,7 +51,7 @@ def test_overrides_reach_groups_and_top_level() -> None:
         ("ablations.alignment=[no]", "ablations.alignment.0: "),
         ("ablations.k=[10, 20000]", "ablations.k: 20000 is larger than pictures.train 10000"),
         ("ablations.k=[1]", "ablations.k.0: should be greater than or equal to 2"),
-        ("seeds=[]", "seeds: "),
+        ("seeds=[]", "seeds: empty; name at least one"),
         ("seeds=[1, 1]", "seeds: 1 is named twice; name each once"),
         ("seeds=[-1]", "seeds.0: "),
         ("augment.crop=40", "augment.crop: 40 is larger than pictures.size 36"),
@@ -87,7 +87,9 @@ def test_an_unknown_setting_lists_the_known(tmp_path: Path) -> None:
 def test_discrete_targets_need_an_image_each() -> None:
     message = refused("target_type=onehot", "targets.k=10001")
     assert "targets.k: 10001 is larger than pictures.train 10000" in message
-    load_params(FILE, ("target_type=sphere", "targets.k=10001"))  # not used
+    mixed = refused("ablations.target_type=[mixture]", "targets.k=10001")
+    assert "targets.k: 10001 is larger than pictures.train 10000" in mixed
+    load_params(FILE, ("ablations.target_type=[lowdiscrepancy]", "targets.k=10001"))  # not used
 
 
 @pytest.mark.parametrize("text", ["a: [", "- 1\n", ""])

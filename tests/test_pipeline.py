@@ -103,6 +103,7 @@ def test_tables_come_from_a_remote(project: Path, tmp_path: Path) -> None:
 def test_an_experiment_reruns_exactly_what_depends_on_it(project: Path) -> None:
     output = run(project, "dvc", "exp", "run", "-n", "often", "-S", "permute_every=1")
     nat = {
+        "check",
         "pretrain@0",
         "probe@nat-0",
         "evolution@0",

@@ -125,7 +125,9 @@ class Store:
         Raises:
             UserError: the store is missing or is not the manifest's.
         """
-        content = read_json(manifest, "prepare pictures")
+        content = read_json(
+            manifest, "prepare pictures", "source", "size", "channels", "classes", "splits"
+        )
         path = store_folder(content, folder)
         file = path / f"{split}.npy"
         try:

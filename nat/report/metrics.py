@@ -4,6 +4,9 @@ import csv
 import io
 import json
 
+import numpy as np
+
+from nat.errors import UserError
 from nat.report.artifacts import Artifacts
 from nat.report.names import METHODS, READINGS
 
@@ -33,3 +36,24 @@ def evolution(artifacts: Artifacts) -> str:
     for epoch, readings in artifacts.curve().items():
         writer.writerow([epoch, *(f"{readings[reading].mean:.2f}" for reading in READINGS)])
     return file.getvalue()
+
+
+def training(artifacts: Artifacts) -> str:
+    """CSV with columns epoch, loss, reassigned (percent) of NAT's training: means over seeds.
+
+    Raises:
+        UserError: the seeds were trained for different numbers of epochs.
+    """
+    lengths = [len(history["epoch"]) for history in artifacts.histories]
+    if len(set(lengths)) > 1:
+        raise UserError(
+            f"pretrain: {min(lengths)} epochs with one seed and {max(lengths)} with another; train "
+            "all seeds again with `python -m nat pretrain`"
+        )
+    epochs, loss, reassigned = (
+        np.mean([history[column] for history in artifacts.histories], axis=0)
+        for column in ("epoch", "loss", "reassigned")
+    )
+    rows = zip(epochs, loss, reassigned, strict=True)
+    lines = [f"{epoch:.0f},{value:.5f},{share:.4f}" for epoch, value, share in rows]
+    return "\n".join(["epoch,loss,reassigned", *lines]) + "\n"

@@ -15,7 +15,7 @@ from nat.report.artifacts import Artifacts, read_artifacts
 from nat.report.figures import DRAWINGS, OF_ABLATIONS, OF_DETECTION, Drawing, Shown
 from nat.report.figures.style import look, render
 from nat.report.formats import comma_separated, latex, markdown
-from nat.report.metrics import evolution, metrics
+from nat.report.metrics import evolution, metrics, training
 from nat.report.table import Table
 from nat.report.tables import table_3, table_4
 
@@ -54,7 +54,11 @@ def tabulate_ablations(params: Params, artifacts: Path, out: Path) -> None:
 def reports(artifacts: Artifacts) -> dict[str, bytes]:
     """Every file's bytes by its name in reports/; the same artifacts give the same bytes."""
     tables = {"table3": table_3(artifacts), "table4": table_4(artifacts)}
-    texts = {"metrics.json": metrics(artifacts), "evolution.csv": evolution(artifacts)}
+    texts = {
+        "metrics.json": metrics(artifacts),
+        "evolution.csv": evolution(artifacts),
+        "training.csv": training(artifacts),
+    }
     drawings = (*DRAWINGS, *(OF_DETECTION if artifacts.detected else ()))
     return _files(texts, tables) | _figures(drawings, artifacts, "figures/")
 

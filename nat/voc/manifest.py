@@ -43,7 +43,7 @@ def open_voc(params: Params, manifest: Path) -> tuple[str, VocSplit, VocSplit]:
     Raises:
         UserError: the folder is missing or not the manifest's, or what the reader refuses.
     """
-    content = read_json(manifest, "prepare voc")
+    content = read_json(manifest, "prepare voc", "source", "splits")
     if content["source"] == COMPOSED:
         devkit = composed_folder(content, params.machine.data) / "VOCdevkit"
         remedy = "make them again with `python -m nat prepare voc`"

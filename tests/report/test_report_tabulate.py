@@ -20,7 +20,7 @@ from nat.report.figures.style import apart
 from nat.report.page.stage import write_page
 from nat.report.tabulate import tabulate, tabulate_ablations
 
-NAMES = {"metrics.json", "evolution.csv"}
+NAMES = {"metrics.json", "evolution.csv", "training.csv"}
 NAMES |= {f"table{number}.{ending}" for number in (3, 4) for ending in ("md", "csv", "tex")}
 NAMES |= {f"figures/{drawing.stem}.{ending}" for drawing in DRAWINGS for ending in ("png", "svg")}
 OF_DETECTION_NAMES = {
