@@ -125,6 +125,8 @@ def pretrain(
             if settings.matching == "local":
                 # each process has moved targets among its own images alone
                 assignment.copy_(before + team.sum(assignment - before))
+            else:
+                team.spread(assignment)  # all have found the same, unless their GPUs round apart
             run.log(
                 epoch=epoch + 1,
                 lr=lr,
@@ -142,6 +144,7 @@ def pretrain(
             where = provenance(used, seed, train.source, run.seconds, device)
             write_pretrained(out, record, network, run, where, seen, measured, assignment)
         run.finish()
+    team.leave()
 
 
 def rematch(

@@ -63,90 +63,137 @@ def probe(params: Params, seed: int, manifest: Path, network_file: Path, out: Pa
         UserError: pictures without labels, a damaged network, a batch larger than the data.
     """
     check_writable(out)
-    team = join(params.machine)
-    train, val = (Store(manifest, params.machine.data, split) for split in ("train", "val"))
-    start = time.perf_counter()
-    measured = accuracies(params, seed, manifest, network_file, train, val, team)
-    seconds = time.perf_counter() - start
-    used = params.model_dump(include={"augment", "model", "probe"})
-    where = provenance(used, seed, train.source, seconds, team.device)
-    if team.first:
-        write_json(out, {"measured": measured, "provenance": where})
+    probing = Probing(params, seed, manifest)
+    probing.write(out, probing.accuracies(network_file))
 
 
-def accuracies(
-    params: Params,
-    seed: int,
-    manifest: Path,
-    network_file: Path,
-    train: Store,
-    val: Store,
-    team: Team,
-) -> dict[str, float]:
-    """Train both classifiers and test all three; percent of the val pictures."""
-    settings, crop, device = params.probe, params.augment.crop, team.device
-    train.require_labels("the probe")
-    val.require_labels("the probe")
-    loader = Loader(train, settings.batch_size, params.augment, seed, team, "probe.batch_size")
-    trunk = load_network(network_file).trunk.to(device).eval().requires_grad_(False)
-    classifiers = Classifiers(
-        trunk.features(crop), params.model.hidden, len(train.classes), params.model.dropout
-    )
-    initialise(classifiers, generator(seed, "classifiers"))
-    classifiers.to(device)
-    joined = team.joined(classifiers)
-    # v <- momentum v + (1 - momentum) g, as the released protocol writes it
-    optimizer = torch.optim.SGD(
-        [{"params": classifiers.mlp.parameters()}, {"params": classifiers.linear.parameters()}],
-        lr=settings.lr,
-        momentum=settings.momentum,
-        dampening=settings.momentum,
-        weight_decay=settings.weight_decay,
-    )
-    used: dict[str, Any] = params.model_dump(include={"augment", "model", "probe"})
-    scratch = scratch_folder(
-        params.machine.scratch,
-        f"probe-{seed}",
-        parameters=used,
-        seed=seed,
-        manifest=manifest,
-        network=network_file,
-        computing=team.computing,
-    )
-    with Run(scratch, {"classifiers": classifiers, "optimizer": optimizer}, team) as run:
-        for epoch in run.epochs(settings.epochs):
-            for group, lr in zip(
-                optimizer.param_groups, (settings.lr, settings.lr_linear), strict=True
-            ):
-                group["lr"] = constant_then_decay(lr, settings.lr_decay, settings.lr_hold, epoch)
-            classifiers.train()
-            seed_layers(seed, "layers", epoch, team.rank)
-            total = torch.zeros((), device=device)
-            label = f"probe {epoch + 1}/{settings.epochs}"
-            for rows, pictures in progress(loader.epoch(epoch), label, total=loader.steps):
-                labels = train.labels[rows].to(device)
-                with team.autocast():
-                    with torch.no_grad():
-                        conv5 = trunk(pictures)
-                    by_mlp, by_linear = joined(conv5)
-                loss = F.cross_entropy(by_mlp, labels) + F.cross_entropy(by_linear, labels)
-                optimizer.zero_grad()
-                loss.backward()
-                optimizer.step()
-                total += loss.detach()
-            mean = finite(team.sum(total), "probe.lr", epoch) / loader.steps / team.size
-            run.log(loss=mean)
-        classifiers.eval()
-        mlp_accuracy, linear_accuracy = multi_crop_accuracies(
-            lambda cuts: classifiers(trunk(cuts)), val, crop, settings.crops, team
+def evolution(params: Params, seed: int, manifest: Path, checkpoints: Path, out: Path) -> None:
+    """Figure 2, left: probe the trunk of every checkpoint before the last epoch.
+
+    The last epoch is NAT's probe itself, and epoch 0 is the row "Random".
+
+    Args:
+        params: as ``probe`` uses them.
+        seed: of every random draw.
+        manifest: of the image store.
+        checkpoints: the folder of epoch-EEEE.safetensors files.
+        out: a JSON file; ``measured`` is a list of {epoch, mlp, linear, knn}.
+
+    Raises:
+        UserError: as ``probe``, or no folder of checkpoints.
+    """
+    check_writable(out)
+    if not checkpoints.is_dir():
+        raise UserError(f"{checkpoints}: no such folder; make it with `python -m nat pretrain`")
+    probing = Probing(params, seed, manifest)
+    rows = []
+    for file in progress(sorted(checkpoints.glob("epoch-*.safetensors")), "checkpoints"):
+        epoch = int(file.stem.removeprefix("epoch-"))
+        rows.append({"epoch": epoch, **probing.accuracies(file)})
+    probing.write(out, rows)
+
+
+class Probing:
+    """One seed's probes of one or more trunks, on the same pictures."""
+
+    def __init__(self, params: Params, seed: int, manifest: Path) -> None:
+        """Open the pictures.
+
+        Raises:
+            UserError: pictures without labels, or a batch larger than the data.
+        """
+        self.params, self.seed, self.manifest = params, seed, manifest
+        self.start = time.perf_counter()
+        self.team = join(params.machine)
+        train, val = (Store(manifest, params.machine.data, split) for split in ("train", "val"))
+        for store in (train, val):
+            store.require_labels("the probe")
+        size = params.probe.batch_size
+        self.loader = Loader(train, size, params.augment, seed, self.team, "probe.batch_size")
+        self.val = val
+        self.runs: list[Run] = []
+
+    def accuracies(self, network_file: Path) -> dict[str, float]:
+        """Train both classifiers and test all three readings; percent of the val pictures.
+
+        The state of the training remains until ``write``, so that an interruption between two
+        checkpoints repeats none.
+        """
+        params, seed, team, loader = self.params, self.seed, self.team, self.loader
+        settings, crop, device = params.probe, params.augment.crop, team.device
+        train, val = loader.store, self.val
+        trunk = load_network(network_file).trunk.to(device).eval().requires_grad_(False)
+        classifiers = Classifiers(
+            trunk.features(crop), params.model.hidden, len(train.classes), params.model.dropout
         )
-        knn = nearest_classes(trunk, train, val, crop, settings.neighbours, team)
-        run.finish()
-    return {
-        "mlp": round(mlp_accuracy, 2),
-        "linear": round(linear_accuracy, 2),
-        "knn": round(knn, 2),
-    }
+        initialise(classifiers, generator(seed, "classifiers"))
+        classifiers.to(device)
+        joined = team.joined(classifiers)
+        # v <- momentum v + (1 - momentum) g, as the released protocol writes it
+        optimizer = torch.optim.SGD(
+            [{"params": classifiers.mlp.parameters()}, {"params": classifiers.linear.parameters()}],
+            lr=settings.lr,
+            momentum=settings.momentum,
+            dampening=settings.momentum,
+            weight_decay=settings.weight_decay,
+        )
+        used: dict[str, Any] = params.model_dump(include={"augment", "model", "probe"})
+        scratch = scratch_folder(
+            params.machine.scratch,
+            f"probe-{seed}",
+            parameters=used,
+            seed=seed,
+            manifest=self.manifest,
+            network=network_file,
+            computing=team.computing,
+        )
+        with Run(scratch, {"classifiers": classifiers, "optimizer": optimizer}, team) as run:
+            for epoch in run.epochs(settings.epochs):
+                for group, lr in zip(
+                    optimizer.param_groups, (settings.lr, settings.lr_linear), strict=True
+                ):
+                    group["lr"] = constant_then_decay(
+                        lr, settings.lr_decay, settings.lr_hold, epoch
+                    )
+                classifiers.train()
+                seed_layers(seed, "layers", epoch, team.rank)
+                total = torch.zeros((), device=device)
+                label = f"probe {epoch + 1}/{settings.epochs}"
+                for rows, pictures in progress(loader.epoch(epoch), label, total=loader.steps):
+                    labels = train.labels[rows].to(device)
+                    with team.autocast():
+                        with torch.no_grad():
+                            conv5 = trunk(pictures)
+                        by_mlp, by_linear = joined(conv5)
+                    losses = [F.cross_entropy(by.float(), labels) for by in (by_mlp, by_linear)]
+                    loss = losses[0] + losses[1]
+                    optimizer.zero_grad()
+                    loss.backward()
+                    optimizer.step()
+                    total += loss.detach()
+                mean = finite(team.sum(total), "probe.lr", epoch) / loader.steps / team.size
+                run.log(loss=mean)
+            classifiers.eval()
+            for statistics in classifiers.buffers():  # of each process's own last batch until here
+                team.spread(statistics)
+            mlp_accuracy, linear_accuracy = multi_crop_accuracies(
+                lambda cuts: classifiers(trunk(cuts)), val, crop, settings.crops, team
+            )
+            knn = nearest_classes(trunk, train, val, crop, settings.neighbours, team)
+        found = {"mlp": mlp_accuracy, "linear": linear_accuracy, "knn": knn}
+        self.runs.append(run)
+        return {name: round(accuracy, 2) for name, accuracy in found.items()}
+
+    def write(self, out: Path, measured: Any) -> None:
+        """Write what was measured with its provenance; only then remove the trainings' states."""
+        used = self.params.model_dump(include={"augment", "model", "probe"})
+        seconds, team = time.perf_counter() - self.start, self.team
+        where = provenance(used, self.seed, self.val.source, seconds, team.device)
+        if team.first:
+            write_json(out, {"measured": measured, "provenance": where})
+        for run in self.runs:
+            run.finish()
+        team.leave()
 
 
 def nearest_classes(
@@ -166,35 +213,3 @@ def nearest_classes(
         val.labels[queries],
         neighbours,
     )
-
-
-def evolution(params: Params, seed: int, manifest: Path, checkpoints: Path, out: Path) -> None:
-    """Figure 2, left: probe the trunk of every checkpoint before the last epoch.
-
-    The last epoch is NAT's probe itself, and epoch 0 is the row "Random".
-
-    Args:
-        params: as ``probe`` uses them.
-        seed: of every random draw.
-        manifest: of the image store.
-        checkpoints: the folder of epoch-EEEE.safetensors files.
-        out: a JSON file; ``measured`` is a list of {epoch, mlp, linear, knn}.
-
-    Raises:
-        UserError: as ``probe``, or no folder of checkpoints.
-    """
-    check_writable(out)
-    team = join(params.machine)
-    train, val = (Store(manifest, params.machine.data, split) for split in ("train", "val"))
-    start = time.perf_counter()
-    if not checkpoints.is_dir():
-        raise UserError(f"{checkpoints}: no such folder; make it with `python -m nat pretrain`")
-    rows = []
-    for file in progress(sorted(checkpoints.glob("epoch-*.safetensors")), "checkpoints"):
-        epoch = int(file.stem.removeprefix("epoch-"))
-        found = accuracies(params, seed, manifest, file, train, val, team)
-        rows.append({"epoch": epoch, **found})
-    used = params.model_dump(include={"augment", "model", "probe"})
-    where = provenance(used, seed, train.source, time.perf_counter() - start, team.device)
-    if team.first:
-        write_json(out, {"measured": rows, "provenance": where})

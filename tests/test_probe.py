@@ -5,11 +5,16 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+import torch.nn.functional as F
 from conftest import CLASSES, picture_set
+from safetensors import safe_open
+from safetensors.torch import load_file, save_file
 from sklearn.neighbors import KNeighborsClassifier
 
+import nat.probe
 from nat.baselines.random import untrained
 from nat.errors import UserError
+from nat.images.loader import Loader
 from nat.images.store import UNLABELLED, Source, Split, write_store
 from nat.model import load_network
 from nat.neighbours import knn_accuracy, nearest
@@ -20,6 +25,11 @@ from nat.probe import Classifiers, evolution, probe
 def random_network(make_params: Any, manifest: Path, tmp_path: Path) -> Path:
     untrained(make_params(), 0, manifest, tmp_path / "random", tmp_path / "record-random")
     return tmp_path / "random" / "network.safetensors"
+
+
+def meta(file: Path) -> dict[str, str]:
+    with safe_open(file, "pt") as content:
+        return content.metadata()
 
 
 def test_classifiers_learn_easy_classes(
@@ -64,6 +74,43 @@ def test_evolution_probes_each_checkpoint(
     probe(make_params(), 0, manifest, random_network, tmp_path / "p.json")
     alone = json.loads((tmp_path / "p.json").read_text())["measured"]
     assert rows[0] == {"epoch": 2, **alone}
+
+
+def test_interrupted_evolution_trains_no_checkpoint_again(
+    make_params: Any, manifest: Path, random_network: Path, tmp_path: Path
+) -> None:
+    params, checkpoints = make_params(), tmp_path / "checkpoints"
+    checkpoints.mkdir()
+    for epoch in (2, 10):
+        # other bytes, or both would be one training
+        weights = load_file(random_network)
+        weights[min(weights)] += epoch
+        save_file(weights, checkpoints / f"epoch-{epoch:04d}.safetensors", meta(random_network))
+
+    def killed(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(nat.probe, "write_json", killed)
+        with pytest.raises(KeyboardInterrupt):
+            evolution(params, 0, manifest, checkpoints, tmp_path / "e.json")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Loader, "epoch", killed)
+        evolution(params, 0, manifest, checkpoints, tmp_path / "e.json")
+    assert len(json.loads((tmp_path / "e.json").read_text())["measured"]) == 2
+    assert not list(Path(params.machine.scratch).glob("probe-*"))
+
+
+def test_the_loss_is_float32_whatever_the_features(
+    make_params: Any, manifest: Path, random_network: Path, tmp_path: Path
+) -> None:
+    seen = set()
+    with pytest.MonkeyPatch.context() as patch:
+        real = F.cross_entropy
+        patch.setattr(F, "cross_entropy", lambda x, y: seen.add(x.dtype) or real(x, y))
+        params = make_params(machine={"precision": "bfloat16"})
+        probe(params, 0, manifest, random_network, tmp_path / "p.json")
+    assert seen == {torch.float32}
 
 
 def test_a_short_training_has_no_evolution(

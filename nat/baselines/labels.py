@@ -34,6 +34,7 @@ def softmax(outputs: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
 def square(outputs: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
     """Eq. 2's square loss with known targets, averaged over the batch (Table 1).
 
+    After Tygert et al. (2017), whom the paper cites for it: least squares instead of the logistic.
     The outputs are unit-normalised, as the paper asks, and each class has a fixed target, the
     canonical basis vector of its number. The closest target is that of the largest output, so
     that testing is the same as with softmax.
@@ -122,6 +123,8 @@ def supervised(params: Params, seed: int, manifest: Path, out: Path, record: Pat
                 knn=monitor.accuracy(network.trunk, epoch + 1, device) if team.first else None,
             )
         network.eval()
+        for statistics in network.buffers():  # of each process's own last batch until here
+            team.spread(statistics)
         (accuracy,) = multi_crop_accuracies(
             lambda cuts: (network(cuts),), val, crop, params.probe.crops, team
         )
@@ -131,3 +134,4 @@ def supervised(params: Params, seed: int, manifest: Path, out: Path, record: Pat
             seen = loader.seen * settings.epochs
             write_pretrained(out, record, network, run, where, seen, measured)
         run.finish()
+    team.leave()

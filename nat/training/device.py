@@ -22,7 +22,13 @@ def prepare_device(machine: Machine) -> torch.device:
         name = "cuda" if torch.cuda.is_available() else "cpu"
     if name.startswith("cuda") and not torch.cuda.is_available():
         raise UserError(f"machine.device: {name}: no CUDA device here; use auto or cpu")
-    return torch.device(name)
+    device = torch.device(name)
+    if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
+        raise UserError(
+            f"machine.device: {name}: there are {torch.cuda.device_count()} CUDA devices here, "
+            "counted from 0; use auto or one of them"
+        )
+    return device
 
 
 def fits(size: int, device: torch.device) -> bool:
@@ -30,7 +36,9 @@ def fits(size: int, device: torch.device) -> bool:
     if device.type != "cuda":
         return False
     free, _ = torch.cuda.mem_get_info(device)
-    return size <= SHARE * free
+    # PyTorch keeps what was released, which the driver counts as taken
+    kept = torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
+    return size <= SHARE * (free + kept)
 
 
 def clock(device: torch.device) -> float:

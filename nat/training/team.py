@@ -5,7 +5,6 @@ gradients. ``batch_size`` always means the batch of all processes together. Star
 torchrun a team has one member, and nothing here costs anything.
 """
 
-import atexit
 import os
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
@@ -65,7 +64,7 @@ class Team:
     def joined(self, network: nn.Module, synchronise: bool = False) -> nn.Module:
         """The network to train with: gradients are averaged over the processes.
 
-        The weights are shared with ``network``, whose forward pass alone stays as it was.
+        The weights are shared with ``network``, by which features are computed elsewhere.
 
         Args:
             network: on this process's device.
@@ -110,10 +109,26 @@ class Team:
         dist.all_gather(parts, tensor.contiguous())
         return torch.cat(parts)
 
+    def spread(self, tensor: torch.Tensor) -> None:
+        """Give every process the first one's values, in place."""
+        if self.size > 1:
+            held = tensor.to(self.device)
+            dist.broadcast(held, 0)
+            tensor.copy_(held)
+
     def wait(self) -> None:
         """Until all processes have come here."""
         if self.size > 1:
             dist.barrier()
+
+    def leave(self) -> None:
+        """The end of a training that went well.
+
+        One that fails must not come here, nor leave at exit: with NCCL it would wait for the
+        others, which wait for it, where its exit alone lets torchrun end them all.
+        """
+        if self.size > 1 and dist.is_initialized():
+            dist.destroy_process_group()
 
 
 def join(machine: Machine) -> Team:
@@ -142,8 +157,12 @@ def join(machine: Machine) -> Team:
         torch.cuda.set_device(device)
     if size > 1 and not dist.is_initialized():
         dist.init_process_group("nccl" if device.type == "cuda" else "gloo")
-        atexit.register(dist.destroy_process_group)
     precision = torch.float32
-    if machine.precision == "bfloat16" or (machine.precision == "auto" and device.type == "cuda"):
+    if machine.precision == "bfloat16" or (machine.precision == "auto" and _fast_bfloat16(device)):
         precision = torch.bfloat16
     return Team(device, precision, machine.compile, rank, size)
+
+
+def _fast_bfloat16(device: torch.device) -> bool:
+    """Whether the device computes in bfloat16 itself; GPUs before Ampere only imitate it."""
+    return device.type == "cuda" and torch.cuda.is_bf16_supported(including_emulation=False)

@@ -228,6 +228,7 @@ def finetune(
         if team.first:
             write_json(out, {"measured": measured, "provenance": where})
         run.finish()
+    team.leave()
 
 
 @torch.no_grad()

@@ -1,5 +1,6 @@
 """Several processes: real torchrun, two processes that speak through gloo."""
 
+import json
 import os
 import signal
 import subprocess
@@ -21,9 +22,11 @@ from nat.errors import UserError
 from nat.images.loader import Loader
 from nat.images.store import Store
 from nat.loss import square_loss
-from nat.model import Network, initialise
+from nat.model import Network, initialise, load_network
+from nat.multi_crop import multi_crop_accuracies
 from nat.params import Params
 from nat.targets import load_targets, sample_targets, save_targets
+from nat.training.device import SHARE, fits, prepare_device
 from nat.training.seeds import generator
 from nat.training.team import Team, join
 
@@ -160,6 +163,113 @@ def test_a_lost_process_ends_the_others(manifest: Path, tmp_path: Path) -> None:
         if process.poll() is None:
             for number in (process.pid, *children(process)):
                 os.kill(number, signal.SIGKILL)
+
+
+def test_a_process_that_fails_does_not_wait_for_the_others(tmp_path: Path) -> None:
+    """Leaving the group waits, with NCCL, for processes that may wait for the one that fails."""
+    script = tmp_path / "fails.py"
+    script.write_text(
+        "import atexit, sys, torch.distributed as dist\n"
+        "atexit.register(lambda: print('still joined:', dist.is_initialized(), flush=True))\n"
+        "from nat.params import load_params\n"
+        "from nat.training.team import join\n"
+        "team = join(load_params().machine)\n"
+        "if sys.argv[1:] and team.rank == 1:\n"
+        "    sys.exit(1)\n"
+        "team.wait()\n"
+        "team.leave()\n"
+    )
+
+    def start(*words: str) -> subprocess.CompletedProcess:
+        launcher = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
+        return subprocess.run(
+            [sys.executable, *launcher, str(script), *words],
+            cwd=PROJECT,
+            env=os.environ | {"PYTHONPATH": str(PROJECT)},
+            capture_output=True,
+            text=True,
+            timeout=120,
+        )
+
+    failed = start("fail")
+    assert failed.returncode != 0
+    assert "still joined: True" in failed.stdout
+    done = start()
+    assert done.returncode == 0
+    assert done.stdout.count("still joined: False") == 2
+
+
+def test_labels_and_probe_by_two_processes(manifest: Path, tmp_path: Path) -> None:
+    """What is written is the accuracy of the network that is saved, whose statistics all share."""
+    job = Job(
+        tmp_path,
+        manifest,
+        labels={"epochs": 3, "batch_size": BATCH},
+        probe={"epochs": 15, "lr_hold": 15, "batch_size": BATCH},
+    )
+
+    def start(*words: str) -> None:
+        done = subprocess.run(
+            [
+                *job.command("x", 2)[:6],
+                *("-m", "nat", *words),
+                *("--params", str(tmp_path / "params.yaml"), "--pictures", str(manifest)),
+            ],
+            cwd=PROJECT,
+            capture_output=True,
+            text=True,
+        )
+        assert done.returncode == 0, done.stderr
+
+    network, record = tmp_path / "labels", tmp_path / "record"
+    start("baseline", "labels", "--out", str(network), "--record", str(record))
+    told = json.loads((record / "record.json").read_text())["measured"]["accuracy"]
+    saved = load_network(network / "network.safetensors").eval()
+    store = Store(manifest, job.params.machine.data, "val")
+    (accuracy,) = multi_crop_accuracies(
+        lambda cuts: (saved(cuts),),
+        store,
+        job.params.augment.crop,
+        job.params.probe.crops,
+        Team(torch.device("cpu")),
+    )
+    assert told == round(accuracy, 2)
+    start("probe", "--network", str(network / "network.safetensors"), "--out", f"{tmp_path}/p.json")
+    measured = json.loads((tmp_path / "p.json").read_text())["measured"]
+    assert all(measured[name] > 80 for name in ("mlp", "linear", "knn"))
+
+
+def test_a_gpu_that_is_not_there_is_named(
+    make_params: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    with pytest.raises(UserError, match=r"machine\.device: cuda:2: there are 2 CUDA devices"):
+        prepare_device(make_params(machine={"device": "cuda:2"}).machine)
+
+
+def test_memory_that_pytorch_keeps_is_free(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cuda, "mem_get_info", lambda _: (1000, 9999))
+    monkeypatch.setattr(torch.cuda, "memory_reserved", lambda _: 500)
+    monkeypatch.setattr(torch.cuda, "memory_allocated", lambda _: 100)
+    limit = int(SHARE * 1400)
+    assert fits(limit, torch.device("cuda"))
+    assert not fits(limit + 1, torch.device("cuda"))
+    assert not fits(1, torch.device("cpu"))
+
+
+def test_old_gpus_compute_in_float32(make_params: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 1)
+    monkeypatch.setattr(torch.cuda, "set_device", lambda _: None)
+    machine = make_params(machine={"device": "cuda", "precision": "auto"}).machine
+    for native, precision in ((True, torch.bfloat16), (False, torch.float32)):
+        monkeypatch.setattr(
+            torch.cuda,
+            "is_bf16_supported",
+            lambda including_emulation, native=native: native or including_emulation,
+        )
+        assert join(machine).precision == precision
 
 
 def test_more_processes_than_a_batch_holds_are_refused(manifest: Path, tmp_path: Path) -> None:
