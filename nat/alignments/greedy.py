@@ -1,4 +1,8 @@
-"""A cheaper alignment: the closest pair first, then the closest of what is left."""
+"""An alignment in one sort: the closest pair first, then the closest of what is left.
+
+For a batch of a few hundred the exact solver is faster on a CPU, see the reports; the sort and the
+rounds run on the features' own device, without a transfer.
+"""
 
 import torch
 

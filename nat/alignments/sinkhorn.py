@@ -4,8 +4,8 @@ The plan W maximises ``sum_ij W_ij s_ij + EPSILON * entropy(W)`` over matrices w
 columns sum to 1 (Cuturi, 2013): ``W_ij = exp((s_ij + u_i + v_j) / EPSILON)``. The larger EPSILON,
 the more targets share an image.
 
-P itself stays a permutation (eq. 6), the one with the most weight in W. Since the u_i and v_j add
-the same to every permutation, that is the exact one.
+P itself stays a permutation (eq. 6), the one whose entries of W have the greatest product. Since
+the u_i and v_j add the same to the logarithm for every permutation, that is the exact one.
 """
 
 import torch

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from functools import partial
+from itertools import pairwise
 
 from nat.report.ablations import Ablations, Variant
 from nat.report.artifacts import Artifacts, by_class
@@ -29,7 +30,16 @@ def of_comparison(artifacts: Artifacts) -> Iterator[Claim]:
     """Figure 2 left, and section 4.2: Tables 3 and 4."""
     accuracies = partial(of_accuracies, pictures=artifacts.pictures)
     curve = artifacts.curve()
-    first, last = sorted(curve)[min(1, len(curve) - 2)], max(curve)
+    epochs = sorted(curve)
+    first, last = epochs[min(1, len(epochs) - 2)], epochs[-1]
+    yield judge(
+        "accuracy grows from each checkpoint to the next, from random weights on",
+        "Figure 2, left",
+        *(
+            accuracies(curve[b]["mlp"], curve[a]["mlp"], name=f"epoch {a} to {b}")
+            for a, b in pairwise(epochs)
+        ),
+    )
     yield judge(
         f"accuracy grows with longer training, from epoch {first} to {last}",
         "Figure 2, left",
@@ -40,6 +50,7 @@ def of_comparison(artifacts: Artifacts) -> Iterator[Claim]:
             f"NAT's features are better than random ones, read by {name}",
             "Table 3" if reading == "mlp" else "Table 3, another reading",
             accuracies(artifacts.probe("nat", reading), artifacts.probe("random", reading)),
+            added=reading != "mlp",
         )
     yield judge(
         "features trained with labels are better still",
@@ -56,6 +67,7 @@ def of_comparison(artifacts: Artifacts) -> Iterator[Claim]:
             f"NAT's features transfer better than random ones, {layers} trained",
             "Table 4, with a row added",
             voc(("nat", layers), ("random", layers)),
+            added=True,
         )
         yield judge(
             f"features trained with labels transfer better still, {layers} trained",
@@ -93,7 +105,7 @@ def of_detection(artifacts: Artifacts) -> Iterator[Claim]:
         ),
     ):
         if found is not None:
-            yield judge(text, source, found)
+            yield judge(text, source, found, added="row added" in source)
 
 
 def of_analysis(ablations: Ablations) -> Iterator[Claim]:

@@ -25,6 +25,7 @@ class Claim:
         verdict: held, did not hold, or undecided (the difference is within the noise).
         numbers: that decided.
         comparisons: how many differences were looked at.
+        added: whether the paper does not say it itself: a row, or a reading, that it does not have.
     """
 
     text: str
@@ -32,6 +33,7 @@ class Claim:
     verdict: str
     numbers: Words
     comparisons: int = 1
+    added: bool = False
 
 
 @dataclass(frozen=True)
@@ -123,13 +125,12 @@ def _within(size: float, noise: float) -> str:
 Judge = Callable[[float, float], str]
 
 
-def judge(text: str, source: str, *pairs: Pair, rule: Judge = above) -> Claim:
+def judge(text: str, source: str, *pairs: Pair, rule: Judge = above, added: bool = False) -> Claim:
     """A statement on every pair: it holds if it holds for all, and does not if for one it does not.
 
-    Asking it of all pairs at once makes no verdict easier to come by, so their number needs no
-    correction.
+    So the more pairs, the harder it is to hold by chance, and the easier not to hold.
     """
     verdicts = {rule(pair.difference.value, pair.difference.noise or 0) for pair in pairs}
     verdict = next((v for v in (NOT_HELD, OPEN) if v in verdicts), HELD)
     numbers = itemised([pair.words for pair in pairs])
-    return Claim(text, source, verdict, numbers, len(pairs))
+    return Claim(text, source, verdict, numbers, len(pairs), added)

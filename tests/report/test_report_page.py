@@ -100,7 +100,8 @@ def test_first_sentences_tell_what_was_found(make_artifacts: Any, listed: Any) -
     assert "an accuracy of 70.0 %" in first
     assert "20.0 points more than the same trunk untrained (50.0 %)" in first
     assert "20.0 points less than the same trunk trained with labels (90.0 %)" in first
-    assert "Of 19 statements of the paper that these numbers can test, 19 held." in first
+    assert "Of 16 statements of the paper that these numbers can test, 16 held" in first
+    assert "of 4 that are added to them, 4." in first
     assert second == "Every number is of one seed."
 
 

@@ -3,6 +3,7 @@
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.layout_engine import ConstrainedLayoutEngine
 
 from nat.report.artifacts import Artifacts
 from nat.report.figures.style import BLUE, GREEN, SOFT, VERMILLION, whole_epochs
@@ -13,7 +14,7 @@ UNRELATED = 2.0  # the mean squared distance of unit vectors that are independen
 def draw(artifacts: Artifacts) -> Figure:
     """Three panels; a line a seed."""
     every = artifacts.setting("permute_every")
-    figure = Figure(figsize=(12, 3.7), layout="constrained")
+    figure = Figure(figsize=(12, 3.7), layout=ConstrainedLayoutEngine(wspace=0.06))
     panels: list[Axes] = list(figure.subplots(1, 3))
     last = 1
     for history in artifacts.histories:
@@ -63,8 +64,8 @@ def caption(artifacts: Artifacts) -> str:
             else "Targets are reassigned within batches in every epoch"
         )
         pace += (
-            ", where the loss is taken after reassigning and so is lower; the fewer images still "
-            "change their target, the more settled the assignment."
+            ", where the loss is taken after reassigning and so is lower. Middle: images given "
+            "another target in those epochs; the fewer, the more settled the assignment."
         )
     n = len(artifacts.seeds)
     lines = f" One line for each of {n} seeds." if n > 1 else ""

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Sequence
 
 from nat.report import paper
-from nat.report.ablation_tables import TABLES
+from nat.report.ablation_tables import TABLES, what_helped
 from nat.report.ablations import Ablations
 from nat.report.artifacts import Artifacts
 from nat.report.claims import claims, reading_of_verdicts
@@ -81,6 +81,7 @@ def content(
     yield from _tables(analysis, "ablations/table1", "ablations/table2", "ablations/periods")
     yield _picture(PERIOD, ablations, "ablations")
     yield from _tables(analysis, "ablations/targets")
+    yield Paragraph((what_helped(ablations),))
     for other in (CLASSES, DIMENSION):
         if ablations.variants["k" if other is CLASSES else "dimension"]:
             yield _picture(other, ablations, "ablations")
@@ -114,7 +115,7 @@ def content(
 
 
 def summary(artifacts: Artifacts, found: list[Claim]) -> Words:
-    """Three sentences: NAT against random and labels, transfer, and how many statements held."""
+    """NAT against random and labels, transfer, and how many statements held."""
     nat, random, labels = (artifacts.probe(m, "mlp") for m in ("nat", "random", "labels"))
     voc, voc_random = (artifacts.voc(m, "all") for m in ("nat", "random"))
     facts = artifacts.illustration.facts
@@ -130,8 +131,20 @@ def summary(artifacts: Artifacts, found: list[Claim]) -> Words:
         voc,
         f" %, {_than(voc.mean - voc_random.mean)} the untrained one (",
         voc_random,
-        f" %). Of {len(found)} statements of the paper that these numbers can test, "
-        f"{sum(claim.verdict == HELD for claim in found)} held.",
+        f" %). {_held(found)}",
+    )
+
+
+def _held(found: list[Claim]) -> str:
+    """How many statements held, the paper's and those added apart."""
+    told = [
+        (len(claims), sum(claim.verdict == HELD for claim in claims))
+        for claims in ([c for c in found if not c.added], [c for c in found if c.added])
+    ]
+    (papers, held), (added, also) = told
+    return (
+        f"Of {papers} statements of the paper that these numbers can test, {held} held; of {added} "
+        f"that are added to them, {also}."
     )
 
 

@@ -5,7 +5,7 @@ from html import escape
 
 from nat.report.page.graph import Graph, Node
 
-HEIGHT, ROW, GAP, MARGIN = 42, 62, 72, 12  # pixels: of a box, between rows, between layers, around
+HEIGHT, ROW, GAP, MARGIN = 42, 62, 40, 12  # pixels: of a box, between rows, between layers, around
 LETTER, SMALLER = 7.3, 5.9  # width of a letter of a box's name, of the line below
 
 # a box: its number and -1; or a bend of the arrows of a box: -1 - its number, and the bend's layer
