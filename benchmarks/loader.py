@@ -25,16 +25,18 @@ from nat.images.squares import read_square
 from nat.images.store import Store, store_folder
 
 
-def sparse_store(folder: Path, n: int, size: int) -> Path:
-    """A store of n zero pictures; returns its manifest."""
-    split = {"count": n, "labelled": n, "sha256": ""}
-    content = {"source": "zeros", "size": size, "channels": 1, "classes": ["zero"]}
-    content |= {"splits": {"train": split}}
+def sparse_store(folder: Path, n: int, size: int, channels: int = 1, classes: int = 1) -> Path:
+    """A store of n zero pictures to train on and one to test on; returns its manifest."""
+    counts = {"train": n, "val": 1}
+    content = {"source": "zeros", "size": size, "channels": channels}
+    content |= {"classes": [str(label) for label in range(classes)]}
+    content |= {"splits": {k: {"count": n, "labelled": n, "sha256": ""} for k, n in counts.items()}}
     place = store_folder(content, str(folder))
     place.mkdir(parents=True)
-    shape = (n, 1, size, size)
-    np.lib.format.open_memmap(place / "train.npy", mode="w+", dtype=np.uint8, shape=shape)
-    np.save(place / "train_labels.npy", np.zeros(n, np.int64))
+    for name, count in counts.items():
+        shape = (count, channels, size, size)
+        np.lib.format.open_memmap(place / f"{name}.npy", mode="w+", dtype=np.uint8, shape=shape)
+        np.save(place / f"{name}_labels.npy", np.arange(count) % classes)
     write_json(folder / f"{n}.json", content)
     return folder / f"{n}.json"
 
