@@ -27,10 +27,12 @@ from nat.images.store import Store, store_folder
 
 def sparse_store(folder: Path, n: int, size: int, channels: int = 1, classes: int = 1) -> Path:
     """A store of n zero pictures to train on and one to test on; returns its manifest."""
-    counts = {"train": n, "val": 1}
+    counts, splits = {"train": n, "val": 1}, {}
     content = {"source": "zeros", "size": size, "channels": channels}
     content |= {"classes": [str(label) for label in range(classes)]}
-    content |= {"splits": {k: {"count": n, "labelled": n, "sha256": ""} for k, n in counts.items()}}
+    for name, count in counts.items():
+        splits[name] = {"count": count, "labelled": count, "sha256": ""}
+    content |= {"splits": splits}
     place = store_folder(content, str(folder))
     place.mkdir(parents=True)
     for name, count in counts.items():

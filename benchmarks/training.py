@@ -1,7 +1,7 @@
 r"""Speed and memory of pretraining and of training with labels, as the pipeline runs them.
 
     python benchmarks/training.py --compile
-    python benchmarks/training.py --n 4000 --batch 32 --steps 4 --warm 1 --rounds 2
+    python benchmarks/training.py --n 4000 --batch 32 --steps 3 --warm 1 --rounds 2 --threads 1
     python benchmarks/training.py --profile embedded --n 10000
 
 What runs is nat/pretrain.py and nat/baselines/labels.py themselves, by default with the settings of
@@ -10,7 +10,8 @@ outside come a Loader that ends an epoch after ``--warm`` and ``--steps`` batche
 clock before and after the latter, and a Run that leaves the training after the last epoch, before
 anything is written. Epochs that leave P as it is take turns with epochs that reassign, after a
 first one that is not counted: it compiles, and its features are an initialised network's. Numbers
-are medians over the rounds. Training with labels has the batch size of pretraining.
+are medians over the rounds. Training with labels has the batch size of pretraining. It runs first,
+so that other work on the machine, coming or going, distorts the ratio: step.py alternates steps.
 
 The store is a sparse file of zeros, read as any other; on the device each batch gets the same
 noise, so that the network does not see one value alone. A disk's speed is not measured. Targets are
