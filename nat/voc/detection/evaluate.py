@@ -17,7 +17,6 @@ from torchvision.ops import nms
 from nat.errors import UserError
 from nat.params import Detect
 from nat.training.progress import progress
-from nat.training.team import Team
 from nat.voc.detection.average_precision import (
     Detections,
     Truth,
@@ -56,16 +55,16 @@ def look(
     pictures: Sequence[torch.Tensor],
     regions: Sequence[torch.Tensor],
     settings: Detect,
-    team: Team,
+    device: torch.device,
 ) -> list[tuple[torch.Tensor, torch.Tensor]]:
-    """Run the network on pictures.
+    """Run the network on pictures, in float32: rounded scores would be equal too often to rank.
 
     Args:
         network: in evaluation mode.
         pictures: uint8 (h, w) each.
         regions: float32 (m, 4) for each; pixels from 1, both ends inclusive.
         settings: test_short_side and long_side are used.
-        team: whose device the network is on.
+        device: the network's.
 
     Returns:
         For each picture scores, float32 (m, classes), and boxes inside the picture,
@@ -75,12 +74,11 @@ def look(
     for slot, (picture, region) in enumerate(zip(pictures, regions, strict=True)):
         height, width = picture.shape
         factor = scale_factor(height, width, settings.test_short_side, settings.long_side)
-        inputs.append(scaled(picture, factor, False, team.device))
+        inputs.append(scaled(picture, factor, False, device))
         boxes.append(F.pad((region - 1) * factor, (1, 0), value=slot))
-    with team.autocast():
-        logits, moves = network(Regions(inputs, torch.cat(boxes).to(team.device)))
-    scores = logits.float().softmax(1)[:, 1:].cpu()
-    moved = network.moved(torch.cat(list(regions)).to(team.device), moves).cpu()
+    logits, moves = network(Regions(inputs, torch.cat(boxes).to(device)))
+    scores = logits.softmax(1)[:, 1:].cpu()
+    moved = network.moved(torch.cat(list(regions)).to(device), moves).cpu()
     counts = [len(region) for region in regions]
     return [
         (score, clipped(box, picture.shape[1], picture.shape[0]))
@@ -96,7 +94,7 @@ def detected(
     split: VocSplit,
     regions: Sequence[torch.Tensor],
     settings: Detect,
-    team: Team,
+    device: torch.device,
 ) -> list[Detections]:
     """Detections of every class, in the order of the split's pictures, the best first in each."""
     network.eval()
@@ -110,7 +108,7 @@ def detected(
     with progress(total=len(split), label="test", unit="images") as bar:
         for rows in chunks:
             pictures = [split.picture(row) for row in rows]
-            looks = look(network, pictures, [regions[row] for row in rows], settings, team)
+            looks = look(network, pictures, [regions[row] for row in rows], settings, device)
             for row, (scores, boxes) in zip(rows, looks, strict=True):
                 for label in torch.nonzero((scores > settings.min_score).any(0))[:, 0].tolist():
                     best = kept(scores[:, label], boxes[:, label], settings)

@@ -80,7 +80,8 @@ class Detector(nn.Module):
 
     def fc7(self, regions: Regions) -> torch.Tensor:
         """Regions to fc7's output, float (r, hidden)."""
-        pooled = roi_pool(self.conv5(regions.pictures), regions.boxes, self.side, self.scale)
+        maps = self.conv5(regions.pictures).float()  # roi_pool takes no two types, as autocast has
+        pooled = roi_pool(maps, regions.boxes, self.side, self.scale)
         return self.hidden(pooled.flatten(1))
 
     def forward(self, regions: Regions) -> tuple[torch.Tensor, torch.Tensor]:

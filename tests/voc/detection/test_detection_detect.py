@@ -15,6 +15,7 @@ from nat.voc.detection import detect as stage
 from nat.voc.detection import train as training
 from nat.voc.detection.detect import detect
 from nat.voc.detection.evaluate import judged
+from nat.voc.detection.model import Detector, Regions
 from nat.voc.detection.results import read_results
 from nat.voc.manifest import open_voc
 from nat.voc.prepare import prepare_voc
@@ -71,6 +72,25 @@ def test_result(inputs: tuple, tmp_path: Path) -> None:
     assert result(tmp_path / "again.json") == found
     for file in (tmp_path / "one").iterdir():
         assert (tmp_path / "again" / file.name).read_bytes() == file.read_bytes()
+
+
+def test_trains_in_bfloat16_and_tests_in_float32(
+    inputs: tuple, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    params, files = inputs
+    machine = params.machine.model_copy(update={"precision": "bfloat16"})
+    seen = set()
+    original = Detector.forward
+
+    def noted(network: Detector, regions: Regions) -> tuple[torch.Tensor, torch.Tensor]:
+        outputs = original(network, regions)
+        seen.update((network.training, output.dtype) for output in outputs)
+        return outputs
+
+    monkeypatch.setattr(Detector, "forward", noted)
+    half = params.model_copy(update={"machine": machine})
+    detect(half, 0, *files, *outputs(tmp_path, "out"))
+    assert seen == {(True, torch.bfloat16), (False, torch.float32)}
 
 
 def test_what_is_trained(inputs: tuple, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
