@@ -98,7 +98,7 @@ class VocSplit:
             with Image.open(path) as file:
                 file.draft(mode, None)  # for luma the decoder then leaves out colour
                 pixels = np.array(file.convert(mode))
-        except (OSError, SyntaxError, ValueError) as error:
+        except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
             raise UserError(f"{path}: no readable picture ({error}); {RESTORE}") from error
         if pixels.shape[:2] != (found.height, found.width):
             raise UserError(
@@ -171,7 +171,8 @@ def read_annotation(devkit: Path, name: str, classes: list[str]) -> Annotation:
         raise fault(f"a list in ImageSets/Main names {name}, whose annotation is missing")
     try:
         root = ElementTree.parse(path).getroot()
-    except (ParseError, DefusedXmlException) as error:
+    except (ParseError, DefusedXmlException, LookupError, ValueError) as error:
+        # the last two of an encoding that is unknown, or that the parser does not have
         raise fault(f"not valid XML ({error})") from error
     try:
         width, height = (_number(root, f"size/{tag}") for tag in ("width", "height"))
@@ -198,8 +199,8 @@ def _thing(node: Element) -> Thing:
     return Thing(
         _text(node, "name"),
         Box(*(_number(node, f"bndbox/{tag}") for tag in Box._fields)),
-        difficult=bool(_number(node, "difficult")),
-        truncated=bool(_number(node, "truncated")),
+        difficult=_flag(node, "difficult"),
+        truncated=node.find("truncated") is not None and _flag(node, "truncated"),
     )
 
 
@@ -208,6 +209,13 @@ def _text(node: Element, tag: str) -> str:
     if not text:
         raise ValueError(f"<{tag}> is missing or empty")
     return text.strip()
+
+
+def _flag(node: Element, tag: str) -> bool:
+    text = _text(node, tag)
+    if text not in ("0", "1"):
+        raise ValueError(f"<{tag}> should be 0 or 1, not {text!r}")
+    return text == "1"
 
 
 def _number(node: Element, tag: str) -> int:

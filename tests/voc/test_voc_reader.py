@@ -1,3 +1,4 @@
+import struct
 from pathlib import Path
 
 import numpy as np
@@ -70,6 +71,13 @@ def test_parts_of_people_are_no_objects(kit: Path) -> None:
         ("<xmin>1<", "<xmin>nan<", "should be a number"),
         ("<width>24<", "<width><", "<size/width> is missing or empty"),
         ("<difficult>0</difficult>", "", "<difficult> is missing"),
+        ("<difficult>0<", "<difficult>2<", "<difficult> should be 0 or 1, not '2'"),
+        ("<difficult>0<", "<difficult>0.4<", "<difficult> should be 0 or 1, not '0.4'"),
+        ("<truncated>0<", "<truncated>-1<", "<truncated> should be 0 or 1, not '-1'"),
+        ("<annotation>", '<?xml version="1.0" encoding="foo"?><annotation>', "not valid XML"),
+        ("<annotation>", '<?xml version="1.0" encoding="gbk"?><annotation>', "not valid XML"),
+        ("<annotation>", '<?xml version="1.0" encoding="utf-7"?><annotation>', "not valid XML"),
+        ("<annotation>", '<?xml version="1.0" encoding="hex"?><annotation>', "not valid XML"),
         ("000001.jpg", "000009.jpg", "names the picture 000009.jpg, which is missing"),
         ("</annotation>", "", "not valid XML"),
         ("<annotation>", '<!DOCTYPE a [<!ENTITY e "x">]><annotation>', "not valid XML"),
@@ -87,6 +95,13 @@ def test_faulty_annotations(kit: Path, old: str, new: str, message: str) -> None
     assert str(path) in str(caught.value)
     assert "prepare voc" in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+def test_truncated_need_not_be_told(kit: Path) -> None:
+    path = annotation(kit, "000001")
+    path.write_text(path.read_text().replace("<truncated>0</truncated>", ""))
+    (thing,) = VocSplit(kit, CLASSES, "trainval").annotations[0].things
+    assert not thing.truncated
 
 
 def test_missing_files(kit: Path) -> None:
@@ -112,6 +127,17 @@ def test_unreadable_pictures(kit: Path, content: bytes) -> None:
     jpeg(kit, "000001").write_bytes(content)
     with pytest.raises(UserError, match=r"000001\.jpg: no readable picture"):
         VocSplit(kit, CLASSES, "trainval").pictures()
+
+
+def test_picture_of_giant_sides(kit: Path) -> None:
+    path = jpeg(kit, "000001")
+    content = path.read_bytes()
+    sides = content.index(b"\xff\xc0") + 5  # of the frame header: height, width
+    assert content[sides : sides + 4] == struct.pack(">HH", 20, 24)
+    path.write_bytes(content[:sides] + struct.pack(">HH", 65500, 65500) + content[sides + 4 :])
+    with pytest.raises(UserError, match=r"000001\.jpg: no readable picture .*exceeds limit") as caught:
+        VocSplit(kit, CLASSES, "trainval").picture(0)
+    assert "\n" not in str(caught.value)
 
 
 def test_truncated_picture(kit: Path) -> None:
