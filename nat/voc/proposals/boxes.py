@@ -1,5 +1,7 @@
 """Bring foreign boxes into the picture, and say how much of the ground truth proposals cover."""
 
+from typing import Any
+
 import numpy as np
 import torch
 from torchvision.ops import box_iou
@@ -8,6 +10,23 @@ from nat.voc.proposals.store import Proposals
 from nat.voc.reader import VocSplit
 
 OVERLAP = 0.5  # IoU from which VOC counts a detection as right
+
+
+def corners(boxes: Any) -> np.ndarray:
+    """Foreign boxes as numbers (m, 4) of a type that can go below 0: files often have uint16.
+
+    Args:
+        boxes: an array or lists of numbers, (m, 4), or anything empty.
+
+    Raises:
+        ValueError: something else.
+    """
+    found = np.asarray(boxes)
+    if found.size == 0:
+        found = np.zeros((0, 4))
+    if found.ndim != 2 or found.shape[1] != 4 or found.dtype.kind not in "iuf":
+        raise ValueError(f"should be numbers (m, 4), not {found.dtype} {found.shape}")
+    return found if found.dtype.kind == "f" else found.astype(np.int64)
 
 
 def clean(boxes: np.ndarray, width: int, height: int, smallest: int, count: int) -> np.ndarray:

@@ -14,10 +14,11 @@ from typing import Any
 import numpy as np
 
 from nat.errors import UserError
-from nat.voc.proposals.matlab import signed
+from nat.voc.proposals.boxes import corners
 from nat.voc.proposals.unpickle import read_plain_pickle
 
 DIGITS = 6  # of VOC 2007's names, such as 000005
+LONGEST = 100  # characters of a name
 
 
 def read_detectron(path: Path) -> dict[str, np.ndarray]:
@@ -43,34 +44,41 @@ def read_detectron(path: Path) -> dict[str, np.ndarray]:
     ]
     if any(entry is None for entry in entries):
         raise fault("lacks boxes, scores or indexes")
-    boxes, scores, indexes = ([] if entry is None else list(entry) for entry in entries)
+    boxes, scores, indexes = ([] if entry is None else entry for entry in entries)
     if not len(boxes) == len(scores) == len(indexes):
         raise fault(f"{len(boxes)} boxes, {len(scores)} scores, {len(indexes)} indexes")
-    if content.get("bbox_mode", 0) != 0:
-        raise fault(f"bbox_mode {content['bbox_mode']!r}, known is 0 (corners, in pixels)")
+    mode = content.get("bbox_mode", 0)
+    if not isinstance(mode, int) or mode != 0:
+        raise fault("bbox_mode is not 0 (corners, in pixels), the only known one")
     found: dict[str, np.ndarray] = {}
-    for index, corners, rank in zip(indexes, boxes, scores, strict=True):
+    for row, (index, each, rank) in enumerate(zip(indexes, boxes, scores, strict=True)):
         name = _name(index)
+        if name is None:
+            raise fault(f"entry {row} of indexes is no number or name of a picture")
         try:
-            corners = np.asarray(corners).reshape(-1, 4)
-            order = np.argsort(-np.asarray(rank, float).reshape(len(corners)), kind="stable")
-            if corners.dtype.kind not in "iuf":
-                raise ValueError
-        except ValueError as error:
+            numbers = corners(each)
+            order = np.argsort(-np.asarray(rank, float).reshape(len(numbers)), kind="stable")
+        except (TypeError, ValueError, OverflowError) as error:
             raise fault(f"boxes or scores of {name} are no numbers (m, 4) and (m,)") from error
         if name in found:
             raise fault(f"the picture {name} is there twice")
-        found[name] = signed(corners[order]) + 1
+        found[name] = numbers[order] + 1
     return found
 
 
-def _entry(content: dict[str, Any], keys: tuple[str, ...]) -> list | np.ndarray | None:
+def _entry(content: dict[str, Any], keys: tuple[str, ...]) -> list | None:
     found = next((content[key] for key in keys if key in content), None)
-    return found if isinstance(found, list | np.ndarray) else None
+    if isinstance(found, np.ndarray) and found.ndim:
+        found = list(found)
+    return found if isinstance(found, list) else None
 
 
-def _name(index: Any) -> str:
+def _name(index: Any) -> str | None:
+    if isinstance(index, int | np.integer) and 0 <= int(index) < 10**LONGEST:
+        index = str(index)
     if isinstance(index, bytes):
         index = index.decode("latin1")
-    text = str(index).removesuffix(".jpg")
-    return text.zfill(DIGITS) if text.isdigit() else text
+    if not isinstance(index, str) or not index.isprintable() or len(index) > LONGEST:
+        return None
+    text = index.removesuffix(".jpg")
+    return text.zfill(DIGITS) if text.isdigit() else text or None

@@ -12,6 +12,7 @@ import numpy as np
 from scipy.io import loadmat
 
 from nat.errors import UserError
+from nat.voc.proposals.boxes import corners
 
 EXPECTED = "should be a .mat file (version 5 to 7) with the cells `boxes` and `images`"
 
@@ -40,20 +41,13 @@ def read_mat(path: Path) -> dict[str, np.ndarray]:
     found: dict[str, np.ndarray] = {}
     for cell, entry in zip(cells, names, strict=True):
         name = _text(entry)
-        boxes = np.asarray(cell)
-        if boxes.size == 0:
-            boxes = np.zeros((0, 4))
-        if boxes.ndim != 2 or boxes.shape[1] != 4 or boxes.dtype.kind not in "iuf":
-            raise UserError(f"{path}: boxes of {name} should be numbers (m, 4), not {boxes.shape}")
-        if not name or name in found:
-            raise UserError(f"{path}: the picture {name!r} has no name or is there twice")
-        found[name] = signed(boxes)[:, [1, 0, 3, 2]]
+        if not name or not name.isprintable() or name in found:
+            raise UserError(f"{path}: the picture {name!r} has no usable name or is there twice")
+        try:
+            found[name] = corners(cell)[:, [1, 0, 3, 2]]
+        except ValueError as error:
+            raise UserError(f"{path}: boxes of {name} {error}") from error
     return found
-
-
-def signed(boxes: np.ndarray) -> np.ndarray:
-    """The same numbers in a type that can go below 0: files often have uint16."""
-    return boxes if boxes.dtype.kind == "f" else boxes.astype(np.int64)
 
 
 def _text(entry: object) -> str:

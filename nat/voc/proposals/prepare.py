@@ -122,10 +122,15 @@ def fitted(
     for one in split.annotations:
         boxes = clean(found[one.name], one.width, one.height, settings.smallest, settings.count)
         if not len(boxes):
+            if np.isfinite(found[one.name]).all(axis=1).any():
+                what = f"no box of {settings.smallest} pixels or more inside its "
+                what += f"{one.width} x {one.height}; lower proposals.smallest or name"
+            else:
+                what = "only boxes that are no finite numbers" if len(found[one.name]) else "no box"
+                what += "; name"
             raise UserError(
-                f"{file}: picture {one.name} has no box of {settings.smallest} pixels or more "
-                f"inside its {one.width} x {one.height}; lower proposals.smallest or name the "
-                "file of these pictures"
+                f"{file}: picture {one.name} has {what} the file of these pictures, with boxes for "
+                "each"
             )
         kept[one.name] = boxes
     return kept

@@ -197,7 +197,21 @@ def test_damaged_pickles_are_refused(tmp_path: Path) -> None:
         ({"scores": None}, "lacks boxes, scores or indexes"),
         ({"indexes": [1]}, "2 boxes, 2 scores, 1 indexes"),
         ({"indexes": [1, "000001"]}, "the picture 000001 is there twice"),
-        ({"bbox_mode": 1}, "bbox_mode 1"),
+        ({"bbox_mode": 1}, "bbox_mode is not 0"),
+        ({"bbox_mode": 10**5000}, "bbox_mode is not 0"),
+        ({"bbox_mode": np.arange(50)}, "bbox_mode is not 0"),
+        ({"scores": np.float64(1)}, "lacks boxes, scores or indexes"),
+        ({"scores": np.array(1.0)}, "lacks boxes, scores or indexes"),
+        ({"scores": [{}, {}]}, "000001 are no numbers (m, 4) and (m,)"),
+        ({"scores": [[10**400, 1], [1]]}, "000001 are no numbers (m, 4) and (m,)"),
+        ({"indexes": [1, 10**5000]}, "entry 1 of indexes is no number or name"),
+        ({"indexes": ["a\nb", 2]}, "entry 0 of indexes is no number or name"),
+        ({"indexes": [np.arange(2), 2]}, "entry 0 of indexes is no number or name"),
+        ({"indexes": ["", 2]}, "entry 0 of indexes is no number or name"),
+        ({"boxes": [np.zeros((4, 5)), np.zeros((1, 4))]}, "000001 are no numbers (m, 4)"),
+        ({"boxes": [np.zeros((4, 2)), np.zeros((1, 4))]}, "000001 are no numbers (m, 4)"),
+        ({"boxes": [np.zeros(8), np.zeros((1, 4))]}, "000001 are no numbers (m, 4)"),
+        ({"boxes": [{}, np.zeros((1, 4))]}, "000001 are no numbers (m, 4)"),
         ({"boxes": [np.zeros((1, 3)), np.zeros((1, 4))]}, "000001 are no numbers (m, 4)"),
         ({"boxes": [np.zeros((1, 4)), np.zeros((1, 4))]}, "000001 are no numbers (m, 4) and (m,)"),
         ({"boxes": ["four", "four"]}, "000001 are no numbers (m, 4)"),
@@ -206,6 +220,16 @@ def test_damaged_pickles_are_refused(tmp_path: Path) -> None:
 def test_other_dicts_are_refused(change: dict[str, Any], said: str, tmp_path: Path) -> None:
     assert said in refused(tmp_path, content() | change)
     assert "holds no dict" in refused(tmp_path, [1, 2])
+
+
+def test_a_picture_may_have_no_boxes(tmp_path: Path) -> None:
+    for none in ([], np.zeros((0, 5)), np.zeros(0, np.float32)):
+        few = {"boxes": [none, np.zeros((1, 4))], "scores": [[], [1]], "indexes": [1, "name.jpg"]}
+        found = read_detectron(pickled(tmp_path, few))
+        assert {name: each.tolist() for name, each in found.items()} == {
+            "000001": [],
+            "name": [[1, 1, 1, 1]],
+        }
 
 
 def write_mat(path: Path, boxes: list[Any], names: list[Any], **options: Any) -> Path:
@@ -248,8 +272,10 @@ def test_other_mat_files_are_refused(tmp_path: Path) -> None:
     write_mat(path, [good], ["a", "b"])
     assert "1 `boxes` for 2 `images`" in said()
     write_mat(path, [good, good], ["a", "a"])
-    assert "'a' has no name or is there twice" in said()
+    assert "'a' has no usable name or is there twice" in said()
+    write_mat(path, [good], ["a\nb"])
+    assert "'a\\nb' has no usable name" in said()
     write_mat(path, [np.ones((2, 5))], ["a"])
-    assert "boxes of a should be numbers (m, 4), not (2, 5)" in said()
+    assert "boxes of a should be numbers (m, 4), not float64 (2, 5)" in said()
     savemat(path, {"boxes": good})
     assert "should be a .mat file" in said()

@@ -183,6 +183,13 @@ def test_files_that_do_not_fit_are_refused(
     beside = write_pickle(test, folder / "b.pkl", boxes=[np.full((1, 4), 99.0)] * 24,
                           scores=[np.zeros(1)] * 24)  # fmt: skip
     assert "b.pkl: picture 000025 has no box of 6 pixels" in said(trainval=good, test=beside)
+    unknown = write_pickle(test, folder / "u.pkl", boxes=[np.full((2, 4), np.nan)] * 24,
+                           scores=[np.zeros(2)] * 24)  # fmt: skip
+    assert "u.pkl: picture 000025 has only boxes that are no finite numbers; name the file" in (
+        said(trainval=good, test=unknown)
+    )
+    empty = write_pickle(test, folder / "e.pkl", boxes=[[]] * 24, scores=[[]] * 24)
+    assert "e.pkl: picture 000025 has no box; name" in said(trainval=good, test=empty)
     assert "none.pkl: not found" in said(trainval=good, test=str(folder / "none.pkl"))
 
 
