@@ -4,9 +4,16 @@ Two cells: ``images`` with the pictures' names, and ``boxes`` with a matrix (m, 
 ymin, xmin, ymax, xmax counted from 1. The order of the columns and the counting from 1 are what the
 public Fast R-CNN code assumes; that names stand in ``images`` and need no ending is known from
 code that reads such files, not from the files themselves, which were not at hand.
+
+A process of its own reads the file, because a damaged one can end it: scipy 1.17 does not check
+everything that it relies on.
 """
 
+from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from multiprocessing import get_context
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from scipy.io import loadmat
@@ -28,11 +35,12 @@ def read_mat(path: Path) -> dict[str, np.ndarray]:
         UserError: missing, damaged, or with other content.
     """
     try:
-        with open(path, "rb") as file:
-            content = loadmat(file, variable_names=("boxes", "images"))
+        content = _loaded(path)
         cells, names = content["boxes"].ravel(), content["images"].ravel()
     except FileNotFoundError as error:
         raise UserError(f"{path}: not found; mend `proposals` in params.yaml") from error
+    except BrokenProcessPool as error:
+        raise UserError(f"{path}: damaged, it ended its reading process; {EXPECTED}") from error
     except Exception as error:  # loadmat fails on a damaged file in any way
         reason = " ".join(str(error).split())
         raise UserError(f"{path}: {EXPECTED} ({type(error).__name__}: {reason})") from error
@@ -48,6 +56,12 @@ def read_mat(path: Path) -> dict[str, np.ndarray]:
         except ValueError as error:
             raise UserError(f"{path}: boxes of {name} {error}") from error
     return found
+
+
+def _loaded(path: Path) -> dict[str, Any]:
+    with ProcessPoolExecutor(1, get_context("spawn")) as reader:
+        wanted = ("boxes", "images")
+        return reader.submit(loadmat, str(path), appendmat=False, variable_names=wanted).result()
 
 
 def _text(entry: object) -> str:

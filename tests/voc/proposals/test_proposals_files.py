@@ -12,6 +12,7 @@ import pytest
 from scipy.io import savemat
 
 from nat.errors import UserError
+from nat.voc.proposals import matlab
 from nat.voc.proposals.detectron import read_detectron
 from nat.voc.proposals.matlab import read_mat
 from nat.voc.proposals.unpickle import read_plain_pickle
@@ -279,3 +280,17 @@ def test_other_mat_files_are_refused(tmp_path: Path) -> None:
     assert "boxes of a should be numbers (m, 4), not float64 (2, 5)" in said()
     savemat(path, {"boxes": good})
     assert "should be a .mat file" in said()
+
+
+def test_a_mat_file_that_ends_its_reader(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = write_mat(tmp_path / "v.mat", [np.ones((1, 4))] * 2, ["a", "b"])
+    assert list(read_mat(path)) == ["a", "b"]
+    content = bytearray(path.read_bytes())
+    content[520] = 0  # the kind of the last text's tag; scipy 1.17 does not survive it
+    path.write_bytes(content)
+    with pytest.raises(UserError, match=r"v\.mat: .*should be a \.mat file"):
+        read_mat(path)
+    monkeypatch.setattr(matlab, "loadmat", Call(os._exit, 3))  # whatever scipy does
+    with pytest.raises(UserError, match="damaged, it ended its reading process") as caught:
+        read_mat(path)
+    assert "\n" not in str(caught.value)
