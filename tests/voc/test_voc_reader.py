@@ -135,7 +135,7 @@ def test_picture_of_giant_sides(kit: Path) -> None:
     sides = content.index(b"\xff\xc0") + 5  # of the frame header: height, width
     assert content[sides : sides + 4] == struct.pack(">HH", 20, 24)
     path.write_bytes(content[:sides] + struct.pack(">HH", 65500, 65500) + content[sides + 4 :])
-    with pytest.raises(UserError, match=r"000001\.jpg: no readable picture .*exceeds limit") as caught:
+    with pytest.raises(UserError, match=r"000001\.jpg: no readable picture .*limit") as caught:
         VocSplit(kit, CLASSES, "trainval").picture(0)
     assert "\n" not in str(caught.value)
 
