@@ -1,15 +1,17 @@
 """Read pickles that hold nothing but numbers, texts, containers and numpy arrays of them.
 
-A pickle is a program that may call any function it names. Here every name is looked up in a short
-list of stand-ins defined in this file, everything else is refused, and not even numpy's own
-reconstruction runs. Names of numpy 1 (``numpy.core``) and 2 (``numpy._core``) are both listed, and
-texts written by Python 2 are read as Latin-1, so that their arrays' bytes survive.
+A pickle is a program that may call any function it names, and set its attributes. Here every name
+is looked up in a short list of stand-ins defined in this file, which can be called and nothing
+else; everything else is refused, and not even numpy's own reconstruction runs. What a pickle holds
+several times is read once and counted as often, so that a small file cannot unfold to a large one.
+Names of numpy 1 (``numpy.core``) and 2 (``numpy._core``) are both listed, and texts written by
+Python 2 are read as Latin-1, so that their arrays' bytes survive.
 """
 
 import math
 import pickle
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +20,22 @@ import numpy as np
 from nat.errors import UserError
 
 KINDS = "biufSU"  # booleans, numbers, texts
+REPEATED = 2**24  # values that any file may hold; a larger file as many as it has bytes
+
+
+class _StandIn:
+    """A function that a pickle may call, but whose attributes it cannot set for the next one."""
+
+    __slots__ = ("_function",)
+
+    def __init__(self, function: Callable[..., Any]) -> None:
+        object.__setattr__(self, "_function", function)
+
+    def __call__(self, *arguments: Any) -> Any:
+        return self._function(*arguments)
+
+    def __setattr__(self, name: str, _: object) -> None:
+        raise pickle.UnpicklingError(f"it sets {name!r} of a function")
 
 
 class _Dtype:
@@ -86,16 +104,16 @@ def _encode(text: str, encoding: str) -> bytes:
     return text.encode("latin1")
 
 
-STAND_INS: dict[tuple[str, str], Callable[..., Any]] = {
-    ("collections", "OrderedDict"): OrderedDict,
-    ("_codecs", "encode"): _encode,  # how Python 3 writes bytes for Python 2
-    ("numpy", "ndarray"): _Array,
-    ("numpy", "dtype"): _Dtype,
+STAND_INS: dict[tuple[str, str], _StandIn] = {
+    ("collections", "OrderedDict"): _StandIn(OrderedDict),
+    ("_codecs", "encode"): _StandIn(_encode),  # how Python 3 writes bytes for Python 2
+    ("numpy", "ndarray"): _StandIn(_Array),
+    ("numpy", "dtype"): _StandIn(_Dtype),
 }
 for core in ("numpy.core", "numpy._core"):
-    STAND_INS[f"{core}.multiarray", "_reconstruct"] = _reconstruct
-    STAND_INS[f"{core}.multiarray", "scalar"] = _scalar
-    STAND_INS[f"{core}.numeric", "_frombuffer"] = _from_buffer
+    STAND_INS[f"{core}.multiarray", "_reconstruct"] = _StandIn(_reconstruct)
+    STAND_INS[f"{core}.multiarray", "scalar"] = _StandIn(_scalar)
+    STAND_INS[f"{core}.numeric", "_frombuffer"] = _StandIn(_from_buffer)
 
 
 class _Restricted(pickle.Unpickler):
@@ -118,7 +136,8 @@ def read_plain_pickle(path: Path) -> Any:
     """
     try:
         with open(path, "rb") as file:
-            return _plain(_Restricted(file, encoding="latin1").load())
+            content = _Restricted(file, encoding="latin1").load()
+        return _Plain(max(path.stat().st_size, REPEATED)).of(content)[0]
     except FileNotFoundError as error:
         raise UserError(f"{path}: not found; mend `proposals` in params.yaml") from error
     except Exception as error:  # a damaged pickle fails in any way
@@ -126,13 +145,37 @@ def read_plain_pickle(path: Path) -> Any:
         raise UserError(f"{path}: not a whole pickle of plain data ({reason})") from error
 
 
-def _plain(content: Any) -> Any:
-    if isinstance(content, _Array):
-        return _plain(content.content)
-    if isinstance(content, dict):
-        return {_plain(key): _plain(value) for key, value in content.items()}
-    if isinstance(content, list | tuple):
-        return [_plain(value) for value in content]
-    if content is None or isinstance(content, bool | int | float | str | bytes | np.ndarray):
-        return content
-    raise pickle.UnpicklingError(f"holds a {type(content).__name__}")
+class _Plain:
+    """Turns what was unpickled into plain content, each object once however often it is there."""
+
+    def __init__(self, limit: int) -> None:
+        """``limit`` is how many values the whole may have, repeated ones counted as often."""
+        self.limit = limit
+        self.known: dict[int, tuple[Any, int]] = {}
+
+    def of(self, content: Any) -> tuple[Any, int]:
+        """Plain content, and its number of values."""
+        if isinstance(content, np.ndarray):
+            return content, max(content.size, 1)
+        if content is None or isinstance(content, bool | int | float | str | bytes):
+            return content, 1
+        if id(content) not in self.known:
+            found, count = self._converted(content)
+            if count > self.limit:
+                raise pickle.UnpicklingError("it repeats its content too often")
+            self.known[id(content)] = found, count
+        return self.known[id(content)]
+
+    def _converted(self, content: Any) -> tuple[Any, int]:
+        if isinstance(content, _Array):
+            return self.of(content.content)
+        if isinstance(content, dict):
+            keys, values = self._list(content.keys()), self._list(content.values())
+            return dict(zip(keys[0], values[0], strict=True)), keys[1] + values[1]
+        if isinstance(content, list | tuple):
+            return self._list(content)
+        raise pickle.UnpicklingError(f"holds a {type(content).__name__}")
+
+    def _list(self, content: Iterable[Any]) -> tuple[list, int]:
+        each = [self.of(value) for value in content]
+        return [value for value, _ in each], 1 + sum(count for _, count in each)

@@ -15,7 +15,7 @@ from nat.errors import UserError
 from nat.voc.proposals import matlab
 from nat.voc.proposals.detectron import read_detectron
 from nat.voc.proposals.matlab import read_mat
-from nat.voc.proposals.unpickle import read_plain_pickle
+from nat.voc.proposals.unpickle import STAND_INS, _encode, read_plain_pickle
 
 # what content() returns, pickled by old versions
 WRITTEN_BY = {
@@ -161,6 +161,41 @@ def test_a_plain_unpickler_would_have_called(tmp_path: Path) -> None:
 )
 def test_other_ways_to_a_function_are_refused(attack: bytes, tmp_path: Path) -> None:
     assert "not a whole pickle of plain data" in refused(tmp_path, attack)
+
+
+@pytest.mark.parametrize("name", [b"c_codecs\nencode\n", b"ccollections\nOrderedDict\n"])
+@pytest.mark.parametrize(
+    "state",
+    [
+        b"N}S'__defaults__'\n(S'latin1'\nts\x86",  # attributes of slots
+        b"N}S'__class__'\ncnumpy\nndarray\ns\x86",
+        b"N}S'_function'\ncnumpy\nndarray\ns\x86",
+        b"}S'mark'\nNs",  # entries of __dict__
+    ],
+)
+def test_stand_ins_keep_their_attributes(name: bytes, state: bytes, tmp_path: Path) -> None:
+    before = {key: (each, each._function) for key, each in STAND_INS.items()}
+    assert "not a whole pickle" in refused(tmp_path, b"\x80\x02" + name + state + b"b0N.")
+    assert {key: (each, each._function) for key, each in STAND_INS.items()} == before
+    assert not any(hasattr(each._function, "mark") for each in STAND_INS.values())
+    assert _encode.__defaults__ is None
+
+
+def test_repeated_content(tmp_path: Path) -> None:
+    """Shared lists are read once; what they would unfold to is limited."""
+    numbers = np.ones((1, 4))
+    shared = read_plain_pickle(pickled(tmp_path, {"a": [numbers, numbers], "b": ([1],) * 2}))
+    assert shared["a"][0] is shared["a"][1]
+    assert shared["b"] == [[1], [1]]
+    bomb: list[Any] = [0.0]
+    for _ in range(40):
+        bomb = [bomb, bomb]
+    assert "it repeats its content too often" in refused(tmp_path, {"boxes": [bomb]})
+    wide = [np.zeros((5000, 4))] * 5000
+    assert "it repeats its content too often" in refused(tmp_path, {"boxes": wide})
+    endless: list[Any] = []
+    endless.append(endless)
+    assert "not a whole pickle" in refused(tmp_path, {"boxes": endless})
 
 
 @pytest.mark.parametrize(
