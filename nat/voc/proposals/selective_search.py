@@ -12,7 +12,11 @@ numbers, and from nothing it finds out. So the order is replaced by a drawn one 
 
 import json
 import time
-from concurrent.futures import ThreadPoolExecutor
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import closing
+from itertools import islice
 from pathlib import Path
 
 import cv2
@@ -29,6 +33,7 @@ from nat.voc.proposals.store import load_proposals, save_proposals
 from nat.voc.reader import VocSplit
 
 CHUNK = 16  # pictures between two states of an interrupted search
+AHEAD = 4  # pictures a thread may be given before the first of them is done
 
 
 def search(picture: np.ndarray, settings: ProposalSettings, draws: torch.Generator) -> np.ndarray:
@@ -81,8 +86,8 @@ def search_split(
 ) -> tuple[dict[str, np.ndarray], float]:
     """Proposals for all pictures of a split; an interrupted search resumes.
 
-    The search releases Python's lock, so that threads work at once. Neither their number nor an
-    interruption changes the result.
+    OpenCV releases Python's lock while it searches, nearly all of the time, so that threads work at
+    once. Neither their number nor an interruption changes the result.
 
     Args:
         split: what to search.
@@ -108,14 +113,20 @@ def search_split(
     clock = scratch / "seconds.json"
     with locked(scratch), ThreadPoolExecutor(threads) as workers:
         seconds = json.loads(clock.read_text()) if clock.exists() else 0.0
-        with progress(total=len(split), label=label) as bar:
-            for first in range(0, len(split), CHUNK):
-                rows = range(first, min(first + CHUNK, len(split)))
-                file = scratch / f"{first:06d}.safetensors"
+        chunks = {
+            scratch / f"{first:06d}.safetensors": range(first, min(first + CHUNK, len(split)))
+            for first in range(0, len(split), CHUNK)
+        }
+        todo = [row for file, rows in chunks.items() if not file.exists() for row in rows]
+        with (
+            closing(_in_order(one, todo, workers, AHEAD * threads)) as searched,
+            progress(total=len(split), label=label) as bar,
+        ):
+            for file, rows in chunks.items():
                 if not file.exists():
                     start = time.perf_counter()
                     names = [split.annotations[row].name for row in rows]
-                    chunk = dict(zip(names, workers.map(one, rows), strict=True))
+                    chunk = dict(zip(names, searched, strict=False))  # others follow
                     seconds += time.perf_counter() - start
                     write_json(clock, seconds)
                     save_proposals(file, chunk)
@@ -123,3 +134,20 @@ def search_split(
                 found |= {name: done[name].numpy().astype(np.int64) for name in done}
                 bar.update(len(rows))
     return found, seconds
+
+
+def _in_order(
+    one: Callable[[int], np.ndarray], rows: Iterable[int], workers: ThreadPoolExecutor, ahead: int
+) -> Iterator[np.ndarray]:
+    """The results for ``rows``, of which ``ahead`` are begun before the first is asked for."""
+    left = iter(rows)
+    begun: deque[Future[np.ndarray]] = deque()
+    try:
+        while True:
+            begun.extend(workers.submit(one, row) for row in islice(left, ahead - len(begun)))
+            if not begun:
+                return
+            yield begun.popleft().result()
+    finally:
+        for future in begun:
+            future.cancel()

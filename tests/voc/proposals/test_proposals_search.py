@@ -1,3 +1,5 @@
+import threading
+import time
 from pathlib import Path
 from typing import Any
 
@@ -5,9 +7,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from nat.errors import UserError
 from nat.params import ProposalSettings
 from nat.training.seeds import generator
 from nat.voc.devkit import jpeg
+from nat.voc.proposals import selective_search
 from nat.voc.proposals.boxes import overlaps
 from nat.voc.proposals.selective_search import CHUNK, search, search_split
 from nat.voc.proposals.store import Proposals
@@ -103,6 +107,52 @@ def test_colour_is_read_and_seen(kit: Path) -> None:
     assert np.abs(read.astype(int) - picture[:20, 28:52]).mean() < 3
     luma = np.asarray(Image.fromarray(picture).convert("L"))[..., None].repeat(3, axis=2)
     assert best(found_in(picture), truth) > best(found_in(luma), truth)
+
+
+def test_more_threads_than_a_chunk_has_pictures(
+    voc: VocSplit, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """All work at once, and no more of them than there are threads."""
+    enough, count, lock = threading.Event(), [0, 0], threading.Lock()
+    original = selective_search.search
+
+    def counted(*words: Any) -> np.ndarray:
+        with lock:
+            count[0] += 1
+            count[1] = max(count)
+            if count[0] > CHUNK:
+                enough.set()
+        assert enough.wait(10)
+        found = original(*words)
+        with lock:
+            count[0] -= 1
+        return found
+
+    monkeypatch.setattr(selective_search, "search", counted)
+    found, _ = search_split(voc, settings(), CHUNK + 1, tmp_path / "s", "")
+    assert count == [0, CHUNK + 1]
+    monkeypatch.setattr(selective_search, "search", original)
+    plain, _ = search_split(voc, settings(), 1, tmp_path / "plain", "")
+    assert [each.tolist() for each in found.values()] == [each.tolist() for each in plain.values()]
+
+
+def test_an_error_leaves_the_rest(
+    voc: VocSplit, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The pictures of the later chunks that were given out are not waited for."""
+    asked = []
+
+    def faulty(self: VocSplit, index: int, *mode: Any) -> Any:
+        asked.append(index)
+        if index:
+            time.sleep(0.1)
+        raise UserError("unreadable")
+
+    monkeypatch.setattr(VocSplit, "picture", faulty)
+    monkeypatch.setattr(selective_search, "AHEAD", len(voc))
+    with pytest.raises(UserError, match="unreadable"):
+        search_split(voc, settings(), 1, tmp_path / "s", "")
+    assert len(asked) < len(voc) / 2
 
 
 def test_threads_and_interruptions_change_nothing(
