@@ -13,7 +13,7 @@ numbers, and from nothing it finds out. So the order is replaced by a drawn one 
 import json
 import time
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing
 from itertools import islice
@@ -138,7 +138,7 @@ def search_split(
 
 def _in_order(
     one: Callable[[int], np.ndarray], rows: Iterable[int], workers: ThreadPoolExecutor, ahead: int
-) -> Iterator[np.ndarray]:
+) -> Generator[np.ndarray, None, None]:
     """The results for ``rows``, of which ``ahead`` are begun before the first is asked for."""
     left = iter(rows)
     begun: deque[Future[np.ndarray]] = deque()

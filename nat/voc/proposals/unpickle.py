@@ -27,6 +27,7 @@ class _StandIn:
     """A function that a pickle may call, but whose attributes it cannot set for the next one."""
 
     __slots__ = ("_function",)
+    _function: Callable[..., Any]
 
     def __init__(self, function: Callable[..., Any]) -> None:
         object.__setattr__(self, "_function", function)
