@@ -2,12 +2,15 @@ r"""Speed and memory of training and testing Fast R-CNN, on random pictures and 
 
     python benchmarks/detection.py
     python benchmarks/detection.py --trunk alexnet --size 500 375 --short 600 --long 1000 \
-        --hidden 4096 --cells 6 --pictures 2 --regions 128 --proposals 2000 --iterations 3 --tests 4
+        --input 224 --hidden 4096 --pictures 2 --regions 128 --classes 20 --min-score 0.05 \
+        --proposals 2000 --iterations 3 --tests 4
 
-The defaults are the embedded profile, the second line is the protocol's: VOC's usual picture, 2000
-proposals. Random pictures cost what real ones do. Each row has a process of its own; its memory is
-the highest the process ever held, on CUDA the highest that tensors held there. The clock starts
-after a first iteration, and after a first round of test pictures.
+The defaults are those of profiles/embedded.yaml, the second line is the protocol's: VOC's usual
+picture, 2000 proposals. Random pictures cost what real ones do, but the network is untrained: all
+its scores are about 1 / (classes + 1), and where --min-score is less, almost every box is one to
+rank. Each row has a process of its own; its memory is the highest the process ever held, on CUDA
+the highest that tensors held there. The clock starts after a first iteration, and after a first
+round of test pictures.
 """
 
 import multiprocessing
@@ -20,11 +23,13 @@ from types import SimpleNamespace
 import click
 import torch
 from ruamel.yaml import YAML
+from torchvision.datasets import FashionMNIST
 
 from nat.model import Trunk, initialise
 from nat.params import Detect
 from nat.training.seeds import generator
 from nat.training.team import Team
+from nat.voc.detection.detect import pooled_cells
 from nat.voc.detection.evaluate import AT_ONCE, detected
 from nat.voc.detection.model import Detector
 from nat.voc.detection.sampling import picture_batches
@@ -38,7 +43,10 @@ from nat.voc.detection.train import (
 )
 from nat.voc.reader import Ground
 
-CLASSES = 20
+PROFILE = YAML(typ="safe").load(
+    (Path(__file__).parents[1] / "profiles" / "embedded.yaml").read_text()
+)
+DETECT = PROFILE["detect"]
 
 
 def random_boxes(count: int, width: int, height: int, draws: torch.Generator) -> torch.Tensor:
@@ -47,7 +55,7 @@ def random_boxes(count: int, width: int, height: int, draws: torch.Generator) ->
     return torch.cat([low, high], 1)
 
 
-def random_set(count: int, size: tuple[int, int], proposals: int) -> TrainingSet:
+def random_set(count: int, size: tuple[int, int], proposals: int, classes: int) -> TrainingSet:
     """Pictures with three objects, 8 boxes near each, and others anywhere."""
     draws = torch.Generator().manual_seed(0)
     width, height = size
@@ -60,7 +68,7 @@ def random_set(count: int, size: tuple[int, int], proposals: int) -> TrainingSet
         near = near.clamp(min=1).minimum(limits)
         near[:, 2:] = near[:, 2:].maximum(near[:, :2])
         others = random_boxes(max(proposals - 24, 0), width, height, draws)
-        labels = torch.randint(CLASSES, (3,), generator=draws)
+        labels = torch.randint(classes, (3,), generator=draws)
         ground = Ground(objects, labels, torch.zeros(3, dtype=torch.bool))
         pictures.append(pixels)
         examples.append(make_example(ground, torch.cat([near, others])))
@@ -70,10 +78,10 @@ def random_set(count: int, size: tuple[int, int], proposals: int) -> TrainingSet
 class Split:
     """As much of a VOC split as testing asks for."""
 
-    def __init__(self, data: TrainingSet, count: int) -> None:
+    def __init__(self, data: TrainingSet, count: int, classes: int) -> None:
         height, width = data.pictures[0].shape
         self.annotations = [SimpleNamespace(height=height, width=width)] * count
-        self.classes = [str(label) for label in range(CLASSES)]
+        self.classes = [str(label) for label in range(classes)]
         self.data = data
 
     def __len__(self) -> int:
@@ -112,7 +120,7 @@ def test_rate(
 ) -> float:
     """Pictures a second."""
     for count in (min(AT_ONCE, tests), tests):
-        split = Split(data, count)
+        split = Split(data, count, len(network.mean))
         regions = [data.examples[row % len(data.examples)].boxes for row in range(count)]
         start = time.perf_counter()
         detected(network, split, regions, settings, team.device)  # type: ignore[arg-type]
@@ -124,10 +132,12 @@ def measure(phase: str, chosen: dict, settings: Detect) -> tuple[float, float]:
     torch.set_num_threads(chosen["threads"])
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     team = Team(device, torch.bfloat16 if device.type == "cuda" else torch.float32)
-    data = random_set(max(4, 2 * settings.pictures), chosen["size"], chosen["proposals"])
+    classes = chosen["classes"]
+    data = random_set(max(4, 2 * settings.pictures), chosen["size"], chosen["proposals"], classes)
     trunk = Trunk(chosen["trunk"])
     initialise(trunk, torch.Generator().manual_seed(0))
-    network = make_detector(trunk.eval(), data, CLASSES, chosen["cells"], settings, 0, device)
+    cells = pooled_cells(trunk, chosen["input"])
+    network = make_detector(trunk.eval(), data, classes, cells, settings, 0, device)
     if device.type == "cuda":
         torch.cuda.reset_peak_memory_stats()
     if phase == "training":
@@ -139,26 +149,27 @@ def measure(phase: str, chosen: dict, settings: Detect) -> tuple[float, float]:
     return rate, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**10
 
 
-@click.command()
-@click.option("--trunk", type=click.Choice(["small", "alexnet"]), default="small")
-@click.option("--size", type=(int, int), default=(76, 60), show_default=True, help="Stored pixels.")
-@click.option("--short", default=60, show_default=True, help="Short side that the network sees.")
-@click.option("--long", default=100, show_default=True, help="Long side at most.")
-@click.option("--hidden", default=256, show_default=True)
-@click.option("--cells", default=3, show_default=True, help="Side of a pooled region.")
-@click.option("--pictures", default=8, show_default=True, help="A training batch.")
-@click.option("--regions", default=256, show_default=True, help="A training batch.")
-@click.option("--proposals", default=50, show_default=True, help="A picture.")
-@click.option("--iterations", default=50, show_default=True, help="Timed ones.")
-@click.option("--tests", default=400, show_default=True, help="Timed test pictures.")
-@click.option("--threads", default=2, show_default=True)
+@click.command(context_settings={"show_default": True})
+@click.option("--trunk", type=click.Choice(["small", "alexnet"]), default=PROFILE["model"]["trunk"])
+@click.option("--size", type=(int, int), default=PROFILE["voc"]["size"], help="Stored pixels.")
+@click.option("--short", default=DETECT["test_short_side"], help="Short side the network sees.")
+@click.option("--long", default=DETECT["long_side"], help="Long side at most.")
+@click.option("--input", default=PROFILE["finetune"]["input"], help="Gives a region's cells.")
+@click.option("--hidden", default=DETECT["hidden"])
+@click.option("--pictures", default=DETECT["pictures"], help="A training batch.")
+@click.option("--regions", default=DETECT["regions"], help="A training batch.")
+@click.option("--classes", default=len(FashionMNIST.classes))
+@click.option("--min-score", default=DETECT["min_score"], help="Of a detection.")
+@click.option("--proposals", default=50, help="A picture.")
+@click.option("--iterations", default=50, help="Timed ones.")
+@click.option("--tests", default=400, help="Timed test pictures.")
+@click.option("--threads", default=2)
 def main(**chosen: int) -> None:
     """Print a markdown table."""
-    group = YAML(typ="safe").load((Path(__file__).parents[1] / "params.yaml").read_text())["detect"]
-    group |= {"short_sides": [chosen["short"]], "test_short_side": chosen["short"]}
-    group |= {"long_side": chosen["long"], "min_score": 0.05}
-    group |= {name: chosen[name] for name in ("hidden", "pictures", "regions", "iterations")}
-    settings = Detect.model_validate(group)
+    group = {"short_sides": [chosen["short"]], "test_short_side": chosen["short"]}
+    group |= {"long_side": chosen["long"]}
+    own = ("hidden", "pictures", "regions", "min_score", "iterations")
+    settings = Detect.model_validate(DETECT | group | {name: chosen[name] for name in own})
     device = torch.cuda.get_device_name() if torch.cuda.is_available() else "cpu"
     print(", ".join(f"{name} {value}" for name, value in chosen.items()) + f", {device}\n")
     print("| phase | pictures/s | peak memory, MiB |")
