@@ -11,10 +11,14 @@ from conftest import fake_objects
 from ruamel.yaml import YAML
 from tiny import PROJECT
 
+from nat.model import Network, initialise, save_network
+from nat.training.seeds import generator
 from nat.voc import prepare
+from nat.voc.proposals.prepare import prepare_proposals
 
 COMMANDS = {
     "detection": "--iterations 1 --tests 2 --pictures 2 --regions 8 --hidden 8 --threads 1",
+    "ground_truth_boxes": "--network network.safetensors --voc voc.json --proposals proposals",
     "loader": "--n 40 --size 32 --crop 28 --batch 8 --batches 2",
     "prepare": "--pictures 8 --runs 1",
     "proposals": "--pictures 2 --threads 1 --short-side 60 --finest 50 --voc voc.json",
@@ -35,11 +39,16 @@ def test_every_benchmark_is_run_here() -> None:
 def test_prints_its_table(
     name: str, make_params: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    if name == "proposals":
+    if name in ("proposals", "ground_truth_boxes"):
         params = make_params()
         monkeypatch.setattr(prepare, "read_objects", lambda folder, data: fake_objects())
         prepare.prepare_voc(params, tmp_path / "voc.json")
         YAML().dump(params.model_dump(mode="json"), tmp_path / "params.yaml")
+    if name == "ground_truth_boxes":
+        prepare_proposals(params, tmp_path / "voc.json", tmp_path / "proposals")
+        network = Network(params.model, params.augment.crop, params.targets.dimension)
+        initialise(network, generator(0, "network"))
+        save_network(network, tmp_path / "network.safetensors")
     command = [sys.executable, str(PROJECT / "benchmarks" / f"{name}.py"), *COMMANDS[name].split()]
     env = os.environ | {"PYTHONPATH": str(PROJECT)}  # this project's nat, whichever is installed
     done = subprocess.run(command, cwd=tmp_path, env=env, capture_output=True, text=True)
