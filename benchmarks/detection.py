@@ -123,7 +123,7 @@ def test_rate(
         split = Split(data, count, len(network.mean))
         regions = [data.examples[row % len(data.examples)].boxes for row in range(count)]
         start = time.perf_counter()
-        detected(network, split, regions, settings, team.device)  # type: ignore[arg-type]
+        detected(network, split, regions, settings, team)  # type: ignore[arg-type]
     return tests / (time.perf_counter() - start)
 
 

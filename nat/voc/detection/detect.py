@@ -160,7 +160,7 @@ def detect(
         train(network, optimizer, training, settings, seed, run, team)
         start_of_test = time.perf_counter()
         names = [one.name for one in test.annotations]
-        found = detected(network, test, test_regions, settings, device)
+        found = detected(network, test, test_regions, settings, team)
         write_results(detections, names, test.classes, found)
         measured = judged(read_results(detections, names, test.classes), test)
         seconds = run.seconds + time.perf_counter() - start_of_test

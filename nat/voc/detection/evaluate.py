@@ -17,6 +17,7 @@ from torchvision.ops import nms
 from nat.errors import UserError
 from nat.params import Detect
 from nat.training.progress import progress
+from nat.training.team import Team
 from nat.voc.detection.average_precision import (
     Detections,
     Truth,
@@ -55,7 +56,7 @@ def look(
     pictures: Sequence[torch.Tensor],
     regions: Sequence[torch.Tensor],
     settings: Detect,
-    device: torch.device,
+    team: Team,
 ) -> list[tuple[torch.Tensor, torch.Tensor]]:
     """Run the network on pictures, in float32: rounded scores would be equal too often to rank.
 
@@ -64,7 +65,7 @@ def look(
         pictures: uint8 (h, w) each.
         regions: float32 (m, 4) for each; pixels from 1, both ends inclusive.
         settings: test_short_side and long_side are used.
-        device: the network's.
+        team: whose device the network is on.
 
     Returns:
         For each picture scores, float32 (m, classes), and boxes inside the picture,
@@ -74,11 +75,11 @@ def look(
     for slot, (picture, region) in enumerate(zip(pictures, regions, strict=True)):
         height, width = picture.shape
         factor = scale_factor(height, width, settings.test_short_side, settings.long_side)
-        inputs.append(scaled(picture, factor, False, device))
+        inputs.append(scaled(picture, factor, False, team.device))
         boxes.append(F.pad((region - 1) * factor, (1, 0), value=slot))
-    logits, moves = network(Regions(inputs, torch.cat(boxes).to(device)))
+    logits, moves = network(Regions(inputs, torch.cat(boxes).to(team.device)))
     scores = logits.softmax(1)[:, 1:].cpu()
-    moved = network.moved(torch.cat(list(regions)).to(device), moves).cpu()
+    moved = network.moved(torch.cat(list(regions)).to(team.device), moves).cpu()
     counts = [len(region) for region in regions]
     return [
         (score, clipped(box, picture.shape[1], picture.shape[0]))
@@ -94,7 +95,7 @@ def detected(
     split: VocSplit,
     regions: Sequence[torch.Tensor],
     settings: Detect,
-    device: torch.device,
+    team: Team,
 ) -> list[Detections]:
     """Detections of every class, in the order of the split's pictures, the best first in each."""
     network.eval()
@@ -108,7 +109,7 @@ def detected(
     with progress(total=len(split), label="test", unit="images") as bar:
         for rows in chunks:
             pictures = [split.picture(row) for row in rows]
-            looks = look(network, pictures, [regions[row] for row in rows], settings, device)
+            looks = look(network, pictures, [regions[row] for row in rows], settings, team)
             for row, (scores, boxes) in zip(rows, looks, strict=True):
                 for label in torch.nonzero((scores > settings.min_score).any(0))[:, 0].tolist():
                     best = kept(scores[:, label], boxes[:, label], settings)

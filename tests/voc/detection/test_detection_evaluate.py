@@ -10,6 +10,7 @@ from nat.errors import UserError
 from nat.model import Trunk, initialise
 from nat.params import Detect, Params
 from nat.training.seeds import generator
+from nat.training.team import Team
 from nat.voc.detection import evaluate
 from nat.voc.detection.average_precision import Detections
 from nat.voc.detection.evaluate import detected, judged, kept, truth_of
@@ -116,7 +117,7 @@ def test_detections_do_not_depend_on_the_batch(
     results = []
     for at_once in (1, 8):
         monkeypatch.setattr(evaluate, "AT_ONCE", at_once)
-        results.append(detected(network, test_split, regions, chosen, CPU))
+        results.append(detected(network, test_split, regions, chosen, Team(CPU)))
     assert len(results[0]) == 10
     assert sum(len(one.scores) for one in results[0]) > 100
     for one, other in zip(*results, strict=True):
