@@ -21,7 +21,7 @@ ENVIRONMENT = os.environ | {
 }
 LEFT_BEHIND = shutil.ignore_patterns(
     ".git", ".venv", "artifacts", "scratch", "raw", "stores", "tmp", "cache", "*.egg-info",
-    "__pycache__", ".*_cache", ".hypothesis", "*.lock",
+    "__pycache__", ".*_cache", ".hypothesis", "*.lock", "checked", "pictures.json", "voc.json",
 )  # fmt: skip
 
 
