@@ -67,10 +67,12 @@ def profile(name: str | None, show: bool, force: bool, path: Path, folder: Path)
 def check(params: Params, out: Path) -> None:
     """Refuse a setting of the parameter file that is wrong, by name."""
     from nat.files import whole
+    from nat.outputs import beginning
 
     # the same words whatever the settings, so that a change of theirs reruns nothing by itself
-    with whole(out) as temporary:
-        temporary.write_text("Every setting has a known name and a possible value.\n")
+    words = "Every setting has a known name and a possible value.\n"
+    with whole(out, beginning("what `nat check` writes", words.encode())) as temporary:
+        temporary.write_text(words)
 
 
 @main.group()

@@ -7,11 +7,16 @@ from pathlib import Path
 import numpy as np
 
 from nat.errors import UserError
-from nat.files import check_writable, whole, write_json
+from nat.files import check_output, whole, write_json
 from nat.images.encoded import ENDINGS
+from nat.outputs import array, beginning, json_like, names_of
 from nat.training.progress import progress
 from nat.trunk import BATCH, FrozenTrunk, Layer, readers
 
+KINDS = {
+    ".npy": array("features that `nat embed` wrote", named=True),
+    ".parquet": beginning("features that `nat embed` wrote", b"PAR1"),
+}
 Chunks = Iterator[tuple[list[str], np.ndarray]]
 
 
@@ -39,7 +44,7 @@ def embed_folder(
         raise UserError(f"{out}: should end in .npy or .parquet")
     if out.suffix == ".parquet":
         _require_pyarrow(out)
-    check_writable(out)
+    check_output(out, KINDS[out.suffix])
     width = trunk.width(layer)
     names = find_pictures(folder)
     skipped: list[str] = []
@@ -96,16 +101,13 @@ def find_pictures(folder: Path) -> list[str]:
     return names
 
 
-def names_file(out: Path) -> Path:
-    """Where the row names of an ``.npy`` file lie."""
-    return out.with_suffix(".names.json")
-
-
 def _write_npy(out: Path, chunks: Chunks, count: int, width: int) -> None:
     """Row by row to disk: ``count`` rows, fewer if pictures were left out."""
     names: list[str] = []
     with ExitStack() as files:
-        listed, temporary = (files.enter_context(whole(path)) for path in (names_file(out), out))
+        # the names are put in place first: an array is known by them as one of this command's
+        temporary = files.enter_context(whole(out, KINDS[".npy"]))
+        listed = files.enter_context(whole(names_of(out), json_like([])))
         array = np.lib.format.open_memmap(
             temporary, mode="w+", dtype=np.float32, shape=(count, width)
         )
@@ -138,7 +140,7 @@ def _write_parquet(out: Path, chunks: Chunks, count: int, width: int) -> None:
     columns = pa.schema(
         [("picture", pa.string()), ("features", pa.list_(pa.float32(), list_size=width))]
     )
-    with whole(out) as temporary, ParquetWriter(temporary, columns) as writer:
+    with whole(out, KINDS[".parquet"]) as temporary, ParquetWriter(temporary, columns) as writer:
         for kept, features in chunks:
             values = pa.FixedSizeListArray.from_arrays(pa.array(features.ravel()), width)
             writer.write_table(pa.table([pa.array(kept), values], schema=columns))

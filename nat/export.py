@@ -15,12 +15,14 @@ from safetensors.torch import load_file, save_file
 from torch import nn
 
 from nat.errors import UserError
-from nat.files import sha256, whole
+from nat.files import check_output, sha256, whole
 from nat.model import Trunk, load_network
+from nat.outputs import tensors
 from nat.preprocessing import FrontEnd
 from nat.voc.rescale import fold_batch_norm
 
 Format = Literal["nat", "torchvision"]
+TRUNK = tensors("a trunk that `nat export` wrote", "trunk")
 INPUT = (
     "values 0 to 255, (batch, channels, crop, crop): scale the short side of a picture to crop or "
     "more, bicubic, and cut the central square; channels 1 is luma, 3 is RGB"
@@ -41,6 +43,7 @@ def export_trunk(
     Raises:
         UserError: the network is missing or damaged, ``out`` cannot be written.
     """
+    check_output(out, TRUNK)
     network = load_network(network_file).eval()
     about: dict[str, Any] = {
         "format": form,
@@ -56,9 +59,9 @@ def export_trunk(
         module = plain_modules(network.trunk, keep_batch_norm)
         about["batch_norm"] = "kept" if keep_batch_norm else "folded"
         about |= _description(module)
-    tensors = {name: value.contiguous() for name, value in module.state_dict().items()}
-    with whole(out) as temporary:
-        save_file(tensors, temporary, {"trunk": json.dumps(about)})
+    weights = {name: value.contiguous() for name, value in module.state_dict().items()}
+    with whole(out, TRUNK) as temporary:
+        save_file(weights, temporary, {"trunk": json.dumps(about)})
 
 
 def load_exported(path: Path) -> tuple[Trunk, int]:

@@ -15,12 +15,13 @@ import torch.nn.functional as F
 
 from nat.errors import UserError
 from nat.features import features, unit_features
-from nat.files import check_writable
+from nat.files import check_output
 from nat.images.augment import fixed_crops
 from nat.images.store import Store
 from nat.model import Network, Trunk, load_network
 from nat.neighbours import nearest
 from nat.params import Params
+from nat.report.arrays import arrays_of
 from nat.report.illustration import Illustration, save_illustration
 from nat.targets import Targets, load_targets
 from nat.training.device import prepare_device
@@ -80,7 +81,7 @@ def illustrate(
     Raises:
         UserError: an input is missing, has no labels, or does not fit the others.
     """
-    check_writable(out)
+    check_output(out, arrays_of(Illustration))
     start = time.perf_counter()
     device = prepare_device(params.machine)
     train, val = (Store(manifest, params.machine.data, split) for split in ("train", "val"))

@@ -15,8 +15,11 @@ from torch import nn
 
 from nat.errors import UserError
 from nat.files import whole
+from nat.outputs import tensors
 from nat.params import ModelSettings, Preprocessing
 from nat.preprocessing import FRONT_ENDS, standardise
+
+NETWORK = tensors("a network of this project", "network")
 
 
 @dataclass(frozen=True)
@@ -137,16 +140,16 @@ def initialise(module: nn.Module, generator: torch.Generator) -> None:
 
 def save_network(network: Network, path: Path) -> None:
     """Write weights as safetensors, with what the shape follows from as metadata, whole."""
-    tensors = {name: value.contiguous() for name, value in network.state_dict().items()}
+    weights = {name: value.contiguous() for name, value in network.state_dict().items()}
     shape = {
         "model": network.settings.model_dump(),
         "input_size": network.input_size,
         "outputs": network.outputs,
         "channels": network.trunk.channels,
     }
-    with whole(path) as temporary:
+    with whole(path, NETWORK) as temporary:
         # one entry: the order of several is not fixed, and the same network gives the same bytes
-        save_file(tensors, temporary, {"network": json.dumps(shape)})
+        save_file(weights, temporary, {"network": json.dumps(shape)})
 
 
 def load_network(path: Path) -> Network:

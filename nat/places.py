@@ -6,6 +6,8 @@ interruption. Queued experiments (``dvc exp run --queue``) run in copies of the 
 the project itself, so that data is found and an interrupted run resumes.
 """
 
+import os
+from contextlib import suppress
 from pathlib import Path
 
 
@@ -21,3 +23,16 @@ def project_folder(start: Path | None = None) -> Path:
 def place(folder: str) -> Path:
     """``folder`` as an absolute path, relative ones seen from the project."""
     return project_folder() / Path(folder).expanduser()
+
+
+def own_name(folder: Path, name: str) -> str:
+    """A name in a folder that may be shared: in another user's, with one's own number behind it.
+
+    Two users whose runs are the same then never wait for, nor write into, each other's files.
+    """
+    with suppress(OSError):  # whoever writes there says what is wrong
+        folder.mkdir(parents=True, exist_ok=True)
+    while not folder.exists():
+        folder = folder.parent
+    user = os.getuid()
+    return name if folder.stat().st_uid == user else f"{name}-u{user}"

@@ -13,13 +13,12 @@ import torch.nn.functional as F
 from nat.alignments import Align, find_alignment, reassign
 from nat.errors import UserError
 from nat.features import KnnMonitor
-from nat.files import check_writable
 from nat.images.loader import Loader
 from nat.images.store import Store
 from nat.loss import square_loss
 from nat.model import Network, initialise
 from nat.params import Params, Pretrain
-from nat.pretrained import checkpoint, write_pretrained
+from nat.pretrained import check_pretrained, checkpoint, write_pretrained
 from nat.targets import load_targets
 from nat.training.device import clock
 from nat.training.progress import progress
@@ -49,8 +48,8 @@ def pretrain(
             cannot be written, or the loss is no longer finite.
     """
     settings = params.pretrain
-    check_writable(out)
-    check_writable(record)
+    used = params.model_dump(include={"permute_every", "alignment", "model", "augment", "pretrain"})
+    check_pretrained(out, record, used, "pretrain")
     team = join(params.machine)
     device = team.device
     train, val = (Store(manifest, params.machine.data, split) for split in ("train", "val"))
@@ -73,8 +72,9 @@ def pretrain(
     # seconds spent on reassigning and batches that were
     cost = torch.zeros(2, dtype=torch.float64)
 
-    used = params.model_dump(include={"permute_every", "alignment", "model", "augment", "pretrain"})
     monitor = KnnMonitor(train, val, params.augment.crop, settings.knn_every)
+    # after the last epoch it is the network itself
+    checkpoints = [e for e in range(1, settings.epochs) if due(e, settings.save_every)]
     scratch = scratch_folder(
         params.machine.scratch,
         f"nat-{seed}",
@@ -134,15 +134,25 @@ def pretrain(
                 reassigned=100 * int((assignment != before).sum()) / loader.seen,
                 knn=monitor.accuracy(network.trunk, epoch + 1, device) if team.first else None,
             )
-            # the last epoch is the network itself
-            if due(epoch + 1, settings.save_every) and epoch + 1 < settings.epochs and team.first:
+            if epoch + 1 in checkpoints and team.first:
                 checkpoint(network, scratch, epoch + 1)
         if team.first:
             seconds, updates = cost.tolist()
             measured = {"alignment_ms": round(1000 * seconds / updates, 3) if updates else None}
             seen = loader.seen * settings.epochs
             where = provenance(used, seed, train.source, run.seconds, device)
-            write_pretrained(out, record, network, run, where, seen, measured, assignment)
+            write_pretrained(
+                out,
+                record,
+                network,
+                run,
+                where,
+                "pretrain",
+                seen,
+                measured,
+                assignment,
+                checkpoints,
+            )
         run.finish()
     team.leave()
 

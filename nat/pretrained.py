@@ -11,21 +11,49 @@ The record's, small, which the reports read:
 """
 
 import shutil
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 
-from nat.files import whole, write_json
-from nat.model import Network, save_network
+from nat.errors import UserError
+from nat.files import check_output, whole, write_json
+from nat.model import NETWORK, Network, save_network
+from nat.outputs import Kind, folder, result
 from nat.training.history import write_history
 from nat.training.run import Run
 
 
+def check_pretrained(out: Path, record: Path, parameters: Collection[str], command: str) -> None:
+    """Fail now if ``write_pretrained`` could not write its folders later, or should not.
+
+    Raises:
+        UserError: names the folder.
+    """
+    for path, kind in zip((out, record), _kinds(parameters, command), strict=True):
+        check_output(path, kind)
+
+
+def _kinds(parameters: Collection[str], command: str) -> tuple[Kind, Kind]:
+    """What both folders may replace: those of the same command."""
+    by = f"that `nat {command}` wrote"
+    others = r"assignment\.npy|checkpoints" if command == "pretrain" else ""
+    return (
+        folder(f"a network's folder {by}", "network.safetensors", others, NETWORK),
+        folder(f"a record {by}", "record.json", r"history\.csv", result("", parameters)),
+    )
+
+
+def checkpoint_name(epoch: int) -> str:
+    """The file of the network as it is after ``epoch``, counted from 1."""
+    return f"epoch-{epoch:04d}.safetensors"
+
+
 def checkpoint(network: Network, scratch: Path, epoch: int) -> None:
     """Keep the network as it is after ``epoch``, counted from 1, for the evolution figure."""
-    save_network(network, scratch / "checkpoints" / f"epoch-{epoch:04d}.safetensors")
+    save_network(network, scratch / "checkpoints" / checkpoint_name(epoch))
 
 
 def write_pretrained(
@@ -34,9 +62,11 @@ def write_pretrained(
     network: Network,
     run: Run | None,
     provenance: dict[str, Any],
+    command: str,
     seen: int = 0,
     measured: dict[str, Any] | None = None,
     assignment: torch.Tensor | None = None,
+    checkpoints: Collection[int] = (),
 ) -> None:
     """Write both folders, each whole.
 
@@ -46,21 +76,25 @@ def write_pretrained(
         network: to hand on.
         run: its history and checkpoints; None for an untrained network.
         provenance: of the run.
+        command: of this project that makes it.
         seen: pictures that training has looked at, for the speed.
         measured: further numbers for the record.
         assignment: NAT's P, int64 (n,).
+        checkpoints: the epochs, counted from 1, after which ``checkpoint`` was called.
+
+    Raises:
+        UserError: a checkpoint is missing in the run's state, or a folder cannot be written.
     """
-    with whole(out) as temporary:
+    network_kind, record_kind = _kinds(provenance["parameters"].keys(), command)
+    with whole(out, network_kind) as temporary:
         temporary.mkdir()
         save_network(network, temporary / "network.safetensors")
         if assignment is not None:
             np.save(temporary / "assignment.npy", assignment.numpy())
             (temporary / "checkpoints").mkdir()
-        if run is not None and (run.folder / "checkpoints").is_dir():
-            shutil.copytree(
-                run.folder / "checkpoints", temporary / "checkpoints", dirs_exist_ok=True
-            )
-    with whole(record) as temporary:
+        for epoch in checkpoints:
+            _copy(checkpoint_name(epoch), run, temporary / "checkpoints")
+    with whole(record, record_kind) as temporary:
         temporary.mkdir()
         found: dict[str, Any] = {}
         if run is not None:
@@ -69,3 +103,14 @@ def write_pretrained(
             found["images_per_second"] = round(seen / run.seconds)
         found |= measured or {}
         write_json(temporary / "record.json", {"measured": found, "provenance": provenance})
+
+
+def _copy(name: str, run: Run | None, folder: Path) -> None:
+    assert run is not None
+    try:
+        shutil.copyfile(run.folder / "checkpoints" / name, folder / name)
+    except FileNotFoundError as error:
+        raise UserError(
+            f"{error.filename}: missing in the state of this run; remove {run.folder} to start it "
+            "from its first epoch"
+        ) from error

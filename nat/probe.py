@@ -15,12 +15,13 @@ from torch import nn
 
 from nat.errors import UserError
 from nat.features import features
-from nat.files import check_writable, write_json
+from nat.files import check_output, write_json
 from nat.images.loader import Loader
 from nat.images.store import Store
 from nat.model import Trunk, initialise, load_network, mlp
 from nat.multi_crop import multi_crop_accuracies
 from nat.neighbours import knn_accuracy
+from nat.outputs import Kind, result
 from nat.params import Params
 from nat.training.progress import progress
 from nat.training.provenance import provenance
@@ -31,6 +32,7 @@ from nat.training.sgd import finite
 from nat.training.team import Team, join
 
 BANK = 100_000  # pictures that kNN looks at, at most: AlexNet's conv5 of so many is 3.7 GB
+USED = {"augment", "model", "probe"}  # groups of settings
 
 
 class Classifiers(nn.Module):
@@ -62,9 +64,10 @@ def probe(params: Params, seed: int, manifest: Path, network_file: Path, out: Pa
     Raises:
         UserError: pictures without labels, a damaged network, a batch larger than the data.
     """
-    check_writable(out)
+    kind = result("accuracies that `nat probe` wrote", USED)
+    check_output(out, kind)
     probing = Probing(params, seed, manifest)
-    probing.write(out, probing.accuracies(network_file))
+    probing.write(out, probing.accuracies(network_file), kind)
 
 
 def evolution(params: Params, seed: int, manifest: Path, checkpoints: Path, out: Path) -> None:
@@ -82,7 +85,8 @@ def evolution(params: Params, seed: int, manifest: Path, checkpoints: Path, out:
     Raises:
         UserError: as ``probe``, or no folder of checkpoints.
     """
-    check_writable(out)
+    kind = result("accuracies that `nat evolution` wrote", USED, rows=True)
+    check_output(out, kind)
     if not checkpoints.is_dir():
         raise UserError(f"{checkpoints}: no such folder; make it with `python -m nat pretrain`")
     probing = Probing(params, seed, manifest)
@@ -90,7 +94,7 @@ def evolution(params: Params, seed: int, manifest: Path, checkpoints: Path, out:
     for file in progress(sorted(checkpoints.glob("epoch-*.safetensors")), "checkpoints"):
         epoch = int(file.stem.removeprefix("epoch-"))
         rows.append({"epoch": epoch, **probing.accuracies(file)})
-    probing.write(out, rows)
+    probing.write(out, rows, kind)
 
 
 class Probing:
@@ -137,7 +141,7 @@ class Probing:
             dampening=settings.momentum,
             weight_decay=settings.weight_decay,
         )
-        used: dict[str, Any] = params.model_dump(include={"augment", "model", "probe"})
+        used: dict[str, Any] = params.model_dump(include=USED)
         scratch = scratch_folder(
             params.machine.scratch,
             f"probe-{seed}",
@@ -184,13 +188,13 @@ class Probing:
         self.runs.append(run)
         return {name: round(accuracy, 2) for name, accuracy in found.items()}
 
-    def write(self, out: Path, measured: Any) -> None:
+    def write(self, out: Path, measured: Any, kind: Kind) -> None:
         """Write what was measured with its provenance; only then remove the trainings' states."""
-        used = self.params.model_dump(include={"augment", "model", "probe"})
+        used = self.params.model_dump(include=USED)
         seconds, team = time.perf_counter() - self.start, self.team
         where = provenance(used, self.seed, self.val.source, seconds, team.device)
         if team.first:
-            write_json(out, {"measured": measured, "provenance": where})
+            write_json(out, {"measured": measured, "provenance": where}, kind)
         for run in self.runs:
             run.finish()
         team.leave()

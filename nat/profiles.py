@@ -20,6 +20,7 @@ from ruamel.yaml.representer import RoundTripRepresenter
 
 from nat.errors import UserError
 from nat.files import whole
+from nat.outputs import FILE_OF_OURS
 from nat.params import check_params
 
 BASE = "embedded"
@@ -131,7 +132,7 @@ def switch(name: str, path: Path, folder: Path, force: bool = False) -> list[str
         lines.append(f"the former file is now {kept}")
         with whole(kept) as temporary:
             temporary.write_bytes(path.read_bytes())
-    with whole(path) as temporary:
+    with whole(path, FILE_OF_OURS) as temporary:  # what is there has no edits, or was kept
         temporary.write_text(text)
     return [*lines, f"{path}: {name}"]
 

@@ -11,9 +11,10 @@ from PIL import Image
 from tiny import EMBEDDED
 
 from nat.cli import main
-from nat.embed import embed_folder, find_pictures, names_file
+from nat.embed import embed_folder, find_pictures
 from nat.errors import UserError
 from nat.model import Network, initialise, save_network
+from nat.outputs import names_of
 from nat.params import ModelSettings
 from nat.trunk import FrozenTrunk, load_trunk
 
@@ -44,7 +45,7 @@ def folder(tmp_path: Path) -> Path:
 
 
 def read(out: Path) -> tuple[list[str], np.ndarray]:
-    return json.loads(names_file(out).read_text()), np.load(out, allow_pickle=False)
+    return json.loads(names_of(out).read_text()), np.load(out, allow_pickle=False)
 
 
 @pytest.mark.parametrize("batch", [4, 256])

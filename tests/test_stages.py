@@ -14,6 +14,8 @@ PLUMBING = {
     "nat/files.py",
     "nat/images/journal.py",
     "nat/images/space.py",
+    "nat/locks.py",
+    "nat/outputs.py",
     "nat/params.py",
     "nat/places.py",
     "nat/pretrained.py",

@@ -10,14 +10,13 @@ import torch
 import torch.nn.functional as F
 
 from nat.features import KnnMonitor
-from nat.files import check_writable
 from nat.images.loader import Loader
 from nat.images.store import Store
 from nat.loss import square_loss
 from nat.model import Network, initialise
 from nat.multi_crop import multi_crop_accuracies
 from nat.params import Params
-from nat.pretrained import write_pretrained
+from nat.pretrained import check_pretrained, write_pretrained
 from nat.training.progress import progress
 from nat.training.provenance import provenance
 from nat.training.run import Run, scratch_folder
@@ -68,8 +67,10 @@ def supervised(params: Params, seed: int, manifest: Path, out: Path, record: Pat
             written, or a loss that is no longer finite.
     """
     settings = params.labels
-    check_writable(out)
-    check_writable(record)
+    used = params.model_dump(
+        include={"model": True, "augment": True, "labels": True, "probe": {"crops"}}
+    )
+    check_pretrained(out, record, used, "baseline")
     team = join(params.machine)
     device = team.device
     train, val = (Store(manifest, params.machine.data, split) for split in ("train", "val"))
@@ -85,9 +86,6 @@ def supervised(params: Params, seed: int, manifest: Path, out: Path, record: Pat
     monitor = KnnMonitor(train, val, crop, every=settings.epochs)
 
     loss_of = LOSSES[settings.loss]
-    used = params.model_dump(
-        include={"model": True, "augment": True, "labels": True, "probe": {"crops"}}
-    )
     scratch = scratch_folder(
         params.machine.scratch,
         f"labels-{seed}",
@@ -132,6 +130,6 @@ def supervised(params: Params, seed: int, manifest: Path, out: Path, record: Pat
             where = provenance(used, seed, train.source, run.seconds, device)
             measured = {"accuracy": round(accuracy, 2)}
             seen = loader.seen * settings.epochs
-            write_pretrained(out, record, network, run, where, seen, measured)
+            write_pretrained(out, record, network, run, where, "baseline", seen, measured)
         run.finish()
     team.leave()

@@ -11,12 +11,11 @@ from pathlib import Path
 import torch
 from torch import nn
 
-from nat.files import check_writable
 from nat.images.loader import Loader
 from nat.images.store import Store
 from nat.model import Network, initialise
 from nat.params import Params
-from nat.pretrained import write_pretrained
+from nat.pretrained import check_pretrained, write_pretrained
 from nat.training.device import prepare_device
 from nat.training.provenance import provenance
 from nat.training.seeds import generator
@@ -35,8 +34,8 @@ def untrained(params: Params, seed: int, manifest: Path, out: Path, record: Path
         record: the record's folder to write.
     """
     start = time.perf_counter()
-    check_writable(out)
-    check_writable(record)
+    used = params.model_dump(include={"model", "augment"})
+    check_pretrained(out, record, used, "baseline")
     device = prepare_device(params.machine)
     train = Store(manifest, params.machine.data, "train")
     loader = Loader(
@@ -50,7 +49,6 @@ def untrained(params: Params, seed: int, manifest: Path, out: Path, record: Path
             layer.momentum = None  # the plain average over batches
     for _, pictures in loader.epoch(0):
         network.trunk(pictures)
-    used = params.model_dump(include={"model", "augment"})
     seconds = time.perf_counter() - start
     where = provenance(used, seed, train.source, seconds, device)
-    write_pretrained(out, record, network, None, where)
+    write_pretrained(out, record, network, None, where, "baseline")

@@ -18,6 +18,7 @@ import numpy as np
 from nat.errors import UserError
 from nat.files import whole
 from nat.images.encoded import Encoded
+from nat.outputs import FILE_OF_OURS
 from nat.places import place
 from nat.training.progress import progress
 
@@ -75,7 +76,7 @@ def _walk(archive: Path, kept: Path) -> tuple[list[str], np.ndarray, np.ndarray]
         raise UserError(f"{archive}: holds no files; download it again")
     names = [name for name, _, _ in found]
     offsets, lengths = (np.array([entry[i] for entry in found], dtype=np.int64) for i in (1, 2))
-    with whole(kept) as temporary, open(temporary, "wb") as out:
+    with whole(kept, FILE_OF_OURS) as temporary, open(temporary, "wb") as out:
         encoded = np.array([os.fsencode(name) for name in names])
         np.savez(out, names=encoded, offsets=offsets, lengths=lengths)
     return names, offsets, lengths

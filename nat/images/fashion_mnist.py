@@ -20,6 +20,8 @@ from torchvision.datasets import FashionMNIST
 from nat.errors import UserError
 from nat.files import whole
 from nat.images.store import Source, Split
+from nat.outputs import any_of
+from nat.outputs import folder as folder_kind
 from nat.params import Pictures
 from nat.places import place
 
@@ -101,7 +103,7 @@ def _download(raw: Path) -> Path | None:
     before = socket.getdefaulttimeout()
     socket.setdefaulttimeout(20)  # a closed network may swallow packets instead of refusing them
     try:
-        with whole(raw / "FashionMNIST") as temporary:
+        with whole(raw / "FashionMNIST", folder_kind("torchvision's download", "raw")) as temporary:
             FashionMNIST(str(temporary.parent), download=True)
     except (OSError, RuntimeError) as error:
         print(f"Fashion-MNIST: no download ({_first_line(error)})", file=sys.stderr)
@@ -140,7 +142,7 @@ def _debian_fetched(raw: Path) -> Path | None:
             subprocess.run(
                 ["dpkg-deb", "-x", str(package), str(unpacked)], capture_output=True, check=True
             )
-            with whole(folder) as target:
+            with whole(folder, any_of("Debian's files", r".*-ubyte(\.gz)?")) as target:
                 shutil.copytree(unpacked / DEBIAN.relative_to("/"), target)
         except (OSError, subprocess.SubprocessError, StopIteration) as error:
             print(f"Fashion-MNIST: no Debian package ({_first_line(error)})", file=sys.stderr)

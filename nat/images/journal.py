@@ -6,12 +6,12 @@ its rows.
 """
 
 import json
-import os
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from nat.files import sync
 from nat.images.chunks import Faults
 
 SECONDS = 20.0  # between saves, each of which waits for the disk; a kill loses that much work
@@ -93,9 +93,3 @@ class Journal:
         temporary = self._path.with_suffix(".new")
         temporary.write_text("".join(lines))
         temporary.replace(self._path)
-
-
-def sync(path: Path) -> None:
-    """Wait until the disk has what was written into the file, by whichever process."""
-    with open(path, "r+b") as file:
-        os.fsync(file.fileno())

@@ -7,9 +7,9 @@ whichever way they were obtained.
 """
 
 import hashlib
+import io
 import json
 import os
-import shutil
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,7 +19,8 @@ import numpy as np
 import torch
 
 from nat.errors import UserError
-from nat.files import check_writable, read_json, whole, write_json
+from nat.files import check_output, read_json, whole, write_json
+from nat.outputs import FOLDER_OF_OURS, json_like
 from nat.places import place
 from nat.training.progress import progress
 
@@ -32,7 +33,7 @@ class Split:
 
     Attributes:
         count: how many pictures ``pictures`` yields.
-        pictures: uint8 arrays, (channels, size, size), in order.
+        pictures: uint8 arrays, (channels, size, size), in order; read twice.
         labels: int64 (count,), ``UNLABELLED`` where there is none.
     """
 
@@ -53,6 +54,8 @@ class Source:
 def write_store(source: Source, size: int, channels: int, folder: str, manifest: Path) -> Path:
     """Fill a store and write its manifest; either both exist afterwards or nothing changed.
 
+    A store that is there already with these bytes is left as it is.
+
     Args:
         source: what to store; ``train`` and ``val`` are read by the other stages.
         size: side of the squares, pixels.
@@ -62,43 +65,80 @@ def write_store(source: Source, size: int, channels: int, folder: str, manifest:
 
     Returns:
         The store's folder.
+
+    Raises:
+        UserError: the disk is full, or the manifest would replace another file.
     """
-    check_writable(manifest)
-    content: dict[str, Any] = {
-        "source": source.name,
-        "size": size,
-        "channels": channels,
-        "classes": source.classes,
-        "splits": {},
-    }
-    building = place(folder) / "stores" / "building"
-    with whole(building) as temporary:
-        temporary.mkdir()
-        for name, split in source.splits.items():
-            shape = (split.count, channels, size, size)
-            array = np.lib.format.open_memmap(
-                temporary / f"{name}.npy", mode="w+", dtype=np.uint8, shape=shape
-            )
-            digest = hashlib.sha256()
-            pictures = progress(split.pictures, f"store {name}", total=split.count)
-            for index, picture in enumerate(pictures):
-                array[index] = picture
-                digest.update(picture.tobytes())
-            array.flush()
-            np.save(temporary / f"{name}_labels.npy", split.labels.astype(np.int64))
-            digest.update(split.labels.astype(np.int64).tobytes())
-            content["splits"][name] = {
-                "count": split.count,
-                "labelled": int((split.labels != UNLABELLED).sum()),
-                "sha256": digest.hexdigest(),
-            }
-        write_json(temporary / "manifest.json", content)
+    content = new_manifest(source.name, size, channels, source.classes)
+    check_output(manifest, json_like(content))
+    for name, split in source.splits.items():
+        digest = hashlib.sha256()
+        for picture in split.pictures:
+            digest.update(picture.tobytes())
+        digest.update(split.labels.astype(np.int64).tobytes())
+        content["splits"][name] = {
+            "count": split.count,
+            "labelled": int((split.labels != UNLABELLED).sum()),
+            "sha256": digest.hexdigest(),
+        }
     final = store_folder(content, folder)
-    if final.exists():
-        shutil.rmtree(final)
-    building.rename(final)
+    if not holds(final, content):
+        with whole(final, FOLDER_OF_OURS) as temporary:
+            temporary.mkdir()
+            for name, split in source.splits.items():
+                shape = (split.count, channels, size, size)
+                # not by a memory map, whose writer a full disk ends without a word
+                with open(temporary / f"{name}.npy", "wb") as file:
+                    file.write(header(shape))
+                    for picture in progress(split.pictures, f"store {name}", total=split.count):
+                        file.write(np.ascontiguousarray(picture).data)
+                np.save(temporary / f"{name}_labels.npy", split.labels.astype(np.int64))
+            write_json(temporary / "manifest.json", content)
     write_json(manifest, content)
     return final
+
+
+def new_manifest(source: str, size: int, channels: int, classes: list[str]) -> dict[str, Any]:
+    """A manifest that has no splits yet."""
+    return {"source": source, "size": size, "channels": channels, "classes": classes, "splits": {}}
+
+
+def header(shape: tuple[int, ...]) -> bytes:
+    """NumPy's, of a uint8 array; as long for any number of pictures."""
+    out = io.BytesIO()
+    np.lib.format.write_array_header_1_0(
+        out, {"descr": "|u1", "fortran_order": False, "shape": shape}
+    )
+    return out.getvalue()
+
+
+def holds(folder: Path, manifest: dict[str, Any]) -> bool:
+    """Whether a store's folder is there with the bytes that ``manifest`` was written for."""
+    try:
+        return json.loads((folder / "manifest.json").read_text()) == manifest and all(
+            checksum(folder, name) == facts["sha256"] for name, facts in manifest["splits"].items()
+        )
+    except (OSError, ValueError, TypeError, KeyError):
+        return False
+
+
+def checksum(folder: Path, name: str) -> str:
+    """The manifest's checksum of a split: all pictures in order, then all labels."""
+    digest = hashlib.sha256()
+    path = folder / f"{name}.npy"
+    label = f"checksum of {name}"
+    size = path.stat().st_size
+    with (
+        open(path, "rb") as file,
+        progress(total=size, label=label, unit="B", unit_scale=True) as bar,
+    ):
+        np.lib.format.read_magic(file)
+        np.lib.format.read_array_header_1_0(file)
+        while block := file.read(1 << 24):
+            digest.update(block)
+            bar.update(len(block))
+    digest.update(np.load(folder / f"{name}_labels.npy", allow_pickle=False).tobytes())
+    return digest.hexdigest()
 
 
 def store_folder(manifest: dict[str, Any], folder: str) -> Path:

@@ -1,7 +1,5 @@
 """A split's array on its way from empty to finished, which a kill at any moment does not harm."""
 
-import io
-import shutil
 import sys
 from contextlib import closing
 from pathlib import Path
@@ -9,10 +7,12 @@ from pathlib import Path
 import numpy as np
 
 from nat.errors import UserError
+from nat.files import discard, sync
 from nat.images.archives import Checksum
 from nat.images.chunks import Chunk, Faults, write_chunks
 from nat.images.encoded import Encoded
-from nat.images.journal import Journal, sync
+from nat.images.journal import Journal
+from nat.images.store import header
 from nat.params import Pictures
 from nat.training.progress import progress
 
@@ -60,13 +60,8 @@ class Unfinished:
                 file.truncate(size)
 
     def _header(self, count: int) -> bytes:
-        """NumPy's, which is as long for any count."""
-        out = io.BytesIO()
-        shape = (count, self.settings.channels, self.settings.size, self.settings.size)
-        np.lib.format.write_array_header_1_0(
-            out, {"descr": "|u1", "fortran_order": False, "shape": shape}
-        )
-        return out.getvalue()
+        settings = self.settings
+        return header((count, settings.channels, settings.size, settings.size))
 
     def decode(self, processes: int, limit: int) -> None:
         """Write the rows of every chunk that the journal does not name.
@@ -152,7 +147,7 @@ class Unfinished:
     def _check_md5(self, checksum: Checksum) -> None:
         found = checksum.finish()
         if found != self.split.md5:
-            shutil.rmtree(self.part.parent)
+            discard(self.part.parent)
             raise UserError(
                 f"{checksum.path}: MD5 is {found}, published is {self.split.md5}: damaged on its "
                 "way, or another archive; download it again (of an extracted one, no checksum is "

@@ -13,9 +13,15 @@ import numpy as np
 
 from nat.errors import UserError
 from nat.files import whole
+from nat.outputs import Kind, archive
 
 Content = TypeVar("Content")
 JSON = ("facts", "provenance")
+
+
+def arrays_of(kind: type) -> Kind:
+    """What the file of a dataclass may replace: one of the same."""
+    return archive("an illustration of this project", [f.name for f in dataclasses.fields(kind)])
 
 
 def save_arrays(content: Any, path: Path) -> None:
@@ -30,7 +36,7 @@ def save_arrays(content: Any, path: Path) -> None:
         for field in dataclasses.fields(content)
         for value in [getattr(content, field.name)]
     }
-    with whole(path) as temporary, open(temporary, "wb") as file:
+    with whole(path, arrays_of(type(content))) as temporary, open(temporary, "wb") as file:
         np.savez_compressed(file, **arrays)
 
 

@@ -7,7 +7,8 @@ written whole, and other files in the reports' folder stay as they are.
 from collections.abc import Sequence
 from pathlib import Path
 
-from nat.files import check_writable, whole
+from nat.files import check_output, whole
+from nat.outputs import FILE_OF_OURS, Kind, beginning, json_with
 from nat.params import Params
 from nat.report.ablation_tables import TABLES, by_period, tidy
 from nat.report.ablations import Ablations, read_ablations
@@ -18,6 +19,10 @@ from nat.report.formats import comma_separated, latex, markdown
 from nat.report.metrics import evolution, metrics, training
 from nat.report.table import Table
 from nat.report.tables import table_3, table_4
+
+KEY, KEY_OF_ABLATIONS = "metrics.json", "ablations.csv"
+METRICS = json_with("metrics that `nat tabulate` wrote", "random_mlp")
+NUMBERS = beginning("numbers that `nat tabulate-ablations` wrote", b"factor,value,mlp,")
 
 
 def tabulate(params: Params, artifacts: Path, out: Path) -> None:
@@ -31,8 +36,8 @@ def tabulate(params: Params, artifacts: Path, out: Path) -> None:
     Raises:
         UserError: a file is missing or damaged, or ``out`` cannot be written.
     """
-    check_writable(out / "metrics.json")
-    write_files(reports(read_artifacts(artifacts, params.seeds)), out)
+    check_output(out / KEY, METRICS)
+    write_files(reports(read_artifacts(artifacts, params.seeds)), out, KEY)
 
 
 def tabulate_ablations(params: Params, artifacts: Path, out: Path) -> None:
@@ -46,9 +51,9 @@ def tabulate_ablations(params: Params, artifacts: Path, out: Path) -> None:
     Raises:
         UserError: a file is missing or damaged, or ``out`` cannot be written.
     """
-    check_writable(out / "ablations.csv")
+    check_output(out / KEY_OF_ABLATIONS, NUMBERS)
     found = read_ablations(artifacts, params.seeds, params.ablations)
-    write_files(reports_of_ablations(found), out)
+    write_files(reports_of_ablations(found), out, KEY_OF_ABLATIONS)
 
 
 def reports(artifacts: Artifacts) -> dict[str, bytes]:
@@ -70,12 +75,24 @@ def reports_of_ablations(ablations: Ablations) -> dict[str, bytes]:
     return _files(texts, tables) | _figures(OF_ABLATIONS, ablations, "")
 
 
-def write_files(files: dict[str, bytes], out: Path) -> None:
-    """Write each file whole."""
-    for name, content in files.items():
-        (out / name).parent.mkdir(parents=True, exist_ok=True)
-        with whole(out / name) as temporary:
+def write_files(files: dict[str, bytes], out: Path, key: str) -> None:
+    """Write each file whole, the first of them ``key``.
+
+    Beside a ``key`` the other files are those of the same command, and are replaced.
+
+    Raises:
+        UserError: one of the files is there without ``key``.
+    """
+    kind = FILE_OF_OURS if (out / key).exists() else Kind(f"known: no {key} is beside it", _nobodys)
+    for name in files:
+        check_output(out / name, kind)
+    for name, content in sorted(files.items(), key=lambda file: file[0] != key):
+        with whole(out / name, FILE_OF_OURS) as temporary:
             temporary.write_bytes(content)
+
+
+def _nobodys(_: Path) -> bool:
+    return False
 
 
 def _files(texts: dict[str, str], tables: dict[str, Table]) -> dict[str, bytes]:

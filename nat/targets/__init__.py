@@ -16,10 +16,12 @@ import torch.nn.functional as F
 
 from nat.errors import UserError
 from nat.files import whole
+from nat.outputs import array
 from nat.params import TargetSettings
 from nat.training.device import fits
 from nat.training.seeds import generator
 
+ARRAY = array("targets that `nat targets` wrote")
 PIECE = 2**16  # rows whose lengths are checked at once
 
 
@@ -85,7 +87,7 @@ def save_targets(targets: Targets, path: Path) -> None:
     array = targets.array
     if array.ndim == 1:
         array = torch.cat([array, torch.tensor([targets.dimension])])
-    with whole(path) as temporary, open(temporary, "wb") as file:
+    with whole(path, ARRAY) as temporary, open(temporary, "wb") as file:
         np.save(file, array.numpy())
 
 

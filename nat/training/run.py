@@ -11,10 +11,9 @@ State is written whole after every epoch, so a run that is killed at any moment 
 epoch, and ends in the same weights.
 """
 
-import fcntl
 import hashlib
+import io
 import json
-import shutil
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
@@ -24,8 +23,10 @@ from typing import Any
 import torch
 
 from nat.errors import UserError
-from nat.files import sha256, whole
-from nat.places import place
+from nat.files import check_output, discard, sha256, sweep, whole
+from nat.locks import locked
+from nat.outputs import FILE_OF_OURS, FOLDER_OF_OURS
+from nat.places import own_name, place
 from nat.training.team import Team
 
 CODE = Path(__file__).parents[1]
@@ -53,23 +54,21 @@ def scratch_folder(root: str, name: str, **determines: Any) -> Path:
     }
     content["torch"] = torch.__version__
     key = hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:16]
-    return place(root) / f"{name}-{key}"
+    return place(root) / own_name(place(root), f"{name}-{key}")
 
 
 @contextmanager
-def locked(folder: Path) -> Iterator[None]:
-    """Make a state folder and hold its lock; another process that wants it waits."""
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    with open(folder.parent / f"{folder.name}.lock", "w") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
+def state_folder(folder: Path) -> Iterator[None]:
+    """Make a state folder and hold its lock; another process that wants it waits.
+
+    Raises:
+        UserError: the scratch folder cannot be written.
+    """
+    check_output(folder, FOLDER_OF_OURS)
+    with locked(folder.with_name(f"{folder.name}.lock")):
+        sweep(folder)  # what a process left that was killed while it removed the state
         folder.mkdir(exist_ok=True)  # after the wait, as the former holder may have removed it
         yield
-
-
-def remove_state(folder: Path) -> None:
-    """Remove a state folder and its lock: the outputs are written."""
-    shutil.rmtree(folder, ignore_errors=True)
-    (folder.parent / f"{folder.name}.lock").unlink(missing_ok=True)
 
 
 class Run:
@@ -101,7 +100,7 @@ class Run:
         """Take the folder's lock (a second start of the same run waits), then resume."""
         self._lock = ExitStack()
         if self.team.first:
-            self._lock.enter_context(locked(self.folder))
+            self._lock.enter_context(state_folder(self.folder))
         self.team.wait()
         self._resume()
         starts = self.team.gather(torch.tensor([self._next], device=self.team.device))
@@ -138,12 +137,13 @@ class Run:
     def finish(self) -> None:
         """Remove the state: the outputs are written."""
         if self.team.first:
-            remove_state(self.folder)
+            discard(self.folder)
 
     def _save(self) -> None:
         if not self.team.first:
             return
         content = {
+            "run": self.folder.name,
             "next": self._next,
             "processes": self.team.size,
             "seconds": self.seconds,
@@ -153,15 +153,22 @@ class Run:
                 for name, value in self.state.items()
             },
         }
-        with whole(self.file) as temporary:
-            torch.save(content, temporary)
+        # by way of memory: of a full disk, torch.save itself tells nothing but a wrong position
+        buffer = io.BytesIO()
+        torch.save(content, buffer)
+        with whole(self.file, FILE_OF_OURS) as temporary:
+            temporary.write_bytes(buffer.getbuffer())
 
     def _resume(self) -> None:
         if not self.file.exists():
             return
         try:
             content = torch.load(self.file, map_location="cpu", weights_only=True)
-            processes = content["processes"]
+            run, processes = content["run"], content["processes"]
+            if run != self.folder.name:
+                raise ValueError(f"it is the state of {run}")
+            if content["state"].keys() != self.state.keys():
+                raise ValueError("it holds something else than this run")
             for name, value in self.state.items():
                 saved = content["state"][name]
                 if isinstance(value, torch.Tensor):
@@ -170,7 +177,8 @@ class Run:
                     value.load_state_dict(saved)
         except Exception as error:
             raise UserError(
-                f"{self.file}: damaged state of an interrupted run; remove {self.folder} "
+                f"{self.file}: damaged state of an interrupted run "
+                f"({(str(error).splitlines() or [type(error).__name__])[0]}); remove {self.folder} "
                 "to start that run from its first epoch"
             ) from error
         if processes != self.team.size:

@@ -15,6 +15,7 @@ from torchvision.datasets.voc import DATASET_YEAR_DICT
 
 from nat.errors import UserError
 from nat.files import whole
+from nat.outputs import folder as folder_kind
 from nat.places import place
 from nat.training.progress import progress
 from nat.voc.devkit import YEAR
@@ -22,6 +23,7 @@ from nat.voc.manifest import extracted_devkit
 
 ARCHIVES = {DATASET_YEAR_DICT[key]["filename"]: DATASET_YEAR_DICT[key]["md5"]
             for key in ("2007", "2007-test")}  # fmt: skip
+EXTRACTED = folder_kind("archives that `nat prepare voc` extracted", "VOCdevkit")
 ADDRESSES = (
     DATASET_YEAR_DICT["2007"]["url"].rpartition("/")[0],
     "http://host.robots.ox.ac.uk/pascal/VOC/voc2007",
@@ -92,7 +94,7 @@ def _extract(folder: Path, devkit: Path) -> None:
                 f"{folder / name}: truncated or not VOC 2007's archive (its MD5 sum is not {md5}); "
                 "remove it and get it again"
             )
-    with whole(devkit.parent) as temporary:
+    with whole(devkit.parent, EXTRACTED) as temporary:
         temporary.mkdir()
         for name in ARCHIVES:
             try:

@@ -25,9 +25,10 @@ import torch.nn.functional as F
 from torch import nn
 
 from nat.errors import UserError
-from nat.files import check_writable, write_json
+from nat.files import check_output, write_json
 from nat.images.store import check_batch, epoch_batches
 from nat.model import Trunk
+from nat.outputs import result
 from nat.params import Finetune, LayersTrained, Params
 from nat.training.progress import progress
 from nat.training.provenance import provenance
@@ -151,7 +152,9 @@ def finetune(
             than the data, an output that cannot be written, or a loss that is no longer finite.
     """
     settings = params.finetune
-    check_writable(out)
+    used: dict[str, Any] = {**params.model_dump(include={"finetune"}), "layers": layers}
+    kind = result("average precisions that `nat finetune` wrote", used)
+    check_output(out, kind)
     team = join(params.machine)
     device = team.device
     source, trainval, test = open_voc(params, manifest)
@@ -166,7 +169,6 @@ def finetune(
     optimizer = torch.optim.SGD(
         trained, settings.lr, settings.momentum, weight_decay=settings.weight_decay
     )
-    used: dict[str, Any] = {**params.model_dump(include={"finetune"}), "layers": layers}
     scratch = scratch_folder(
         params.machine.scratch,
         f"finetune-{layers}-{seed}",
@@ -226,7 +228,7 @@ def finetune(
         seconds = run.seconds + time.perf_counter() - start_of_test
         where = provenance(used, seed, source, seconds, device)
         if team.first:
-            write_json(out, {"measured": measured, "provenance": where})
+            write_json(out, {"measured": measured, "provenance": where}, kind)
         run.finish()
     team.leave()
 

@@ -6,15 +6,15 @@ cache. The manifest stands for them in the pipeline.
 
 import hashlib
 import re
-import shutil
 from pathlib import Path
 from typing import Any
 
 from PIL import Image
 from torchvision.datasets import FashionMNIST
 
-from nat.files import check_writable, whole, write_json
+from nat.files import check_output, disk_faults, replace_folder, workplace, write_json
 from nat.images.fashion_mnist import read_objects
+from nat.outputs import FOLDER_OF_OURS, json_like
 from nat.params import Params
 from nat.places import place
 from nat.training.progress import progress
@@ -34,6 +34,7 @@ from nat.voc.manifest import COMPOSED, DEVKIT, composed_folder
 from nat.voc.reader import VocSplit, read_classes
 
 QUALITY = 92  # of the JPEG files
+MANIFEST = json_like(dict.fromkeys(("source", "classes", "splits")))
 
 
 def prepare_voc(params: Params, manifest: Path) -> None:
@@ -46,12 +47,12 @@ def prepare_voc(params: Params, manifest: Path) -> None:
     Raises:
         UserError: VOC 2007 cannot be had, what a reader refuses, or an unwritable output.
     """
-    check_writable(manifest)
+    check_output(manifest, MANIFEST)
     if params.voc.source == "devkit":
         content = describe(obtain_devkit(params.voc.folder, params.machine.data))
     else:
         content = compose(params)
-    write_json(manifest, content)
+    write_json(manifest, content, MANIFEST)
 
 
 def compose(params: Params) -> dict[str, Any]:
@@ -66,11 +67,12 @@ def compose(params: Params) -> dict[str, Any]:
     pictures, labels = read_objects(named, data)
     classes = [re.sub("[^a-z0-9]+", "-", name.lower()) for name in FashionMNIST.classes]
     content: dict[str, Any] = {"source": COMPOSED, "classes": sorted(classes), "splits": {}}
-    building = place(data) / "voc" / "building"
+    sets = place(data) / "voc"
     half = len(pictures) // 2
     wide, high = settings.size
-    with whole(building) as temporary:
-        devkit = temporary / "VOCdevkit"
+    check_output(sets / COMPOSED, FOLDER_OF_OURS)
+    with disk_faults(sets / COMPOSED), workplace(sets / COMPOSED) as temporary:
+        devkit = temporary / "new" / "VOCdevkit"
         make_folders(devkit)
         for part, split in enumerate(("trainval", "test")):
             pool = slice(part * half, (part + 1) * half)
@@ -95,10 +97,7 @@ def compose(params: Params) -> dict[str, Any]:
                 for name, rows in (("train", slice(middle)), ("val", slice(middle, None))):
                     write_image_set(devkit, name, dict(list(annotated.items())[rows]), classes)
             content["splits"][split] = counts(list(annotated.values()), digest.hexdigest())
-    final = composed_folder(content, data)
-    if final.exists():
-        shutil.rmtree(final)
-    building.rename(final)
+        replace_folder(temporary / "new", composed_folder(content, data))
     return content
 
 

@@ -1,5 +1,7 @@
+import io
 import json
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -48,15 +50,46 @@ def test_manifest_is_the_same_each_time_and_follows_the_pixels(
 
 
 def test_a_reader_that_fails_leaves_nothing(tmp_path: Path) -> None:
-    def pictures():
-        yield np.zeros((1, 8, 8), np.uint8)
-        raise UserError("broken.png: no readable picture")
+    class Pictures:
+        def __iter__(self) -> Iterator[np.ndarray]:
+            yield np.zeros((1, 8, 8), np.uint8)
+            raise UserError("broken.png: no readable picture")
 
-    source = Source("test", [], {"train": Split(2, pictures(), np.zeros(2))})
+    source = Source("test", [], {"train": Split(2, Pictures(), np.zeros(2))})
     with pytest.raises(UserError, match=r"broken\.png"):
         write_store(source, 8, 1, str(tmp_path / "data"), tmp_path / "m.json")
     assert not (tmp_path / "m.json").exists()
-    assert not any((tmp_path / "data" / "stores").iterdir())
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_store_that_is_there_stays_and_a_damaged_one_is_made_again(
+    manifest: Path, tmp_path: Path
+) -> None:
+    train, labels = picture_set(96)
+    val, val_labels = picture_set(48, seed=1)
+    splits = {"train": Split(96, train, labels), "val": Split(48, val, val_labels)}
+    source = Source("test", CLASSES, splits)
+    (store,) = (tmp_path / "data" / "stores").iterdir()
+    before = (store / "train.npy").stat().st_ino, (store / "train.npy").read_bytes()
+
+    def again() -> None:
+        assert write_store(source, 32, 1, str(tmp_path / "data"), manifest) == store
+
+    again()
+    assert (store / "train.npy").stat().st_ino == before[0]
+    (store / "train.npy").write_bytes(before[1][:-5])
+    again()
+    assert (store / "train.npy").read_bytes() == before[1]
+    assert [path.name for path in store.parent.iterdir()] == [store.name]
+
+
+def test_the_file_is_what_numpy_writes(manifest: Path, tmp_path: Path) -> None:
+    (file,) = (tmp_path / "data" / "stores").glob("*/train.npy")
+    array = np.load(file)
+    expected = io.BytesIO()
+    np.lib.format.write_array(expected, array, version=(1, 0))
+    assert file.read_bytes() == expected.getvalue()
+    assert np.array_equal(array, picture_set(96)[0])
 
 
 def test_a_missing_store_names_the_remedy(manifest: Path, tmp_path: Path) -> None:

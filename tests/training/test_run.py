@@ -1,3 +1,5 @@
+import os
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -43,6 +45,41 @@ def test_a_stopped_run_goes_on_where_it_was(tmp_path: Path) -> None:
     resumed = train(tmp_path / "stopped")
     assert torch.equal(whole[0], resumed[0])
     assert whole[1] == resumed[1]
+
+
+def test_the_state_of_another_run_is_refused(tmp_path: Path) -> None:
+    for name in ("nat-0-aaaa", "nat-1-bbbb"):
+        with pytest.raises(Stop):
+            train(tmp_path / name, 2)
+    shutil.copy(tmp_path / "nat-0-aaaa" / "state.pt", tmp_path / "nat-1-bbbb" / "state.pt")
+    with pytest.raises(UserError, match=r"nat-1-bbbb/state\.pt: .*it is the state of nat-0-aaaa"):
+        train(tmp_path / "nat-1-bbbb")
+
+
+def test_nothing_is_left_of_a_finished_run(tmp_path: Path) -> None:
+    with Run(tmp_path / "run", {}) as run:
+        for _ in run.epochs(2):
+            pass
+        (run.folder / "checkpoints").mkdir()
+        run.finish()
+    assert not list(tmp_path.iterdir())
+
+
+def test_what_a_kill_left_of_a_finished_run_is_no_state(tmp_path: Path) -> None:
+    """It came while the state was being removed: all of it is out of the way, or none."""
+    left = tmp_path / ".run.abcdefgh.part" / "run"
+    left.mkdir(parents=True)
+    (left / "state.pt").touch()
+    assert train(tmp_path / "run")[1][0]["epoch"] == 0
+    assert [path.name for path in tmp_path.iterdir()] == ["run"]
+
+
+def test_a_folder_of_another_user_gives_names_of_ones_own(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    mine = scratch_folder(str(tmp_path / "new"), "run")
+    monkeypatch.setattr(os, "getuid", lambda: 12345)
+    assert scratch_folder(str(tmp_path / "new"), "run").name == f"{mine.name}-u12345"
 
 
 def test_a_damaged_state_is_named(tmp_path: Path) -> None:

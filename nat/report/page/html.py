@@ -31,6 +31,18 @@ NAME = "Noise As Targets"
 CLASSES = {HELD: "held", NOT_HELD: "failed", OPEN: "open"}
 
 
+def head(title: str) -> str:
+    """How the page of this title begins, by which it is recognised."""
+    return f"""<!doctype html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<meta name="color-scheme" content="light dark">
+<title>{escape(title)} - {NAME}</title>
+"""
+
+
 def render(title: str, blocks: Iterable[Block]) -> str:
     """The whole page."""
     blocks = list(blocks)
@@ -42,14 +54,7 @@ def render(title: str, blocks: Iterable[Block]) -> str:
         for block in blocks
         if isinstance(block, Section)
     )
-    return f"""<!doctype html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<meta name="color-scheme" content="light dark">
-<title>{escape(title)} - {NAME}</title>
-<link rel="icon" href="data:,">
+    return f"""{head(title)}<link rel="icon" href="data:,">
 <style>
 {style}</style>
 </head>

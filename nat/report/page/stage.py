@@ -2,7 +2,8 @@
 
 from pathlib import Path
 
-from nat.files import check_writable
+from nat.files import check_output
+from nat.outputs import beginning
 from nat.params import Params
 from nat.report.ablations import Ablations, read_ablations
 from nat.report.artifacts import Artifacts, read_artifacts
@@ -10,6 +11,9 @@ from nat.report.page import html, markdown
 from nat.report.page.content import TITLE, content
 from nat.report.page.graph import Graph, read_graph
 from nat.report.tabulate import write_files
+
+KEY = "index.html"
+PAGE = beginning("a page that `nat page` wrote", html.head(TITLE).encode())
 
 
 def write_page(params: Params, artifacts: Path, pipeline: Path, out: Path) -> None:
@@ -27,14 +31,14 @@ def write_page(params: Params, artifacts: Path, pipeline: Path, out: Path) -> No
     Raises:
         UserError: a file is missing or damaged, or ``out`` cannot be written.
     """
-    check_writable(out / "README.md")
+    check_output(out / KEY, PAGE)
     files = pages(
         read_artifacts(artifacts, params.seeds),
         read_ablations(artifacts, params.seeds, params.ablations),
         read_graph(pipeline, params.model_dump()),
         params.profile,
     )
-    write_files(files, out)
+    write_files(files, out, KEY)
 
 
 def pages(

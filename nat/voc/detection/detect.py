@@ -18,9 +18,10 @@ from typing import Any
 import torch
 
 from nat.errors import UserError
-from nat.files import check_writable, write_json
+from nat.files import check_output, write_json
 from nat.images.store import check_batch
 from nat.model import Trunk
+from nat.outputs import result
 from nat.params import Detect, Params
 from nat.training.provenance import provenance
 from nat.training.run import Run, scratch_folder
@@ -28,7 +29,7 @@ from nat.training.team import join
 from nat.voc.detection.evaluate import detected, judged
 from nat.voc.detection.model import check_size, pooled_side
 from nat.voc.detection.pictures import scale_factor
-from nat.voc.detection.results import read_results, write_results
+from nat.voc.detection.results import DETECTIONS, read_results, write_results
 from nat.voc.detection.sampling import usable
 from nat.voc.detection.targets import make_example
 from nat.voc.detection.train import TrainingSet, make_detector, make_optimizer, train
@@ -119,8 +120,13 @@ def detect(
             cannot be written, or a loss that is no longer finite.
     """
     settings = params.detect
-    check_writable(out)
-    check_writable(detections)
+    used: dict[str, Any] = {
+        **params.model_dump(include={"detect"}),
+        "finetune": {"input": params.finetune.input},
+    }
+    kind = result("average precisions that `nat detect` wrote", used)
+    check_output(out, kind)
+    check_output(detections, DETECTIONS)
     team = join(params.machine)
     device = team.device
     if team.size > 1:
@@ -142,10 +148,6 @@ def detect(
     training = TrainingSet(trainval.pictures(), examples)
     network = make_detector(trunk, training, len(trainval.classes), side, settings, seed, device)
     optimizer = make_optimizer(network, settings)
-    used: dict[str, Any] = {
-        **params.model_dump(include={"detect"}),
-        "finetune": {"input": params.finetune.input},
-    }
     scratch = scratch_folder(
         params.machine.scratch,
         f"detect-{seed}",
@@ -165,5 +167,5 @@ def detect(
         measured = judged(read_results(detections, names, test.classes), test)
         seconds = run.seconds + time.perf_counter() - start_of_test
         where = provenance(used, seed, source, seconds, device)
-        write_json(out, {"measured": measured, "provenance": where})
+        write_json(out, {"measured": measured, "provenance": where}, kind)
         run.finish()

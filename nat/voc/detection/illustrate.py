@@ -14,8 +14,9 @@ import numpy as np
 import torch
 
 from nat.errors import UserError
-from nat.files import check_writable, read_json
+from nat.files import check_output, read_json
 from nat.params import Params
+from nat.report.arrays import arrays_of
 from nat.report.detected import Detected, save_detected
 from nat.training.device import prepare_device
 from nat.training.provenance import provenance
@@ -58,7 +59,7 @@ def illustrate_detections(
     Raises:
         UserError: an input is missing or damaged, or does not fit the others.
     """
-    check_writable(out)
+    check_output(out, arrays_of(Detected))
     start = time.perf_counter()
     device = prepare_device(params.machine)
     precisions = read_precisions(result)

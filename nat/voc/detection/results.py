@@ -11,7 +11,10 @@ import numpy as np
 
 from nat.errors import UserError
 from nat.files import whole
+from nat.outputs import any_of
 from nat.voc.detection.average_precision import Detections
+
+DETECTIONS = any_of("detections that `nat detect` wrote", r"comp4_det_test_.*\.txt")
 
 
 def file_name(label: str) -> str:
@@ -30,7 +33,7 @@ def write_results(
         classes: their names.
         found: one entry a class.
     """
-    with whole(folder) as temporary:
+    with whole(folder, DETECTIONS) as temporary:
         temporary.mkdir()
         for label, one in zip(classes, found, strict=True):
             lines = (

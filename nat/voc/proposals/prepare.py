@@ -9,12 +9,13 @@ import cv2
 import numpy as np
 
 from nat.errors import UserError
-from nat.files import check_writable, sha256, whole, write_json
+from nat.files import check_output, discard, sha256, whole, write_json
+from nat.outputs import folder
 from nat.params import Params, ProposalSettings
 from nat.places import place
 from nat.training.device import prepare_device
 from nat.training.provenance import provenance
-from nat.training.run import locked, remove_state, scratch_folder
+from nat.training.run import scratch_folder, state_folder
 from nat.voc.manifest import open_voc
 from nat.voc.proposals.boxes import clean, recall
 from nat.voc.proposals.detectron import read_detectron
@@ -23,6 +24,9 @@ from nat.voc.proposals.selective_search import search_split
 from nat.voc.proposals.store import Proposals, save_proposals
 from nat.voc.reader import VocSplit
 
+FOLDER = folder(
+    "proposals that `nat proposals` wrote", "summary.json", r"(trainval|test)\.safetensors"
+)
 READERS: dict[str, Callable[[Path], dict[str, np.ndarray]]] = {
     "mat": read_mat,
     "pickle": read_detectron,
@@ -42,7 +46,7 @@ def prepare_proposals(params: Params, manifest: Path, out: Path) -> None:
     Raises:
         UserError: faulty data, a proposal file of other pictures, or an unwritable output.
     """
-    check_writable(out)
+    check_output(out, FOLDER)
     settings = params.proposals
     device = prepare_device(params.machine.model_copy(update={"device": "cpu"}))
     source, trainval, test = open_voc(params, manifest)
@@ -77,15 +81,15 @@ def prepare_proposals(params: Params, manifest: Path, out: Path) -> None:
         **{f"recall_{name}": value for name, value in covered.items()},
         "boxes_per_picture": round(sum(each) / len(each), 1),
     }
-    with whole(out) as temporary:
+    with whole(out, FOLDER) as temporary:
         temporary.mkdir()
         for name, boxes in found.items():
             save_proposals(temporary / f"{name}.safetensors", boxes)
         where = provenance(used, 0, source, seconds, device)
         write_json(temporary / "summary.json", {"measured": measured, "provenance": where})
     for scratch in scratches.values():
-        with locked(scratch):
-            remove_state(scratch)
+        with state_folder(scratch):
+            discard(scratch)
     print(
         f"objects covered at IoU 0.5: {covered['trainval']} % of trainval, {covered['test']} % of "
         f"test; {measured['boxes_per_picture']} boxes a picture"

@@ -24,9 +24,10 @@ import numpy as np
 import torch
 
 from nat.files import write_json
+from nat.outputs import FILE_OF_OURS
 from nat.params import ProposalSettings
 from nat.training.progress import progress
-from nat.training.run import locked
+from nat.training.run import state_folder
 from nat.training.seeds import generator
 from nat.voc.proposals.boxes import clean
 from nat.voc.proposals.store import load_proposals, save_proposals
@@ -93,7 +94,7 @@ def search_split(
         split: what to search.
         settings: as for ``search``.
         threads: pictures to search at the same time.
-        scratch: a folder that belongs to exactly this search; stays until ``remove_state``.
+        scratch: a folder that belongs to exactly this search; stays until it is discarded.
         label: of the progress bar.
 
     Returns:
@@ -111,7 +112,7 @@ def search_split(
 
     found: dict[str, np.ndarray] = {}
     clock = scratch / "seconds.json"
-    with locked(scratch), ThreadPoolExecutor(threads) as workers:
+    with state_folder(scratch), ThreadPoolExecutor(threads) as workers:
         seconds = json.loads(clock.read_text()) if clock.exists() else 0.0
         chunks = {
             scratch / f"{first:06d}.safetensors": range(first, min(first + CHUNK, len(split)))
@@ -128,7 +129,7 @@ def search_split(
                     names = [split.annotations[row].name for row in rows]
                     chunk = dict(zip(names, searched, strict=False))  # others follow
                     seconds += time.perf_counter() - start
-                    write_json(clock, seconds)
+                    write_json(clock, seconds, FILE_OF_OURS)
                     save_proposals(file, chunk)
                 done = load_proposals(file)
                 found |= {name: done[name].numpy().astype(np.int64) for name in done}

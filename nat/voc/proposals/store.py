@@ -16,6 +16,7 @@ from safetensors.numpy import load_file, save
 
 from nat.errors import UserError
 from nat.files import whole
+from nat.outputs import FILE_OF_OURS
 
 MADE_BY = "make it again with `python -m nat proposals`"
 
@@ -89,7 +90,7 @@ def save_proposals(path: Path | str, boxes_by_name: dict[str, np.ndarray]) -> No
     """Write proposals, whole.
 
     Args:
-        path: a .safetensors file.
+        path: a .safetensors file in a folder of this project's own.
         boxes_by_name: numbers (m, 4) a picture, as Proposals takes them.
 
     Raises:
@@ -97,7 +98,7 @@ def save_proposals(path: Path | str, boxes_by_name: dict[str, np.ndarray]) -> No
         ValueError: boxes of another shape.
     """
     arrays = Proposals(list(boxes_by_name), list(boxes_by_name.values())).arrays()
-    with whole(path) as temporary:
+    with whole(path, FILE_OF_OURS) as temporary:
         temporary.write_bytes(save(arrays))
 
 

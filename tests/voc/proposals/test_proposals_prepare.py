@@ -104,13 +104,13 @@ def test_a_killed_search_resumes(tmp_path: Path, make_params: Any, monkeypatch: 
     assert len(kept) == 1  # of the two chunks of trainval
 
     seen: dict[Path, int] = {}
-    original = prepare_proposals.__globals__["remove_state"]
+    original = prepare_proposals.__globals__["discard"]
 
     def look(folder: Path) -> None:
         seen.update((path, path.stat().st_mtime_ns) for path in folder.glob("*.safetensors"))
         original(folder)
 
-    monkeypatch.setitem(prepare_proposals.__globals__, "remove_state", look)
+    monkeypatch.setitem(prepare_proposals.__globals__, "discard", look)
     prepare_proposals(params, manifest, out)
     assert {path: seen[path] for path in kept} == kept  # not made again
     assert len(seen) == 4
