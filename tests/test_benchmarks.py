@@ -22,6 +22,7 @@ COMMANDS = {
     "loader": "--n 40 --size 32 --crop 28 --batch 8 --batches 2",
     "prepare": "--pictures 8 --runs 1",
     "proposals": "--pictures 2 --threads 1 --short-side 60 --finest 50 --voc voc.json",
+    "reproducibility": "--pictures pictures.json --seeds 0 --ways 1-thread --out runs.csv",
     "solver": "--d 8 --b 8 --runs 1",
     "step": "--batch 8 --hidden 8 --d 8 --steps 1 --warm 1 --threads 1",
     "targets": "--n 100 --d 8 --batch 4 --threads 1",
@@ -37,10 +38,17 @@ def test_every_benchmark_is_run_here() -> None:
 
 @pytest.mark.parametrize("name", COMMANDS)
 def test_prints_its_table(
-    name: str, make_params: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    name: str,
+    make_params: Any,
+    manifest: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    assert manifest == tmp_path / "pictures.json"
+    params = make_params()
+    if name == "reproducibility":
+        YAML().dump(params.model_dump(mode="json"), tmp_path / "params.yaml")
     if name in ("proposals", "ground_truth_boxes"):
-        params = make_params()
         monkeypatch.setattr(prepare, "read_objects", lambda folder, data: fake_objects())
         prepare.prepare_voc(params, tmp_path / "voc.json")
         YAML().dump(params.model_dump(mode="json"), tmp_path / "params.yaml")
