@@ -1,5 +1,6 @@
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -24,7 +25,9 @@ from nat.images.store import UNLABELLED, Source, Split, write_store
 from nat.loss import square_loss
 from nat.model import load_network
 from nat.pretrain import pretrain, update
+from nat.pretrained import write_pretrained
 from nat.targets import sample_targets, save_targets
+from nat.training.run import Run
 
 
 @pytest.fixture
@@ -143,6 +146,30 @@ def test_the_same_seed_gives_the_same_bytes(
     assert same(tmp_path / "a", tmp_path / "b")
     assert (tmp_path / "ra/history.csv").read_bytes() == (tmp_path / "rb/history.csv").read_bytes()
     assert not same(tmp_path / "a", tmp_path / "c")
+
+
+def test_a_checkpoint_that_is_gone_is_told_and_nothing_is_written(
+    make_params: Any, manifest: Path, targets_file: Path, tmp_path: Path, monkeypatch: Any
+) -> None:
+    """Evolution would draw a curve of what is left."""
+    original = write_pretrained
+
+    def lose(out: Path, record: Path, network: Any, run: Run, *words: Any) -> None:
+        (run.folder / "checkpoints" / "epoch-0002.safetensors").unlink()
+        (run.folder / "checkpoints" / "stray.safetensors").touch()
+        original(out, record, network, run, *words)
+
+    monkeypatch.setattr("nat.pretrain.write_pretrained", lose)
+    job = (make_params(), 0, manifest, targets_file, tmp_path / "net", tmp_path / "r")
+    with pytest.raises(UserError, match=r"epoch-0002\.safetensors: missing in the state"):
+        pretrain(*job)
+    assert not (tmp_path / "net").exists()
+    assert not (tmp_path / "r").exists()
+    shutil.rmtree(tmp_path / "scratch")  # as the message says
+    monkeypatch.undo()
+    pretrain(*job)
+    names = sorted(path.name for path in (tmp_path / "net/checkpoints").iterdir())
+    assert names == ["epoch-0001.safetensors", "epoch-0002.safetensors"]
 
 
 def test_onehot_targets_train_too(make_params: Any, manifest: Path, tmp_path: Path) -> None:
