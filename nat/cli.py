@@ -114,10 +114,10 @@ def proposals(params: Params, voc: Path, out: Path) -> None:
 @option_out("Array of the targets, .npy.")
 def targets(params: Params, pictures: Path, seed: int, out: Path) -> None:
     """Sample the fixed targets, one for each training picture."""
-    from nat.files import read_json
+    from nat.images.manifest import facts_of, read_manifest
     from nat.targets import sample_targets, save_targets
 
-    n = read_json(pictures, "prepare pictures", "splits")["splits"]["train"]["count"]
+    n = facts_of(read_manifest(pictures), "train", pictures)["count"]
     save_targets(sample_targets(params.target_type, n, params.targets, seed), out)
 
 

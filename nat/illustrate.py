@@ -13,9 +13,11 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 
+from nat.arrays import open_array
 from nat.errors import UserError
 from nat.features import features, unit_features
 from nat.files import check_output
+from nat.foreign import reading
 from nat.images.augment import fixed_crops
 from nat.images.store import Store
 from nat.model import Network, Trunk, load_network
@@ -90,7 +92,7 @@ def illustrate(
     network = load_network(nat_folder / "network.safetensors").to(device).eval()
     labels = load_network(labels_folder / "network.safetensors")
     targets = load_targets(targets_file)
-    assignment = _load_assignment(nat_folder / "assignment.npy", len(train), targets)
+    assignment = load_assignment(nat_folder / "assignment.npy", len(train), targets)
 
     crop = network.input_size
     # evenly spaced rows: a store may be sorted by class
@@ -197,19 +199,23 @@ def small(pictures: torch.Tensor) -> np.ndarray:
     return pictures.numpy()
 
 
-def _load_assignment(path: Path, n: int, targets: Targets) -> torch.Tensor:
-    try:
-        assignment = torch.from_numpy(np.load(path, allow_pickle=False))
-    except (OSError, ValueError) as error:
-        raise UserError(
-            f"{path}: no assignment ({error}); make it with `python -m nat pretrain`"
-        ) from error
+def load_assignment(path: Path, n: int, targets: Targets) -> torch.Tensor:
+    """Read P as ``nat pretrain`` wrote it: int64 (n,), the target row of each image.
+
+    Raises:
+        UserError: missing, damaged, no permutation, or not of ``n`` pictures and these targets.
+    """
+    what, remedy = "assignment", "make it with `python -m nat pretrain`"
+    assignment = open_array(path, {"int64": ("n",)}, what, remedy)
     if not len(assignment) == n == len(targets):
         raise UserError(
             f"{path}: {len(assignment)} images, but {n} pictures and {len(targets)} targets; "
             "give the pictures and targets that this network was trained with"
         )
-    return assignment
+    with reading(path, what, remedy):
+        if not np.array_equal(np.sort(assignment), np.arange(n)):
+            raise ValueError("it is no permutation of the rows of targets")
+    return torch.from_numpy(assignment)
 
 
 @torch.no_grad()

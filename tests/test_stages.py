@@ -7,18 +7,23 @@ import pytest
 from ruamel.yaml import YAML
 from tiny import EMBEDDED, PROJECT
 
-# Modules of the running, not of the result: how files are written, progress shown, runs resumed.
+# Modules of the running, not of the result: how files are written, and read or refused, progress
+# shown, runs resumed.
 PLUMBING = {
     "nat/__init__.py",
+    "nat/arrays.py",
     "nat/errors.py",
     "nat/files.py",
+    "nat/foreign.py",
     "nat/images/journal.py",
+    "nat/images/manifest.py",
     "nat/images/space.py",
     "nat/locks.py",
     "nat/outputs.py",
     "nat/params.py",
     "nat/places.py",
     "nat/pretrained.py",
+    "nat/tensors.py",
     "nat/training/device.py",
     "nat/training/history.py",
     "nat/training/progress.py",

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from nat import targets as package
 from nat.errors import UserError
+from nat.illustrate import load_assignment
 from nat.params import TargetSettings, file_names
 from nat.targets import Targets, load_targets, sample_targets, save_targets
 
@@ -162,6 +163,59 @@ def test_a_foreign_file_is_refused_and_not_unpickled(tmp_path: Path) -> None:
     np.save(tmp_path / "t.npy", np.array([{"a": 1}], dtype=object))
     with pytest.raises(UserError, match="no target array"):
         load_targets(tmp_path / "t.npy")
+
+
+UNIT = np.eye(6, 4, dtype=np.float32)
+UNIT[4:] = UNIT[:2]
+
+
+@pytest.mark.parametrize(
+    ("array", "said"),
+    [
+        (UNIT.astype(np.float64), "float64 (6, 4) instead of float32 (n, d)"),
+        (UNIT * 2, "its rows are not of unit length"),
+        (np.where(UNIT == 1, np.nan, UNIT), "its rows are not of unit length"),
+        (UNIT[:0], "it is empty"),
+        (np.array([0, 1, 2, 3, 3]), "its rows leave the 3 classes"),
+        (np.array([0, -1, 2, 1, 3]), "its rows leave the 3 classes"),
+        (np.array([0, 1, 0, 1, 10**15]), f"it is of {10**15} classes, for 4 rows"),
+        (np.array([0, 0, 0, 1]), "it is of 1 classes"),
+        (np.array([2]), "it is of 2 classes, for 0 rows"),
+        (np.zeros((2, 2), np.int64), "int64 (2, 2) instead of"),
+        (np.zeros(3, np.int32), "int32 (3) instead of"),
+    ],
+)
+def test_what_are_no_targets_is_refused(array: np.ndarray, said: str, tmp_path: Path) -> None:
+    np.save(tmp_path / "t.npy", array)
+    with pytest.raises(UserError, match=r"t\.npy: no target array") as caught:
+        load_targets(tmp_path / "t.npy")
+    assert said in str(caught.value)
+
+
+def test_an_empty_file_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "t.npy").touch()
+    with pytest.raises(UserError, match=r"t\.npy: no target array \(it is empty\)"):
+        load_targets(tmp_path / "t.npy")
+
+
+@pytest.mark.parametrize(
+    ("array", "said"),
+    [
+        (np.arange(5), r"5 images, but 6 pictures and 6 targets"),
+        (np.array([0, 1, 2, 3, 4, 4]), "it is no permutation"),
+        (np.array([0, 1, 2, 3, 4, 6]), "it is no permutation"),
+        (np.array([0, 1, 2, 3, 4, -1]), "it is no permutation"),
+        (np.arange(6.0), r"float64 \(6\) instead of int64"),
+        (np.array([{}] * 6), "it holds objects"),
+    ],
+)
+def test_what_is_no_assignment_is_refused(array: np.ndarray, said: str, tmp_path: Path) -> None:
+    path, targets = tmp_path / "a.npy", Targets(torch.from_numpy(UNIT))
+    np.save(path, np.arange(6)[::-1])
+    assert load_assignment(path, 6, targets).tolist() == [5, 4, 3, 2, 1, 0]
+    np.save(path, array)
+    with pytest.raises(UserError, match=rf"a\.npy: .*{said}"):
+        load_assignment(path, 6, targets)
 
 
 @pytest.mark.parametrize(

@@ -18,8 +18,11 @@ from typing import Any
 import numpy as np
 import torch
 
+from nat.arrays import Kinds, open_array
 from nat.errors import UserError
-from nat.files import check_output, read_json, whole, write_json
+from nat.files import check_output, whole, write_json
+from nat.foreign import reading
+from nat.images.manifest import REMEDY, facts_of, read_manifest
 from nat.outputs import FOLDER_OF_OURS, json_like
 from nat.places import place
 from nat.training.progress import progress
@@ -162,29 +165,32 @@ class Store:
     def __init__(self, manifest: Path, folder: str, split: str) -> None:
         """Open ``split`` of the store that ``manifest`` describes.
 
+        Of the pictures, the file's header and length are checked, and of the labels every one.
+
         Raises:
-            UserError: the store is missing or is not the manifest's.
+            UserError: the store is missing, damaged, or is not the manifest's.
         """
-        content = read_json(
-            manifest, "prepare pictures", "source", "size", "channels", "classes", "splits"
-        )
+        content = read_manifest(manifest)
         path = store_folder(content, folder)
+        what = f"array of the image store of {manifest}"
+        size, channels, classes = content["size"], content["channels"], content["classes"]
+        facts = facts_of(content, split, manifest)
+        count = facts["count"]
         file = path / f"{split}.npy"
-        try:
-            self.pictures = np.load(file, mmap_mode="r", allow_pickle=False)
-            self._file = open(file, "rb")  # noqa: SIM115 - for as long as the store
-            self.labels = torch.from_numpy(np.load(path / f"{split}_labels.npy"))
-        except (OSError, ValueError) as error:
-            raise UserError(
-                f"{path}: the image store of {manifest} is missing or damaged; "
-                "make it again with `python -m nat prepare pictures`"
-            ) from error
-        if len(self.pictures) != content["splits"][split]["count"]:
-            raise UserError(
-                f"{path}: holds {len(self.pictures)} pictures, {manifest} says "
-                f"{content['splits'][split]['count']}; run `python -m nat prepare pictures`"
-            )
-        self._start: int = self.pictures.offset
+        kinds: Kinds = {"uint8": (count, channels, size, size)}
+        self.pictures = open_array(file, kinds, what, REMEDY, mode="r")
+        self._file = open(file, "rb")  # noqa: SIM115 - for as long as the store
+        file = path / f"{split}_labels.npy"
+        labels = open_array(file, {"int64": (count,)}, what, REMEDY)
+        with reading(file, what, REMEDY):
+            if labels.min() < UNLABELLED or labels.max() >= len(classes):
+                raise ValueError(
+                    f"labels from {labels.min()} to {labels.max()} for {len(classes)} classes"
+                )
+            if (labels != UNLABELLED).sum() != facts["labelled"]:
+                raise ValueError(f"not {facts['labelled']} of the labels are known")
+        self.labels = torch.from_numpy(labels)
+        self._start = os.fstat(self._file.fileno()).st_size - self.pictures.nbytes
         self.source: str = content["source"]
         self.classes: list[str] = content["classes"]
         self.channels: int = content["channels"]
@@ -206,10 +212,7 @@ class Store:
         for picture, row in zip(found.reshape(len(rows), -1), rows.tolist(), strict=True):
             content = os.pread(self._file.fileno(), picture.size, self._start + row * picture.size)
             if len(content) != picture.size:
-                raise UserError(
-                    f"{self._file.name}: ends before picture {row}; "
-                    "make it again with `python -m nat prepare pictures`"
-                )
+                raise UserError(f"{self._file.name}: ends before picture {row}; {REMEDY}")
             picture[:] = np.frombuffer(content, np.uint8)
         return torch.from_numpy(found)
 

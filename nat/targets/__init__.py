@@ -14,8 +14,10 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 
+from nat.arrays import Kinds, open_array
 from nat.errors import UserError
 from nat.files import whole
+from nat.foreign import reading
 from nat.outputs import array
 from nat.params import TargetSettings
 from nat.training.device import fits
@@ -23,6 +25,7 @@ from nat.training.seeds import generator
 
 ARRAY = array("targets that `nat targets` wrote")
 PIECE = 2**16  # rows whose lengths are checked at once
+SAMPLE = 64  # rows whose lengths are checked when a file is opened
 
 
 class Targets:
@@ -94,16 +97,25 @@ def save_targets(targets: Targets, path: Path) -> None:
 def load_targets(path: Path) -> Targets:
     """Read what ``save_targets`` wrote.
 
+    Of vectors, a few evenly spaced rows are checked, so that most of a large file stays unread.
+
     Raises:
         UserError: the file is missing or no target array.
     """
-    try:
-        # left on the disk until a row is used: ImageNet's in 2048 dimensions are 10 GB
-        array = torch.from_numpy(np.load(path, mmap_mode="c", allow_pickle=False))
-    except (OSError, ValueError) as error:
-        raise UserError(
-            f"{path}: no target array ({error}); make it with `python -m nat targets`"
-        ) from error
-    if array.ndim == 2:
-        return Targets(array)
-    return Targets(array[:-1], int(array[-1]))
+    what, remedy = "target array", "make it with `python -m nat targets`"
+    kinds: Kinds = {"float32": ("n", "d"), "float16": ("n", "d"), "int64": ("n + 1",)}
+    # left on the disk until a row is used: ImageNet's in 2048 dimensions are 10 GB
+    array = open_array(path, kinds, what, remedy, mode="c")
+    with reading(path, what, remedy):
+        if array.ndim == 2:
+            some = np.linspace(0, len(array) - 1, SAMPLE).astype(np.int64)
+            lengths = np.linalg.norm(array[some].astype(np.float64), axis=1)
+            if not np.allclose(lengths, 1, atol=0.01):  # NaN is not close either
+                raise ValueError("its rows are not of unit length")
+            return Targets(torch.from_numpy(array))
+        rows, classes = array[:-1], int(array[-1])
+        if not 2 <= classes <= len(rows):  # each class has a row
+            raise ValueError(f"it is of {classes} classes, for {len(rows)} rows")
+        if rows.min() < 0 or rows.max() >= classes:
+            raise ValueError(f"its rows leave the {classes} classes")
+        return Targets(torch.from_numpy(rows), classes)

@@ -112,3 +112,91 @@ def test_a_batch_larger_than_the_data_is_refused() -> None:
     check_batch(5, 5, "x")
     with pytest.raises(UserError, match=r"pretrain\.batch_size: 6 is larger than the 5 pictures"):
         check_batch(6, 5, "pretrain.batch_size")
+
+
+def files_of(tmp_path: Path) -> Path:
+    (folder,) = (tmp_path / "data" / "stores").iterdir()
+    return folder
+
+
+def refusal(manifest: Path, tmp_path: Path, split: str = "train") -> str:
+    with pytest.raises(UserError) as caught:
+        Store(manifest, str(tmp_path / "data"), split)
+    assert "\n" not in str(caught.value)
+    assert "`python -m nat prepare pictures`" in str(caught.value)
+    return str(caught.value)
+
+
+PIXELS = np.zeros((96, 1, 32, 32), np.uint8)
+
+
+@pytest.mark.parametrize(
+    ("name", "array", "said"),
+    [
+        ("train.npy", PIXELS.astype(np.float32), "float32 (96, 1, 32, 32) instead of uint8 (96, 1"),
+        ("train.npy", PIXELS.astype(np.int64), "int64 (96, 1, 32, 32) instead of"),
+        ("train.npy", PIXELS[:95], "uint8 (95, 1, 32, 32) instead of uint8 (96, 1, 32, 32)"),
+        ("train.npy", PIXELS.repeat(3, 1), "uint8 (96, 3, 32, 32) instead of"),
+        ("train.npy", PIXELS[..., :31], "uint8 (96, 1, 32, 31) instead of"),
+        ("train.npy", PIXELS.reshape(96, -1), "uint8 (96, 1024) instead of"),
+        ("train.npy", PIXELS.transpose(3, 2, 1, 0).copy().T, "its order is Fortran's"),
+        ("train_labels.npy", np.zeros(95, np.int64), "int64 (95) instead of int64 (96)"),
+        ("train_labels.npy", np.zeros(96, np.int32), "int32 (96) instead of"),
+        ("train_labels.npy", np.zeros(96), "float64 (96) instead of"),
+        ("train_labels.npy", np.full(96, 3), "labels from 3 to 3 for 3 classes"),
+        ("train_labels.npy", np.full(96, -2), "labels from -2 to -2 for 3 classes"),
+        ("train_labels.npy", np.full(96, -1), "not 96 of the labels are known"),
+    ],
+)
+def test_another_content_is_refused(
+    name: str, array: np.ndarray, said: str, manifest: Path, tmp_path: Path
+) -> None:
+    np.save(files_of(tmp_path) / name, array)
+    found = refusal(manifest, tmp_path)
+    assert said in found
+    assert name in found
+
+
+@pytest.mark.parametrize("name", ["train.npy", "train_labels.npy"])
+def test_damaged_content_is_refused(name: str, manifest: Path, tmp_path: Path) -> None:
+    file = files_of(tmp_path) / name
+    right = file.read_bytes()
+    for content in (b"", b"no array", right[:-1], right + b"\0", right[:100]):
+        file.write_bytes(content)
+        assert name in refusal(manifest, tmp_path)
+    file.unlink()
+    assert f"{name}: not found" in refusal(manifest, tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("keys", "value", "said"),
+    [
+        (["size"], "32", "size: should be a valid integer"),
+        (["size"], 10**9, "size: "),
+        (["channels"], 2, "channels: "),
+        (["classes"], None, "classes: "),
+        (["classes"], [1], "classes.0: "),
+        (["source"], "../../elsewhere", "source: "),
+        (["splits"], [], "splits: "),
+        (["splits", "train"], 7, "splits.train: "),
+        (["splits", "train", "count"], -1, "splits.train.count: "),
+        (["splits", "train", "count"], 10**30, "splits.train.count: "),
+        (["splits", "train", "count"], True, "splits.train.count: "),
+        (["splits", "train", "labelled"], None, "splits.train.labelled: "),
+        (["splits", "train", "sha256"], "x", "splits.train.sha256: "),
+    ],
+)
+def test_a_manifest_that_lies_is_refused(
+    keys: list[str], value: object, said: str, manifest: Path, tmp_path: Path
+) -> None:
+    content = json.loads(manifest.read_text())
+    group = content
+    for key in keys[:-1]:
+        group = group[key]
+    group[keys[-1]] = value
+    manifest.write_text(json.dumps(content))
+    assert said in refusal(manifest, tmp_path)
+
+
+def test_another_split_is_refused(manifest: Path, tmp_path: Path) -> None:
+    assert "has no split 'test'" in refusal(manifest, tmp_path, "test")
