@@ -10,15 +10,19 @@ from pathlib import Path
 from typing import Any, Literal
 
 import torch
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import load_file, save_file
+from pydantic import BaseModel, ConfigDict
+from safetensors import safe_open
+from safetensors.torch import save_file
 from torch import nn
 
 from nat.errors import UserError
 from nat.files import check_output, sha256, whole
-from nat.model import Trunk, load_network
+from nat.foreign import reading
+from nat.model import Side, Trunk, load_network
 from nat.outputs import tensors
+from nat.params import Preprocessing
 from nat.preprocessing import FrontEnd
+from nat.tensors import described, layout_of, read_tensors
 from nat.voc.rescale import fold_batch_norm
 
 Format = Literal["nat", "torchvision"]
@@ -64,28 +68,50 @@ def export_trunk(
         save_file(weights, temporary, {"trunk": json.dumps(about)})
 
 
+class Described(BaseModel):
+    """What a file says of its trunk, beside the weights; the rest is for people."""
+
+    model_config = ConfigDict(strict=True, frozen=True)
+
+    format: Format
+    trunk: Literal["alexnet", "small"]
+    preprocessing: Preprocessing
+    channels: Literal[1, 3]
+    crop: Side
+
+    def check_crop(self, trunk: Trunk) -> None:
+        """Refuse crops of which the trunk makes nothing.
+
+        Raises:
+            ValueError: they are too small.
+        """
+        try:
+            trunk.features(self.crop)
+        except UserError as error:
+            raise ValueError(f"crop: {self.crop} is too small") from error
+
+
 def load_exported(path: Path) -> tuple[Trunk, int]:
     """Read what ``export_trunk`` wrote as ``nat``: the trunk and the side of its crops, pixels.
 
     Raises:
         UserError: missing, damaged, or another format.
     """
-    try:
-        with safe_open(path, "pt") as file:
-            about = json.loads(file.metadata()["trunk"])
-        if about["format"] != "nat":
+    remedy = "make it with `python -m nat export`"
+    with reading(path, "trunk of this project", remedy), safe_open(path, "pt") as file:
+        about = Described.model_validate_json(described(file, "trunk"))
+        if about.format != "nat":
             raise UserError(
-                f"{path}: has the format {about['format']}, for use without this package; "
+                f"{path}: has the format {about.format}, for use without this package; "
                 "export it with --format nat"
             )
-        trunk = Trunk(about["trunk"], about["preprocessing"], about["channels"])
-        trunk.load_state_dict(load_file(path))
-        return trunk, int(about["crop"])
-    except FileNotFoundError as error:
-        raise UserError(f"{path}: not found; make it with `python -m nat export`") from error
-    except (OSError, SafetensorError, KeyError, TypeError, ValueError, RuntimeError) as error:
-        reason = str(error).splitlines()[0]
-        raise UserError(f"{path}: no trunk of this project ({reason})") from error
+        with torch.device("meta"):
+            expected = Trunk(about.trunk, about.preprocessing, about.channels)
+        about.check_crop(expected)
+        weights = read_tensors(file, layout_of(expected.state_dict()))
+        trunk = Trunk(about.trunk, about.preprocessing, about.channels)
+        trunk.load_state_dict(weights)
+        return trunk, about.crop
 
 
 def plain_modules(trunk: Trunk, keep_batch_norm: bool = False) -> nn.Sequential:

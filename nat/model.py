@@ -7,17 +7,21 @@ Layer order is convolution, batch norm, max pool, ReLU; no groups, no local resp
 import json
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Annotated, Literal
 
 import torch
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import load_file, save_file
+from pydantic import BaseModel, ConfigDict, Field
+from safetensors import safe_open
+from safetensors.torch import save_file
 from torch import nn
 
 from nat.errors import UserError
 from nat.files import whole
+from nat.foreign import reading
 from nat.outputs import tensors
 from nat.params import ModelSettings, Preprocessing
 from nat.preprocessing import FRONT_ENDS, standardise
+from nat.tensors import described, layout_of, read_tensors
 
 NETWORK = tensors("a network of this project", "network")
 
@@ -39,6 +43,7 @@ SHAPES = {
     "small": Shape(((32, 5, 2, 2), (64, 3, 1, 1), (96, 3, 1, 1), (96, 3, 1, 1), (64, 3, 1, 1)), 1),
 }
 POOLED = (1, 2, 5)
+Side = Annotated[int, Field(ge=8, le=4096)]  # of a network's crops, pixels
 
 
 class Trunk(nn.Module):
@@ -152,21 +157,40 @@ def save_network(network: Network, path: Path) -> None:
         save_file(weights, temporary, {"network": json.dumps(shape)})
 
 
+class Described(BaseModel):
+    """What a file says of its network, beside the weights."""
+
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+
+    model: ModelSettings
+    input_size: Side
+    outputs: Annotated[int, Field(ge=1)]
+    channels: Literal[1, 3]
+
+    def network(self) -> Network:
+        """A network of this shape, with weights of its own.
+
+        Raises:
+            ValueError: the input is too small for the trunk.
+        """
+        try:
+            return Network(self.model, self.input_size, self.outputs, self.channels)
+        except UserError as error:  # of the setting that it would be elsewhere
+            raise ValueError(f"input_size: {self.input_size} is too small") from error
+
+
 def load_network(path: Path) -> Network:
     """Read what ``save_network`` wrote.
 
     Raises:
-        UserError: missing, damaged, or not of this project.
+        UserError: missing, damaged, not of this project, or with a weight that is not finite.
     """
-    try:
-        with safe_open(path, "pt") as file:
-            shape = json.loads(file.metadata()["network"])
-        settings = ModelSettings.model_validate(shape["model"])
-        network = Network(settings, shape["input_size"], shape["outputs"], shape["channels"])
-        network.load_state_dict(load_file(path))
-    except FileNotFoundError as error:
-        raise UserError(f"{path}: not found; make it with `python -m nat pretrain`") from error
-    except (OSError, SafetensorError, KeyError, TypeError, ValueError, RuntimeError) as error:
-        reason = str(error).splitlines()[0]
-        raise UserError(f"{path}: no network of this project ({reason})") from error
+    remedy = "make it with `python -m nat pretrain`"
+    with reading(path, "network of this project", remedy), safe_open(path, "pt") as file:
+        shape = Described.model_validate_json(described(file, "network"))
+        with torch.device("meta"):  # which takes no memory, whatever the file says of its shape
+            expected = layout_of(shape.network().state_dict())
+        weights = read_tensors(file, expected)
+        network = shape.network()
+        network.load_state_dict(weights)
     return network

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from safetensors.torch import load_file, safe_open
+from safetensors.torch import load_file, safe_open, save_file
 from tiny import PROJECT
 from torch import nn
 
@@ -144,4 +144,29 @@ def test_faults_are_named(tmp_path: Path) -> None:
         load_exported(out)
     out.write_bytes(out.read_bytes()[:-100])
     with pytest.raises(UserError, match=r"no trunk of this project"):
+        load_exported(out)
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"crop": 10**9}, "crop: should be less than or equal to 4096"),
+        ({"crop": "28"}, "crop: should be a valid integer"),
+        ({"trunk": "alexnet"}, "crop: 28 is too small"),
+        ({"trunk": "resnet"}, "trunk: should be 'alexnet' or 'small'"),
+        ({"channels": 3, "preprocessing": "clean"}, "layers.conv1.weight: float32 (32, 2, 5, 5) i"),
+        ({"format": "onnx"}, "format: should be 'nat' or 'torchvision'"),
+    ],
+)
+def test_a_description_that_lies_is_refused(change: dict, said: str, tmp_path: Path) -> None:
+    out = tmp_path / "trunk.safetensors"
+    export_trunk(network_file(tmp_path), out)
+    about, weights = metadata(out), load_file(out)
+    save_file(weights, out, {"trunk": json.dumps(about | change)})
+    with pytest.raises(UserError, match=r"no trunk of this project") as caught:
+        load_exported(out)
+    assert said in str(caught.value)
+    weights["layers.conv1.bias"][0] = float("nan")
+    save_file(weights, out, {"trunk": json.dumps(about)})
+    with pytest.raises(UserError, match=r"the tensor layers\.conv1\.bias holds a number that is N"):
         load_exported(out)

@@ -1,7 +1,11 @@
+import json
+import math
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
+from safetensors.torch import save_file
 from torch import nn
 
 from nat.errors import UserError
@@ -73,3 +77,101 @@ def test_a_damaged_file_is_refused(content: bytes, tmp_path: Path) -> None:
 def test_a_missing_file_is_named(tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"none\.safetensors: not found"):
         load_network(tmp_path / "none.safetensors")
+
+
+def written(path: Path, about: Any, weights: dict[str, torch.Tensor]) -> Path:
+    text = about if isinstance(about, str) else json.dumps(about)
+    save_file(weights, path / "n.safetensors", {"network": text})
+    return path / "n.safetensors"
+
+
+def parts() -> tuple[dict[str, Any], dict[str, torch.Tensor]]:
+    """Description and weights of a small network."""
+    about = {"model": SMALL.model_dump(), "input_size": 28, "outputs": 8, "channels": 1}
+    return about, Network(SMALL, 28, 8).state_dict()
+
+
+def refusal(path: Path) -> str:
+    with pytest.raises(UserError, match=r"n\.safetensors: no network of this project") as caught:
+        load_network(path)
+    assert "\n" not in str(caught.value)
+    return str(caught.value)
+
+
+@pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf])
+@pytest.mark.parametrize("name", ["trunk.layers.conv3.weight", "head.8.bias"])
+def test_a_weight_that_is_not_finite_is_refused(name: str, value: float, tmp_path: Path) -> None:
+    about, weights = parts()
+    weights[name].view(-1)[-1] = value
+    said = refusal(written(tmp_path, about, weights))
+    assert f"the tensor {name} holds a number that is NaN or infinite" in said
+
+
+def test_a_negative_variance_is_refused(tmp_path: Path) -> None:
+    about, weights = parts()
+    weights["trunk.layers.bn2.running_var"][3] = -0.1
+    said = refusal(written(tmp_path, about, weights))
+    assert "the tensor trunk.layers.bn2.running_var holds a negative variance" in said
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"hidden": 10**9}, f"head.1.weight: float32 (16, 256) instead of float32 ({10**9}, 256)"),
+        ({"hidden": 2**62}, "n.safetensors"),
+        ({"hidden": "16"}, "model.hidden: should be a valid integer"),
+        ({"hidden": -16}, "model.hidden: should be greater than 0"),
+        ({"trunk": "resnet"}, "model.trunk: should be 'alexnet' or 'small'"),
+        ({"trunk": "alexnet"}, "input_size: 28 is too small"),
+        ({"input_size": 10**9}, "input_size: should be less than or equal to 4096"),
+        ({"input_size": 4096}, "head.1.weight: float32 (16, 256) instead of"),
+        ({"input_size": 28.5}, "input_size: should be a valid integer"),
+        ({"outputs": 10**12}, f"head.8.weight: float32 (8, 16) instead of float32 ({10**12}, 16)"),
+        ({"outputs": None}, "outputs: should be a valid integer"),
+        ({"channels": 2}, "channels: should be 1 or 3"),
+        ({"version": 2}, "version: Extra inputs are not permitted"),
+        ({"preprocessing": "clean"}, "trunk.layers.conv1.weight: float32 (32, 2, 5, 5) instead of"),
+    ],
+)
+def test_a_description_that_lies_is_refused(
+    change: dict[str, Any], said: str, tmp_path: Path
+) -> None:
+    """Before memory for what it says is asked for."""
+    about, weights = parts()
+    for name, value in change.items():
+        group = about["model"] if name in about["model"] else about
+        group[name] = value
+    assert said in refusal(written(tmp_path, about, weights))
+
+
+@pytest.mark.parametrize(
+    ("about", "said"),
+    [("[" * 100_000, "JSON"), ("7", "should be"), ("{}", "model: Field required"), ("{", "JSON")],
+)
+def test_another_description_is_refused(about: str, said: str, tmp_path: Path) -> None:
+    assert said in refusal(written(tmp_path, about, parts()[1]))
+
+
+def test_other_tensors_are_refused(tmp_path: Path) -> None:
+    about, weights = parts()
+    half = weights | {"head.8.bias": weights["head.8.bias"].half()}
+    for changed, said in (
+        ({n: t for n, t in weights.items() if n != "head.8.bias"}, "it lacks the tensor head.8.bi"),
+        (weights | {"more": torch.zeros(1)}, "it also has the tensor more"),
+        (half, "head.8.bias: float16 (8) instead of float32 (8)"),
+        ({"fc.weight": torch.zeros(1)}, "it lacks the tensor head.1.bias"),
+    ):
+        assert said in refusal(written(tmp_path, about, changed))
+    save_file(weights, tmp_path / "n.safetensors")
+    assert "its metadata has no entry 'network'" in refusal(tmp_path / "n.safetensors")
+
+
+def test_reading_draws_as_making_does(tmp_path: Path) -> None:
+    """The checks before draw nothing, so that what is drawn afterwards stays as it was."""
+    path = written(tmp_path, *parts())
+    torch.manual_seed(0)
+    Network(SMALL, 28, 8)
+    expected = torch.rand(1)
+    torch.manual_seed(0)
+    load_network(path)
+    assert torch.equal(torch.rand(1), expected)
