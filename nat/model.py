@@ -179,8 +179,8 @@ class Described(BaseModel):
             raise ValueError(f"input_size: {self.input_size} is too small") from error
 
 
-def load_network(path: Path) -> Network:
-    """Read what ``save_network`` wrote.
+def read_network(path: Path) -> tuple[Described, dict[str, torch.Tensor]]:
+    """Read and check what ``save_network`` wrote, without making a network of it.
 
     Raises:
         UserError: missing, damaged, not of this project, or with a weight that is not finite.
@@ -190,7 +190,16 @@ def load_network(path: Path) -> Network:
         shape = Described.model_validate_json(described(file, "network"))
         with torch.device("meta"):  # which takes no memory, whatever the file says of its shape
             expected = layout_of(shape.network().state_dict())
-        weights = read_tensors(file, expected)
-        network = shape.network()
-        network.load_state_dict(weights)
+        return shape, read_tensors(file, expected)
+
+
+def load_network(path: Path) -> Network:
+    """The network that ``save_network`` wrote.
+
+    Raises:
+        UserError: as ``read_network``.
+    """
+    shape, weights = read_network(path)
+    network = shape.network()
+    network.load_state_dict(weights)
     return network

@@ -5,6 +5,7 @@ k nearest neighbours, which today's readers compare. The two classifiers are tra
 the same batches, since computing the features is most of the work.
 """
 
+import re
 import time
 from pathlib import Path
 from typing import Any
@@ -18,7 +19,7 @@ from nat.features import features
 from nat.files import check_output, write_json
 from nat.images.loader import Loader
 from nat.images.store import Store
-from nat.model import Trunk, initialise, load_network, mlp
+from nat.model import Trunk, initialise, load_network, mlp, read_network
 from nat.multi_crop import multi_crop_accuracies
 from nat.neighbours import knn_accuracy
 from nat.outputs import Kind, result
@@ -83,18 +84,43 @@ def evolution(params: Params, seed: int, manifest: Path, checkpoints: Path, out:
         out: a JSON file; ``measured`` is a list of {epoch, mlp, linear, knn}.
 
     Raises:
-        UserError: as ``probe``, or no folder of checkpoints.
+        UserError: as ``probe``, or as ``find_checkpoints``.
     """
     kind = result("accuracies that `nat evolution` wrote", USED, rows=True)
     check_output(out, kind)
-    if not checkpoints.is_dir():
-        raise UserError(f"{checkpoints}: no such folder; make it with `python -m nat pretrain`")
+    files = find_checkpoints(checkpoints)
     probing = Probing(params, seed, manifest)
     rows = []
-    for file in progress(sorted(checkpoints.glob("epoch-*.safetensors")), "checkpoints"):
-        epoch = int(file.stem.removeprefix("epoch-"))
+    for epoch, file in progress(files.items(), "checkpoints", total=len(files)):
         rows.append({"epoch": epoch, **probing.accuracies(file)})
     probing.write(out, rows, kind)
+
+
+def find_checkpoints(folder: Path) -> dict[int, Path]:
+    """The checkpoints of one training by their epochs, every one of which is read and checked.
+
+    Raises:
+        UserError: no such folder, a file that is no checkpoint, a damaged one, or one of
+            another network than the others.
+    """
+    remedy = "make it with `python -m nat pretrain`"
+    if not folder.is_dir():
+        raise UserError(f"{folder}: no such folder; {remedy}")
+    found, shapes = {}, []
+    for file in sorted(folder.iterdir()):
+        if file.name.startswith("."):  # of file managers, or a copy that was interrupted
+            continue
+        epoch = re.fullmatch(r"epoch-(\d{4,9})\.safetensors", file.name, re.ASCII)
+        if not epoch:
+            raise UserError(f"{file}: no checkpoint, named epoch-EEEE.safetensors; remove it")
+        found[int(epoch[1])] = file
+        shapes.append(read_network(file)[0])
+        if shapes[-1] != shapes[0]:
+            raise UserError(
+                f"{file}: of another network than the others; make them again with "
+                "`python -m nat pretrain`"
+            )
+    return dict(sorted(found.items()))
 
 
 class Probing:

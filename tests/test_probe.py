@@ -16,9 +16,10 @@ from nat.baselines.random import untrained
 from nat.errors import UserError
 from nat.images.loader import Loader
 from nat.images.store import UNLABELLED, Source, Split, write_store
-from nat.model import load_network
+from nat.model import Network, load_network, save_network
 from nat.neighbours import knn_accuracy, nearest
-from nat.probe import Classifiers, evolution, probe
+from nat.params import ModelSettings
+from nat.probe import Classifiers, evolution, find_checkpoints, probe
 
 
 @pytest.fixture
@@ -162,3 +163,46 @@ def test_linear_classifier_ignores_the_scale_of_features() -> None:
     x = torch.randn(32, 4, 2, 2)
     classifiers = Classifiers(16, 8, 3, dropout=0.0)
     assert torch.allclose(classifiers(x)[1], classifiers(1000 * x)[1], atol=1e-3)
+
+
+def test_foreign_files_among_the_checkpoints_are_named(tmp_path: Path) -> None:
+    folder = tmp_path / "checkpoints"
+    settings = ModelSettings(preprocessing="sobel", trunk="small", hidden=16, dropout=0.0)
+    for epoch in (3, 10_000, 1):
+        save_network(Network(settings, 28, 8), folder / f"epoch-{epoch:04d}.safetensors")
+    (folder / ".DS_Store").touch()
+    assert list(find_checkpoints(folder)) == [1, 3, 10_000]
+    right = (folder / "epoch-0001.safetensors").read_bytes()
+    for name in (
+        "epoch-0001 (1).safetensors",
+        "epoch-last.safetensors",
+        "epoch-1.safetensors",
+        "a",
+    ):
+        (folder / name).write_bytes(right)
+        with pytest.raises(UserError, match=r"no checkpoint, named epoch-EEEE") as caught:
+            find_checkpoints(folder)
+        assert name in str(caught.value)
+        (folder / name).unlink()
+    save_network(Network(settings, 28, 9), folder / "epoch-0002.safetensors")
+    with pytest.raises(
+        UserError, match=r"epoch-0002\.safetensors: of another network than the oth"
+    ):
+        find_checkpoints(folder)
+    (folder / "epoch-0002.safetensors").write_bytes(right[:-1])
+    with pytest.raises(UserError, match=r"epoch-0002\.safetensors: no network of this project"):
+        find_checkpoints(folder)
+
+
+def test_a_damaged_checkpoint_is_found_before_any_is_probed(
+    make_params: Any, manifest: Path, random_network: Path, tmp_path: Path
+) -> None:
+    folder = tmp_path / "checkpoints"
+    folder.mkdir()
+    (folder / "epoch-0001.safetensors").write_bytes(random_network.read_bytes())
+    weights = load_file(random_network)
+    weights["trunk.layers.conv1.weight"][0] = float("nan")
+    save_file(weights, folder / "epoch-0002.safetensors", meta(random_network))
+    with pytest.raises(UserError, match=r"epoch-0002\.safetensors: .*conv1\.weight holds a number"):
+        evolution(make_params(), 0, manifest, folder, tmp_path / "e.json")
+    assert not list((tmp_path / "scratch").glob("*"))
