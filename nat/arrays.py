@@ -17,7 +17,7 @@ from nat.foreign import reading
 
 Side = int | str  # a length, or a letter for any; the same letter is the same length
 Kinds = Mapping[str, tuple[Side, ...]]  # types, and the shape of each
-TEXT = "text"  # the type of a single text of any length
+TEXT, BYTES = "text", "bytes"  # types of texts of any length
 LARGEST = 2**28  # bytes that the arrays of one compressed file may have together
 
 
@@ -113,8 +113,8 @@ def _words(sides: tuple[Side, ...], sizes: dict[str, int]) -> str:
 
 
 def _name(dtype: np.dtype) -> str:
-    if dtype.kind == "U":
-        return TEXT
+    if dtype.kind in "US":
+        return TEXT if dtype.kind == "U" else BYTES
     return dtype.name if dtype.isnative else f"{dtype.str}"
 
 

@@ -9,12 +9,12 @@ import hashlib
 import os
 import tarfile
 from collections.abc import Iterator
-from contextlib import suppress
 from pathlib import Path, PurePosixPath
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 import numpy as np
 
+from nat.arrays import BYTES, Kinds, open_archive
 from nat.errors import UserError
 from nat.files import whole
 from nat.images.encoded import Encoded
@@ -23,6 +23,7 @@ from nat.places import place
 from nat.training.progress import progress
 
 BLOCK = 512  # bytes of a tar header, and the unit of its padding
+MOST = 2**26  # bytes that are read at once; headers with long names have some thousands
 STRIDE = 1 << 26  # bytes to hash at a time, so that the decoding processes are not kept waiting
 
 
@@ -46,17 +47,29 @@ def index(archive: Path, scratch: str) -> Encoded:
     words = f"{archive.resolve()}\0{facts.st_size}\0{facts.st_mtime_ns}\0names"
     key = hashlib.sha256(os.fsencode(words)).hexdigest()[:16]
     kept = place(scratch) / f"index-{key}.npz"
-    names, offsets, lengths = _load(kept) or _walk(archive, kept)
+    names, offsets, lengths = _load(kept, facts.st_size) or _walk(archive, kept)
     changed = np.full_like(lengths, facts.st_mtime_ns)
     return Encoded(archive, names, np.zeros_like(lengths), lengths, changed, offsets)
 
 
-def _load(kept: Path) -> tuple[list[str], np.ndarray, np.ndarray] | None:
-    # numpy and zipfile meet a damaged file with errors of every kind; it is as good as none
-    with suppress(Exception), np.load(kept, allow_pickle=False) as content:
-        names = [os.fsdecode(name) for name in content["names"].tolist()]
-        return names, content["offsets"], content["lengths"]
-    return None
+def _load(kept: Path, end: int) -> tuple[list[str], np.ndarray, np.ndarray] | None:
+    """The index, or None where there is none, or it is damaged and is as good as none.
+
+    Args:
+        kept: its file.
+        end: how long the archive is, bytes.
+    """
+    one: Kinds = {"int64": ("n",)}
+    try:
+        layout: dict[str, Kinds] = {"names": {BYTES: ("n",)}, "offsets": one, "lengths": one}
+        size = kept.stat().st_size  # it is not compressed
+        content = open_archive(kept, layout, "index", "", size)
+    except (UserError, OSError):
+        return None
+    names, offsets, lengths = content["names"].tolist(), content["offsets"], content["lengths"]
+    if not names or min(offsets.min(), lengths.min()) < 0 or (offsets > end - lengths).any():
+        return None
+    return [os.fsdecode(name) for name in names], offsets, lengths
 
 
 def _walk(archive: Path, kept: Path) -> tuple[list[str], np.ndarray, np.ndarray]:
@@ -87,7 +100,7 @@ def _members(file: BinaryIO, start: int, end: int) -> Iterator[tuple[str, int, i
     name, last = getattr(file, "name", "archive"), start
     try:
         file.seek(start)
-        with tarfile.open(fileobj=file, mode="r:") as tar:
+        with tarfile.open(fileobj=in_pieces(file), mode="r:") as tar:
             for member in tar:
                 last = member.offset
                 if member.offset_data + member.size > end:
@@ -99,11 +112,34 @@ def _members(file: BinaryIO, start: int, end: int) -> Iterator[tuple[str, int, i
         file.seek(last)
         if last + BLOCK > end or file.read(BLOCK).strip(b"\0"):
             raise tarfile.ReadError("it stops without an end mark")
-    except tarfile.TarError as error:
+    except (tarfile.TarError, ValueError, OverflowError) as error:  # of numbers beyond any file
         raise UserError(
             f"{name}: truncated, damaged or no tar archive: at byte {last:,}, {error}; "
             "download it again"
         ) from error
+
+
+def in_pieces(file: Any) -> Any:
+    """An opened file for tarfile, which asks for as many bytes as a header says that it has."""
+    return _Pieces(file)
+
+
+class _Pieces:
+    def __init__(self, file: Any) -> None:
+        self._file = file
+        self.seek, self.tell = file.seek, file.tell
+        self.name = str(getattr(file, "name", "archive"))
+
+    def read(self, count: int = -1) -> bytes:
+        """The next bytes.
+
+        Raises:
+            tarfile.ReadError: more than any header has are asked for.
+        """
+        if not 0 <= count <= MOST:
+            raise tarfile.ReadError(f"a header of {count:,} bytes")
+        found: bytes = self._file.read(count)
+        return found
 
 
 class Checksum:

@@ -50,8 +50,11 @@ class Unfinished:
         self.part, self.whole = building / f"{name}.part", building / f"{name}.npy"
         self.row = settings.channels * settings.size**2
         self.header = self._header(len(split))
+        journal.fit(name, len(split), ROWS)
         if self.whole.exists():
-            return
+            if len(journal.of(name)) == -(-len(split) // ROWS):
+                return
+            self.whole.unlink()  # its gaps are closed, but which ones is not known any more
         size = len(self.header) + len(split) * self.row
         if not self.part.exists() or self.part.stat().st_size != size:
             journal.forget(name)

@@ -267,6 +267,34 @@ def test_an_end_at_any_later_step_goes_on(
     assert (tmp_path / "m.json").read_bytes() == (tmp_path / "first.json").read_bytes()
 
 
+@pytest.mark.parametrize("where", ["unfinished.sync", "fill.np.save", "fill.write_json"])
+@pytest.mark.parametrize("damage", ["line", "all", "foreign"])
+def test_a_damaged_journal_costs_work_and_nothing_else(
+    where: str, damage: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whether the split's gaps are still open or closed already."""
+    params = params_of(write_tree(tmp_path / "in", damaged()), tmp_path, corrupt_limit=3)
+    prepare_pictures(params, tmp_path / "first.json")
+    wanted = contents(store_of(tmp_path))
+    shutil.rmtree(store_of(tmp_path))
+
+    def stop(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(f"nat.images.{where}", stop)
+        with pytest.raises(KeyboardInterrupt):
+            prepare_pictures(params, tmp_path / "m.json")
+    (kept,) = (tmp_path / "data" / "stores").glob("*/journal")
+    first, _, rest = kept.read_bytes().partition(b"\n")
+    assert b'"train"' in first
+    other = {"line": b"\xff" + first[1:], "all": b"", "foreign": b"no journal"}[damage]
+    kept.write_bytes(other + (b"\n" + rest if damage == "line" else b""))
+    prepare_pictures(params, tmp_path / "m.json")
+    assert contents(store_of(tmp_path)) == wanted
+    assert (tmp_path / "m.json").read_bytes() == (tmp_path / "first.json").read_bytes()
+
+
 def test_what_is_prepared_is_not_decoded_again(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -1,5 +1,6 @@
 import io
 import json
+import tarfile
 from pathlib import Path
 from typing import Any
 
@@ -214,6 +215,39 @@ def test_a_damaged_index_is_made_again(tmp_path: Path) -> None:
         assert np.array_equal(again.lengths, whole.lengths)
         assert kept.read_bytes() != damaged
         assert index(archive, str(tmp_path / "scratch")).names == whole.names
+
+
+def test_an_index_that_lies_is_made_again(tmp_path: Path) -> None:
+    archive = write_archives(tmp_path / "in") / "ILSVRC2012_img_val.tar"
+    whole = index(archive, str(tmp_path / "scratch"))
+    (kept,) = (tmp_path / "scratch").glob("index-*.npz")
+    right = dict(np.load(kept))
+    for name, value in (
+        ("offsets", right["offsets"] - right["offsets"].max() - 1),
+        ("offsets", right["offsets"] + archive.stat().st_size),
+        ("offsets", right["offsets"].astype(np.float64)),
+        ("offsets", right["offsets"][:-1]),
+        ("lengths", right["lengths"] * 0 + 2**62),
+        ("lengths", -right["lengths"]),
+        ("names", right["names"].astype("U40")),
+        ("names", right["names"][:, None]),
+    ):
+        np.savez(kept, **right | {name: value})
+        again = index(archive, str(tmp_path / "scratch"))
+        assert again.names == whole.names
+        assert np.array_equal(again.offsets, whole.offsets)
+        assert np.array_equal(again.lengths, whole.lengths)
+    np.savez_compressed(kept, **right | {"offsets": np.zeros(10**7, np.int64)})
+    assert index(archive, str(tmp_path / "scratch")).names == whole.names
+
+
+@pytest.mark.parametrize("kind", [tarfile.XHDTYPE, tarfile.GNUTYPE_LONGNAME])
+def test_a_header_that_claims_gigabytes_is_refused(kind: bytes, tmp_path: Path) -> None:
+    header = tarfile.TarInfo("x")
+    header.type, header.size = kind, 2**32
+    (tmp_path / "a.tar").write_bytes(header.tobuf() + bytes(2**16))
+    with pytest.raises(UserError, match=r"a\.tar: .* a header of 4,294,967,296 bytes; download it"):
+        index(tmp_path / "a.tar", str(tmp_path / "scratch"))
 
 
 def test_no_folder_no_pictures(tmp_path: Path, refused: Any) -> None:
