@@ -22,6 +22,7 @@ PLUMBING = {
     "nat/outputs.py",
     "nat/params.py",
     "nat/places.py",
+    "nat/processes.py",
     "nat/pretrained.py",
     "nat/tensors.py",
     "nat/training/device.py",

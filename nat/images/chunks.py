@@ -4,21 +4,18 @@ This module is all that a decoding process loads: no torch, so that it starts at
 """
 
 import multiprocessing
-import os
-import signal
-import threading
 from collections.abc import Generator, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
 from itertools import islice
-from multiprocessing.connection import wait as wait_for
 from pathlib import Path
 
 import numpy as np
 
 from nat.errors import UserError
 from nat.images.squares import Unreadable, read_square
+from nat.processes import end_with_parent
 
 AHEAD = 3  # chunks given out for each process: one in work, others so that it never waits
 
@@ -102,7 +99,7 @@ def write_chunks(chunks: Iterator[Chunk], processes: int) -> Generator[tuple[int
         return
     # spawned, not forked: a fork of a process with threads (torch's, a progress bar's) may hang
     context = multiprocessing.get_context("spawn")
-    pool = ProcessPoolExecutor(processes, context, _end_with_parent)
+    pool = ProcessPoolExecutor(processes, context, end_with_parent)
     running: dict[Future[Faults], int] = {}
     try:
         for chunk in islice(chunks, AHEAD * processes):
@@ -119,16 +116,3 @@ def write_chunks(chunks: Iterator[Chunk], processes: int) -> Generator[tuple[int
         ) from error
     finally:
         pool.shutdown(cancel_futures=True)
-
-
-def _end_with_parent() -> None:
-    """A process whose parent was killed would wait for work forever."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent ends the work on Ctrl-C
-    parent = multiprocessing.parent_process()
-    assert parent is not None
-
-    def watch() -> None:
-        wait_for([parent.sentinel])
-        os._exit(1)
-
-    threading.Thread(target=watch, daemon=True).start()

@@ -1,3 +1,4 @@
+import gzip
 import hashlib
 import io
 import pickle
@@ -12,7 +13,7 @@ from torchvision.datasets import CIFAR10
 
 from nat.errors import UserError
 from nat.images import cifar10
-from nat.images.cifar10 import ArrayUnpickler, read_cifar10
+from nat.images.cifar10 import read_cifar10
 from nat.images.prepare import prepare_pictures
 from nat.images.store import Store
 from nat.params import Params, Pictures
@@ -173,23 +174,46 @@ def test_faults_are_named(files: dict[str, bytes], tmp_path: Path) -> None:
     assert "truncated, damaged or not CIFAR-10's" in refusal(pictures_of(tmp_path / "p"), tmp_path)
 
 
-def test_a_pickle_runs_nothing(tmp_path: Path) -> None:
+def test_a_pickle_runs_nothing(
+    files: dict[str, bytes], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whatever the checksum says."""
+
     class Evil:
         def __reduce__(self) -> tuple:
             return Path.touch, (tmp_path / "ran",)
 
     for protocol in (2, 5):
-        content = pickle.dumps({"data": Evil()}, protocol=protocol)
-        with pytest.raises(UserError, match="which no array needs"):
-            ArrayUnpickler(io.BytesIO(content), encoding="latin1").load()
+        content = pickle.dumps({"label_names": Evil()}, protocol=protocol)
+        folder = extract(tmp_path / str(protocol), files | {"batches.meta": content})
+        monkeypatch.setitem(CIFAR10.meta, "md5", hashlib.md5(content).hexdigest())
+        assert "which is refused" in refusal(pictures_of(folder), tmp_path)
     assert not (tmp_path / "ran").exists()
 
 
-def test_arrays_of_both_numpys_are_read() -> None:
-    array = np.arange(12, dtype=np.uint8).reshape(3, 4)
-    new = pickle.dumps(array, protocol=2)
-    old = new.replace(b"numpy._core.multiarray", b"numpy.core.multiarray")
-    assert old != new
-    for content in (old, new):
-        read = ArrayUnpickler(io.BytesIO(content), encoding="latin1").load()
-        assert np.array_equal(read, array)
+@pytest.mark.parametrize("kind", [tarfile.XHDTYPE, tarfile.GNUTYPE_LONGNAME])
+def test_a_header_that_claims_gigabytes_is_refused(
+    kind: bytes, files: dict[str, bytes], tmp_path: Path
+) -> None:
+    archive = tmp_path / "p" / "cifar-10-python.tar.gz"
+    archive.parent.mkdir()
+    header = tarfile.TarInfo("x")
+    header.type, header.size = kind, 2**32
+    with gzip.open(archive, "wb") as file:
+        file.write(header.tobuf() + bytes(2**20))
+    assert "a header of 4,294,967,296 bytes" in refusal(pictures_of(tmp_path / "p"), tmp_path)
+
+
+def test_a_batch_that_unpacks_to_more_is_not_read_to_its_end(
+    files: dict[str, bytes], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = []
+
+    def noted(self: tarfile.ExFileObject, count: int = -1) -> bytes:
+        asked.append(count)
+        return io.BufferedReader.read(self, count)
+
+    monkeypatch.setattr(tarfile.ExFileObject, "read", noted, raising=False)
+    pack(tmp_path / "p" / "cifar-10-python.tar.gz", files | {"data_batch_1": bytes(2**24)})
+    assert "data_batch_1 has another MD5" in refusal(pictures_of(tmp_path / "p"), tmp_path)
+    assert asked == [cifar10.LARGEST]

@@ -14,8 +14,8 @@ from typing import Any
 import numpy as np
 
 from nat.errors import UserError
+from nat.unpickle import read_plain_pickle
 from nat.voc.proposals.boxes import corners
-from nat.voc.proposals.unpickle import read_plain_pickle
 
 DIGITS = 6  # of VOC 2007's names, such as 000005
 LONGEST = 100  # characters of a name
@@ -31,7 +31,7 @@ def read_detectron(path: Path) -> dict[str, np.ndarray]:
     Raises:
         UserError: missing, damaged, or with other content; a pickle that would run code.
     """
-    content = read_plain_pickle(path)
+    content = read_plain_pickle(path, "mend `proposals` in params.yaml")
 
     def fault(what: str) -> UserError:
         return UserError(f"{path}: {what}; should be proposals as Detectron writes them")

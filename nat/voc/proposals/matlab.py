@@ -9,9 +9,6 @@ A process of its own reads the file, because a damaged one can end it: scipy 1.1
 everything that it relies on.
 """
 
-from concurrent.futures import ProcessPoolExecutor
-from concurrent.futures.process import BrokenProcessPool
-from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
@@ -19,8 +16,12 @@ import numpy as np
 from scipy.io import loadmat
 
 from nat.errors import UserError
+from nat.foreign import reading
+from nat.processes import Ended, call_apart
 from nat.voc.proposals.boxes import corners
 
+# Compressed zeros unfold to 1000 times their length, boxes to 10 or 20 times.
+LEAST, UNFOLDED = 2**30, 32  # bytes that reading may take; and more for each byte of the file
 EXPECTED = "should be a .mat file (version 5 to 7) with the cells `boxes` and `images`"
 
 
@@ -34,16 +35,17 @@ def read_mat(path: Path) -> dict[str, np.ndarray]:
     Raises:
         UserError: missing, damaged, or with other content.
     """
-    try:
-        content = _loaded(path)
-        cells, names = content["boxes"].ravel(), content["images"].ravel()
-    except FileNotFoundError as error:
-        raise UserError(f"{path}: not found; mend `proposals` in params.yaml") from error
-    except BrokenProcessPool as error:
-        raise UserError(f"{path}: damaged, it ended its reading process; {EXPECTED}") from error
-    except Exception as error:  # loadmat fails on a damaged file in any way
-        reason = " ".join(str(error).split())
-        raise UserError(f"{path}: {EXPECTED} ({type(error).__name__}: {reason})") from error
+    remedy = f"{EXPECTED}; mend `proposals` in params.yaml"
+    with reading(path, "file of boxes", remedy):
+        try:
+            content = _loaded(path)
+        except Ended as error:
+            raise ValueError("damaged, it ended its reading process") from error
+        except MemoryError as error:
+            raise ValueError(
+                f"reading its {path.stat().st_size:,} bytes takes too much memory"
+            ) from error
+        cells, names = (np.asarray(content[name]).ravel() for name in ("boxes", "images"))
     if len(cells) != len(names):
         raise UserError(f"{path}: {len(cells)} `boxes` for {len(names)} `images`; {EXPECTED}")
     found: dict[str, np.ndarray] = {}
@@ -59,9 +61,12 @@ def read_mat(path: Path) -> dict[str, np.ndarray]:
 
 
 def _loaded(path: Path) -> dict[str, Any]:
-    with ProcessPoolExecutor(1, get_context("spawn")) as reader:
-        wanted = ("boxes", "images")
-        return reader.submit(loadmat, str(path), appendmat=False, variable_names=wanted).result()
+    memory = LEAST + UNFOLDED * path.stat().st_size
+    return call_apart(memory, _load, str(path), ("boxes", "images"))
+
+
+def _load(path: str, wanted: tuple[str, ...]) -> dict[str, Any]:
+    return loadmat(path, appendmat=False, variable_names=wanted)
 
 
 def _text(entry: object) -> str:

@@ -3,6 +3,7 @@ import io
 import os
 import pickle
 import struct
+import sys
 from collections import OrderedDict
 from pathlib import Path
 from typing import Any
@@ -12,10 +13,10 @@ import pytest
 from scipy.io import savemat
 
 from nat.errors import UserError
+from nat.unpickle import STAND_INS, _encode, read_plain_pickle
 from nat.voc.proposals import matlab
 from nat.voc.proposals.detectron import read_detectron
 from nat.voc.proposals.matlab import read_mat
-from nat.voc.proposals.unpickle import STAND_INS, _encode, read_plain_pickle
 
 # what content() returns, pickled by old versions
 WRITTEN_BY = {
@@ -68,6 +69,10 @@ def pickled(tmp_path: Path, what: Any, protocol: int = 5) -> Path:
     path = tmp_path / "p.pkl"
     path.write_bytes(what if isinstance(what, bytes) else pickle.dumps(what, protocol))
     return path
+
+
+def read_plain(path: Path) -> Any:
+    return read_plain_pickle(path, "mend it")
 
 
 def refused(tmp_path: Path, what: Any) -> str:
@@ -160,7 +165,7 @@ def test_a_plain_unpickler_would_have_called(tmp_path: Path) -> None:
     ],
 )
 def test_other_ways_to_a_function_are_refused(attack: bytes, tmp_path: Path) -> None:
-    assert "not a whole pickle of plain data" in refused(tmp_path, attack)
+    assert "no whole pickle of plain data" in refused(tmp_path, attack)
 
 
 @pytest.mark.parametrize("name", [b"c_codecs\nencode\n", b"ccollections\nOrderedDict\n"])
@@ -175,7 +180,7 @@ def test_other_ways_to_a_function_are_refused(attack: bytes, tmp_path: Path) -> 
 )
 def test_stand_ins_keep_their_attributes(name: bytes, state: bytes, tmp_path: Path) -> None:
     before = {key: (each, each._function) for key, each in STAND_INS.items()}
-    assert "not a whole pickle" in refused(tmp_path, b"\x80\x02" + name + state + b"b0N.")
+    assert "no whole pickle" in refused(tmp_path, b"\x80\x02" + name + state + b"b0N.")
     assert {key: (each, each._function) for key, each in STAND_INS.items()} == before
     assert not any(hasattr(each._function, "mark") for each in STAND_INS.values())
     assert _encode.__defaults__ is None
@@ -184,7 +189,7 @@ def test_stand_ins_keep_their_attributes(name: bytes, state: bytes, tmp_path: Pa
 def test_repeated_content(tmp_path: Path) -> None:
     """Shared lists are read once; what they would unfold to is limited."""
     numbers = np.ones((1, 4))
-    shared = read_plain_pickle(pickled(tmp_path, {"a": [numbers, numbers], "b": ([1],) * 2}))
+    shared = read_plain(pickled(tmp_path, {"a": [numbers, numbers], "b": ([1],) * 2}))
     assert shared["a"][0] is shared["a"][1]
     assert shared["b"] == [[1], [1]]
     bomb: list[Any] = [0.0]
@@ -195,7 +200,7 @@ def test_repeated_content(tmp_path: Path) -> None:
     assert "it repeats its content too often" in refused(tmp_path, {"boxes": wide})
     endless: list[Any] = []
     endless.append(endless)
-    assert "not a whole pickle" in refused(tmp_path, {"boxes": endless})
+    assert "no whole pickle" in refused(tmp_path, {"boxes": endless})
 
 
 @pytest.mark.parametrize(
@@ -211,20 +216,20 @@ def test_repeated_content(tmp_path: Path) -> None:
     ids=str,
 )
 def test_other_content_is_refused(what: Any, tmp_path: Path) -> None:
-    assert "not a whole pickle of plain data" in refused(tmp_path, {"boxes": [what]})
+    assert "no whole pickle of plain data" in refused(tmp_path, {"boxes": [what]})
 
 
 def test_damaged_pickles_are_refused(tmp_path: Path) -> None:
     whole = pickle.dumps(content(), 3)
     for end in (0, 1, 50, len(whole) // 2, len(whole) - 1):
-        assert "not a whole pickle" in refused(tmp_path, whole[:end])
+        assert "no whole pickle" in refused(tmp_path, whole[:end])
     corners = struct.pack("<4f", 5, 6, 7, 8)
     assert corners in whole
     short = whole.replace(b"C\x10" + corners, b"C\x0c" + corners[:12])
     assert short != whole
     assert "bytes do not fit its shape" in refused(tmp_path, short)
     with pytest.raises(UserError, match="not found"):
-        read_plain_pickle(tmp_path / "none.pkl")
+        read_plain(tmp_path / "none.pkl")
 
 
 @pytest.mark.parametrize(
@@ -329,3 +334,12 @@ def test_a_mat_file_that_ends_its_reader(tmp_path: Path, monkeypatch: pytest.Mon
     with pytest.raises(UserError, match="damaged, it ended its reading process") as caught:
         read_mat(path)
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="the system bounds no memory")
+def test_a_mat_file_that_unfolds(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(matlab, "LEAST", 2**26)
+    path = write_mat(tmp_path / "v.mat", [np.zeros((10**7, 4))], ["a"], do_compression=True)
+    assert path.stat().st_size < 10**6
+    with pytest.raises(UserError, match=r"v\.mat: no file of boxes .*bytes takes too much memory"):
+        read_mat(path)

@@ -2,14 +2,18 @@
 
 A pickle is a program that may call any function it names, and set its attributes. Here every name
 is looked up in a short list of stand-ins defined in this file, which can be called and nothing
-else; everything else is refused, and not even numpy's own reconstruction runs. What a pickle holds
-several times is read once and counted as often, so that a small file cannot unfold to a large one.
+else; everything else is refused, and not even numpy's own reconstruction runs. Before any of it
+runs, its instructions are looked through for what would take memory or time beyond the file's own
+size. What a pickle holds several times is read once and counted as often, so that a small file
+cannot unfold to a large one.
 Names of numpy 1 (``numpy.core``) and 2 (``numpy._core``) are both listed, and texts written by
 Python 2 are read as Latin-1, so that their arrays' bytes survive.
 """
 
+import io
 import math
 import pickle
+import pickletools
 from collections import OrderedDict
 from collections.abc import Callable, Iterable
 from pathlib import Path
@@ -17,10 +21,14 @@ from typing import Any
 
 import numpy as np
 
-from nat.errors import UserError
+from nat.foreign import reading
 
 KINDS = "biufSU"  # booleans, numbers, texts
 REPEATED = 2**24  # values that any file may hold; a larger file as many as it has bytes
+SHORT = 256  # bytes of a text that may be used again, and of a number
+NOT_PLAIN = ("DUP", "EMPTY_SET", "ADDITEMS", "FROZENSET", "PERSID", "BINPERSID", "NEXT_BUFFER")
+LABELS = {"int", "int_or_bool", "bool", "float", "str", "bytes", "bytes_or_str", "None"}  # as keys
+LONG = "a long text"
 
 
 class _StandIn:
@@ -77,11 +85,16 @@ class _Array:
         """Take the array's bytes, or its list of objects."""
         kind = dtype.get()
         if kind is None:
-            self.content = list(data)
+            if not isinstance(data, list):
+                raise pickle.UnpicklingError("an array of objects without a list")
+            self.content = data
             return self
-        raw = data.encode("latin1") if isinstance(data, str) else bytes(data)
-        if math.prod(shape) * kind.itemsize != len(raw):
+        # an empty array may have rows, to go through, but not many
+        if math.prod(shape) * kind.itemsize != len(data) or max(shape, default=0) > SHORT + len(
+            data
+        ):
             raise pickle.UnpicklingError("an array whose bytes do not fit its shape")
+        raw = data.encode("latin1") if isinstance(data, str) else bytes(data)
         self.content = np.frombuffer(raw, kind).reshape(shape, order="F" if order == "F" else "C")
         return self
 
@@ -95,6 +108,8 @@ def _from_buffer(data: Any, dtype: _Dtype, shape: tuple[int, ...], order: str) -
 
 
 def _scalar(dtype: _Dtype, data: Any) -> Any:
+    if len(data) > SHORT:
+        raise pickle.UnpicklingError("a number of too many bytes")
     content = _Array().fill(data, dtype, (1,), "C").content
     return content[0].item() if isinstance(content, np.ndarray) else content[0]
 
@@ -105,8 +120,17 @@ def _encode(text: str, encoding: str) -> bytes:
     return text.encode("latin1")
 
 
+def _ordered(pairs: Any = ()) -> OrderedDict[Any, Any]:
+    """Python 2's pickles name the pairs; Python 3's add them afterwards."""
+    if len(pairs) > SHORT:
+        raise pickle.UnpicklingError("an OrderedDict of too many pairs")
+    if any(not isinstance(key, str | int) for key, _ in pairs):
+        raise pickle.UnpicklingError("an OrderedDict with keys that are no texts or numbers")
+    return OrderedDict(pairs)
+
+
 STAND_INS: dict[tuple[str, str], _StandIn] = {
-    ("collections", "OrderedDict"): _StandIn(OrderedDict),
+    ("collections", "OrderedDict"): _StandIn(_ordered),
     ("_codecs", "encode"): _StandIn(_encode),  # how Python 3 writes bytes for Python 2
     ("numpy", "ndarray"): _StandIn(_Array),
     ("numpy", "dtype"): _StandIn(_Dtype),
@@ -126,24 +150,84 @@ class _Restricted(pickle.Unpickler):
             raise pickle.UnpicklingError(f"it asks for {module}.{name}, which is refused") from None
 
 
-def read_plain_pickle(path: Path) -> Any:
+def read_plain_pickle(path: Path, remedy: str) -> Any:
     """The content of a pickle of plain data.
+
+    Args:
+        path: of the file.
+        remedy: what to do where it is missing or something else.
+
+    Returns:
+        As ``plain``.
+
+    Raises:
+        UserError: missing, damaged, or asking for anything else, of which nothing was run.
+    """
+    with reading(path, "whole pickle of plain data", remedy):
+        return plain(path.read_bytes())
+
+
+def plain(content: bytes) -> Any:
+    """The content of a pickle.
 
     Returns:
         Dicts, lists, tuples, texts, numbers and numpy arrays; arrays of objects become lists.
 
     Raises:
-        UserError: missing, damaged, or asking for anything else, of which nothing was run.
+        Exception: of any kind: damaged, or asking for anything else, of which nothing was run.
     """
-    try:
-        with open(path, "rb") as file:
-            content = _Restricted(file, encoding="latin1").load()
-        return _Plain(max(path.stat().st_size, REPEATED)).of(content)[0]
-    except FileNotFoundError as error:
-        raise UserError(f"{path}: not found; mend `proposals` in params.yaml") from error
-    except Exception as error:  # a damaged pickle fails in any way
-        reason = " ".join(str(error).split()) or type(error).__name__
-        raise UserError(f"{path}: not a whole pickle of plain data ({reason})") from error
+    look_through(content)
+    found = _Restricted(io.BytesIO(content), encoding="latin1").load()
+    return _Plain(max(len(content), REPEATED)).of(found)[0]
+
+
+def look_through(content: bytes) -> None:
+    """Read a pickle's instructions without following them.
+
+    pickletools checks that every length is within the content. Beyond it: a pickle's memory is as
+    long as its highest place, which need not be larger than the number of instructions; copies of a
+    long text would be made again and again; and keys that are tuples of tuples take Python for ever
+    to hash, or end it.
+
+    Raises:
+        ValueError: one of these, or no pickle.
+    """
+    stack: list[str] = []  # the type of each value, LONG of a long text
+    marks: list[int] = []  # how long the stack was at each MARK
+    memory: dict[int, str] = {}
+    word: Any
+    for count, (step, word, _) in enumerate(pickletools.genops(content)):
+        name, taken = step.name, [kind.name for kind in step.stack_before]
+        if name in NOT_PLAIN:
+            raise ValueError(f"it has the instruction {name}, which plain data does not need")
+        if name in ("MEMOIZE", "PUT", "BINPUT", "LONG_BINPUT"):
+            place = len(memory) if word is None else word
+            if place > count:
+                raise ValueError(f"its memory has a place {place:,}, but it is shorter")
+            memory[place] = stack[-1]
+            continue
+        items: list[str] = []
+        if "mark" in taken or (name == "POP" and marks[-1:] == [len(stack)]):
+            at = marks.pop()
+            items, taken = stack[at:], taken[: taken.index("mark")] if "mark" in taken else []
+            del stack[at:]
+        elif taken:
+            items = stack[-len(taken) :]
+        if len(stack) - len(taken) < (marks[-1] if marks else 0):
+            raise ValueError("it takes what is not there")
+        keys = {"SETITEM": items[1:2], "SETITEMS": items[::2], "DICT": items[::2]}.get(name, [])
+        if not LABELS.issuperset(keys):
+            raise ValueError("it has keys that are no texts or numbers")
+        del stack[len(stack) - len(taken) :]
+        if name == "MARK":
+            marks.append(len(stack))
+        elif name in ("GET", "BINGET", "LONG_BINGET"):
+            if memory[word] == LONG:
+                raise ValueError("it uses a long text again")
+            stack.append(memory[word])
+        else:
+            long = isinstance(word, str | bytes | bytearray) and len(word) > SHORT
+            stack += [LONG if long else kind.name for kind in step.stack_after]
 
 
 class _Plain:
