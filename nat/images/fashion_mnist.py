@@ -25,6 +25,7 @@ from nat.outputs import folder as folder_kind
 from nat.params import Pictures
 from nat.places import place
 
+LARGEST = 16 + 60_000 * 28 * 28  # bytes of an unpacked file
 # The last 20,000 training pictures are kept for composing VOC-format pictures, unseen in training.
 PRETRAINING = 40_000
 DEBIAN = Path("/usr/share/datasets/fashion-mnist")
@@ -172,7 +173,8 @@ def read_idx_pair(folder: Path, part: str) -> tuple[np.ndarray, np.ndarray]:
 def _read_checked(folder: Path, name: str) -> bytes:
     path = folder / name
     try:
-        content = path.read_bytes() if path.exists() else _unpack(path.with_name(f"{name}.gz"))
+        with open(path, "rb") if path.exists() else gzip.open(f"{path}.gz") as file:
+            content = file.read(LARGEST + 1)  # a small file may unpack to any length
     except (OSError, EOFError, zlib.error) as error:
         raise UserError(
             f"{path}.gz: truncated or damaged ({error}); remove it and run prepare again"
@@ -183,11 +185,6 @@ def _read_checked(folder: Path, name: str) -> bytes:
             "remove it and run prepare again"
         )
     return content
-
-
-def _unpack(path: Path) -> bytes:
-    with gzip.open(path) as file:
-        return file.read()
 
 
 def _split(pictures: np.ndarray, labels: np.ndarray, settings: Pictures, name: str) -> Split:

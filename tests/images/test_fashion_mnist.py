@@ -1,6 +1,7 @@
 import gzip
 import hashlib
 import subprocess
+import tracemalloc
 from pathlib import Path
 from typing import Any
 
@@ -146,6 +147,20 @@ def test_a_wrong_checksum_is_named(files: Path, tmp_path: Path) -> None:
     path.write_bytes(gzip.compress(b"\0" * 28))
     with pytest.raises(UserError, match="t10k-labels-idx1-ubyte: wrong checksum"):
         read_fashion_mnist(pictures_of(files), str(tmp_path))
+
+
+def test_a_small_file_that_unpacks_to_a_large_one_takes_little(
+    files: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(fashion_mnist, "LARGEST", 10**5)
+    (files / "train-images-idx3-ubyte.gz").write_bytes(gzip.compress(bytes(5 * 10**7)))
+    tracemalloc.start()
+    try:
+        with pytest.raises(UserError, match=r"train-images-idx3-ubyte: wrong checksum"):
+            read_fashion_mnist(pictures_of(files), str(tmp_path))
+        assert tracemalloc.get_traced_memory()[1] < 10**6
+    finally:
+        tracemalloc.stop()
 
 
 def test_other_faults_are_named(files: Path, tmp_path: Path) -> None:
