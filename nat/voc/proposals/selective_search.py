@@ -10,28 +10,30 @@ Which boxes OpenCV finds follows from the picture, in which order from the C lib
 numbers, and from nothing it finds out. So the order is replaced by a drawn one of our own.
 """
 
-import json
+import sys
 import time
 from collections import deque
-from collections.abc import Callable, Generator, Iterable
+from collections.abc import Callable, Generator, Iterable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import closing
+from contextlib import closing, suppress
 from itertools import islice
 from pathlib import Path
 
 import cv2
 import numpy as np
 import torch
+from pydantic import TypeAdapter
 
+from nat.errors import UserError
 from nat.files import write_json
 from nat.outputs import FILE_OF_OURS
-from nat.params import ProposalSettings
+from nat.params import NotNegative, ProposalSettings
 from nat.training.progress import progress
 from nat.training.run import state_folder
 from nat.training.seeds import generator
 from nat.voc.proposals.boxes import clean
 from nat.voc.proposals.store import load_proposals, save_proposals
-from nat.voc.reader import VocSplit
+from nat.voc.reader import Annotation, VocSplit
 
 CHUNK = 16  # pictures between two states of an interrupted search
 AHEAD = 4  # pictures a thread may be given before the first of them is done
@@ -113,28 +115,63 @@ def search_split(
     found: dict[str, np.ndarray] = {}
     clock = scratch / "seconds.json"
     with state_folder(scratch), ThreadPoolExecutor(threads) as workers:
-        seconds = json.loads(clock.read_text()) if clock.exists() else 0.0
-        chunks = {
-            scratch / f"{first:06d}.safetensors": range(first, min(first + CHUNK, len(split)))
-            for first in range(0, len(split), CHUNK)
-        }
-        todo = [row for file, rows in chunks.items() if not file.exists() for row in rows]
+        seconds = _seconds(clock)
+        parts: dict[Path, tuple[list[Annotation], dict[str, np.ndarray] | None]] = {}
+        todo: list[int] = []
+        for first in range(0, len(split), CHUNK):
+            file, pictures = scratch / f"{first:06d}.safetensors", split.annotations[first:][:CHUNK]
+            part = _part(file, pictures)
+            parts[file] = pictures, part
+            todo += [] if part else range(first, first + len(pictures))
         with (
             closing(_in_order(one, todo, workers, AHEAD * threads)) as searched,
             progress(total=len(split), label=label) as bar,
         ):
-            for file, rows in chunks.items():
-                if not file.exists():
+            for file, (pictures, part) in parts.items():
+                if part is None:
                     start = time.perf_counter()
-                    names = [split.annotations[row].name for row in rows]
-                    chunk = dict(zip(names, searched, strict=False))  # others follow
+                    names = [picture.name for picture in pictures]
+                    part = dict(zip(names, searched, strict=False))  # others follow
                     seconds += time.perf_counter() - start
                     write_json(clock, seconds, FILE_OF_OURS)
-                    save_proposals(file, chunk)
-                done = load_proposals(file)
-                found |= {name: done[name].numpy().astype(np.int64) for name in done}
-                bar.update(len(rows))
+                    save_proposals(file, part)
+                found |= part
+                bar.update(len(pictures))
     return found, seconds
+
+
+def _seconds(clock: Path) -> float:
+    """What an interrupted search took; 0 where nothing readable says so."""
+    try:
+        return TypeAdapter(NotNegative).validate_json(clock.read_bytes(), strict=True)
+    except FileNotFoundError:
+        return 0.0
+    except (OSError, ValueError):
+        print(f"{clock}: damaged; the time until now is not counted", file=sys.stderr)
+        clock.unlink(missing_ok=True)
+        return 0.0
+
+
+def _part(file: Path, pictures: Sequence[Annotation]) -> dict[str, np.ndarray] | None:
+    """The boxes, int64 (m, 4), of these pictures that an interrupted search found; None without."""
+    if not file.exists():
+        return None
+    with suppress(UserError):
+        done = load_proposals(file)
+        if done.names == [picture.name for picture in pictures]:
+            found = {name: done[name].numpy().astype(np.int64) for name in done}
+            if all(_within(found[picture.name], picture) for picture in pictures):
+                return found
+    print(f"{file}: damaged; its pictures are searched again", file=sys.stderr)
+    file.unlink()
+    return None
+
+
+def _within(boxes: np.ndarray, picture: Annotation) -> bool:
+    """Whether there are boxes, all of them in the picture."""
+    start, end = boxes[:, :2], boxes[:, 2:]
+    limits = [picture.width, picture.height]
+    return len(boxes) > 0 and bool(((start >= 1) & (start <= end) & (end <= limits)).all())
 
 
 def _in_order(

@@ -11,14 +11,22 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from safetensors import SafetensorError
-from safetensors.numpy import load_file, save
+from safetensors import safe_open
+from safetensors.numpy import save
 
+from nat.arrays import Kinds
 from nat.errors import UserError
 from nat.files import whole
+from nat.foreign import reading
 from nat.outputs import FILE_OF_OURS
+from nat.tensors import read_tensors
 
-MADE_BY = "make it again with `python -m nat proposals`"
+MADE_BY = "make it with `python -m nat proposals`"
+LAYOUT: dict[str, Kinds] = {
+    "boxes": {"int16": ("n", 4), "float32": ("n", 4)},
+    "offsets": {"int64": ("pictures + 1",)},
+    "names": {"uint8": ("bytes",)},
+}
 
 
 class Proposals:
@@ -108,17 +116,12 @@ def load_proposals(path: Path | str) -> Proposals:
     Raises:
         UserError: the file is missing or damaged, or holds something else.
     """
-    try:
-        content = load_file(path)
+    with reading(path, "whole file of proposals", MADE_BY), safe_open(path, "pt") as file:
+        content = {name: each.numpy() for name, each in read_tensors(file, LAYOUT).items()}
         boxes, offsets = content["boxes"], content["offsets"]
-        text = content["names"].tobytes().decode()
-        names = text.split("\n") if len(offsets) > 1 else []
-        if boxes.dtype not in (np.int16, np.float32) or offsets[0] != 0:
-            raise ValueError("boxes or offsets of another kind")
-        if offsets[-1] != len(boxes) or (np.diff(offsets) < 0).any():
+        names = content["names"].tobytes().decode().split("\n") if len(offsets) > 1 else []
+        if offsets[0] != 0 or offsets[-1] != len(boxes) or (np.diff(offsets) < 0).any():
             raise ValueError("offsets that do not fit the boxes")
+        if len(offsets) != len(names) + 1:
+            raise ValueError(f"{len(names)} names for {len(offsets) - 1} pictures")
         return Proposals(names, np.split(boxes, offsets[1:-1]) if names else [])
-    except FileNotFoundError as error:
-        raise UserError(f"{path}: not found; make it with `python -m nat proposals`") from error
-    except (SafetensorError, KeyError, IndexError, ValueError, OSError) as error:
-        raise UserError(f"{path}: not a whole file of proposals ({error}); {MADE_BY}") from error

@@ -14,7 +14,7 @@ from nat.voc.devkit import jpeg
 from nat.voc.proposals import selective_search
 from nat.voc.proposals.boxes import overlaps
 from nat.voc.proposals.selective_search import CHUNK, search, search_split
-from nat.voc.proposals.store import Proposals
+from nat.voc.proposals.store import Proposals, save_proposals
 from nat.voc.reader import VocSplit
 
 
@@ -190,3 +190,51 @@ def test_threads_and_interruptions_change_nothing(
     for other in (two, three):
         assert list(other) == list(whole)
         assert all((other[name] == whole[name]).all() for name in whole)
+
+
+def whole_parts(folder: Path, voc: VocSplit) -> dict[str, np.ndarray]:
+    """Search once, and leave the files of the finished chunks."""
+    found, _ = search_split(voc, settings(), 1, folder, "")
+    return found
+
+
+@pytest.mark.parametrize(
+    "damage",
+    ["empty", "cut", "foreign", "another chunk's", "other boxes", "not whole", "folder of none"],
+)
+def test_a_damaged_part_is_searched_again(
+    damage: str, voc: VocSplit, tmp_path: Path, capsys: pytest.CaptureFixture
+) -> None:
+    found = whole_parts(tmp_path / "s", voc)
+    first, second = sorted((tmp_path / "s").glob("*.safetensors"))
+    right = second.read_bytes()
+    names = [one.name for one in voc.annotations[CHUNK:]]
+    if damage == "other boxes":
+        save_proposals(second, {name: np.array([[1, 1, 5000, 5]]) for name in names})
+    elif damage == "not whole":
+        save_proposals(second, {name: np.zeros((0, 4)) for name in names})
+    elif damage == "folder of none":
+        save_proposals(second, {})
+    else:
+        bad = {"empty": b"", "cut": right[:-5], "foreign": b"x" * 50}
+        second.write_bytes(bad.get(damage, first.read_bytes()))
+    again, _ = search_split(voc, settings(), 2, tmp_path / "s", "")
+    assert list(again) == list(found)
+    assert all((again[name] == found[name]).all() for name in found)
+    assert again[names[0]].dtype == np.int64
+    assert second.read_bytes() == right
+    said = capsys.readouterr().err
+    assert said == f"{second}: damaged; its pictures are searched again\n"
+
+
+@pytest.mark.parametrize("content", ["", "{", "null", '"1"', "-1", "NaN", "1e999", "[" * 9999])
+def test_a_damaged_clock_starts_anew(
+    content: str, voc: VocSplit, tmp_path: Path, capsys: pytest.CaptureFixture
+) -> None:
+    whole_parts(tmp_path / "s", voc)
+    (tmp_path / "s" / "seconds.json").write_text(content)
+    _, seconds = search_split(voc, settings(), 1, tmp_path / "s", "")
+    assert seconds == 0
+    assert "seconds.json: damaged; the time until now is not counted" in capsys.readouterr().err
+    (tmp_path / "s" / "seconds.json").write_text("12.5\n")
+    assert search_split(voc, settings(), 1, tmp_path / "s", "")[1] == 12.5

@@ -88,7 +88,7 @@ def test_missing_and_damaged_files(tmp_path: Path) -> None:
     good = {name: array.copy() for name, array in load_file(path).items()}
     for damaged in (b"", b"no store", whole[:-3]):
         path.write_bytes(damaged)
-        with pytest.raises(UserError, match="not a whole file of proposals"):
+        with pytest.raises(UserError, match="no whole file of proposals"):
             load_proposals(path)
     for change in (
         {"offsets": np.array([0, 2, 1])},
@@ -98,10 +98,18 @@ def test_missing_and_damaged_files(tmp_path: Path) -> None:
         {"names": np.frombuffer(b"a\na", np.uint8)},
         {"boxes": np.zeros((2, 4), np.int64)},
         {"boxes": np.zeros((2, 3), np.int16)},
+        {"boxes": np.full((2, 4), np.nan, np.float32)},
+        {"boxes": np.full((2, 4), np.inf, np.float32)},
+        {"offsets": np.array([0, 2, 1, 2], np.uint64)},
+        {"offsets": np.array([0, 2, 2], np.int32)},
+        {"offsets": np.array([0, 2, 2, 2])},
+        {"names": np.frombuffer(b"a\xff", np.uint8)},
+        {"names": np.zeros(10**6, np.int8)},
+        {"more": np.zeros(1)},
     ):
         save_file(good | change, path)
-        with pytest.raises(UserError, match="not a whole file of proposals"):
+        with pytest.raises(UserError, match="no whole file of proposals"):
             load_proposals(path)
     save_file({"boxes": good["boxes"]}, path)
-    with pytest.raises(UserError, match="not a whole file of proposals"):
+    with pytest.raises(UserError, match="no whole file of proposals"):
         load_proposals(path)
