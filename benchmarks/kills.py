@@ -3,9 +3,9 @@
     python benchmarks/kills.py --random 500 --out benchmarks/kills.csv
 
 Each stage runs as a real process on tiny data and gets SIGKILL: at random moments, uniform over the
-time that it takes undisturbed, a quarter of them twice in a row; and just before and just after
-each change that it makes to the file system's names (rename, removal, new folder, file opened to
-write, program started). It starts from nothing, over the outputs of other settings, or over its
+time that it takes undisturbed, a quarter of them twice in a row; just before and just after each
+renaming and removal; and likewise at some of its other changes of the file system's names (new
+folder, file opened to write, program started), drawn at random. It starts from nothing, over the outputs of other settings, or over its
 own. Then it is run once more to the end, and everything that lies there is compared, byte for byte,
 with what undisturbed runs leave; measured seconds alone may differ.
 
@@ -13,7 +13,8 @@ A row a stage: seconds of an undisturbed run, its changes of names, kills, trial
 those with a fault, by kind: ``child``, a process lives on; ``half``, an output between kill and
 rerun neither the old one nor the new one, nor set aside whole; ``stuck``, the rerun fails;
 ``lost``, outputs that are missing or differ; ``left``, other names. Each fault is printed with the
-words that repeat it.
+words that repeat it. With ``--signal SIGINT`` or ``SIGTERM``, at random moments alone, ``said``
+counts another exit code than 128 and the signal's number, or more than one line.
 """
 
 import csv
@@ -25,17 +26,27 @@ from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import get_context
 from pathlib import Path
+from signal import SIGKILL, Signals
 from typing import Any
 
 import click
 
 PROJECT = Path(__file__).parents[1]
-KINDS = ("child", "half", "stuck", "lost", "left")
+KINDS = ("child", "half", "stuck", "lost", "left", "said")
+EVERY = ("os.rename", "os.remove", "os.rmdir")  # changes that each get a kill on both sides
+SIGNALS = ("SIGKILL", "SIGINT", "SIGTERM")
 COLUMNS = ("stage", "seconds", "changes", "random", "at_changes", "survived", *KINDS)
 
 
 def trials_of(
-    name: str, start: str, random_kills: int, at_changes: int, seed: int, whole: bool, root: str
+    name: str,
+    start: str,
+    random_kills: int,
+    others: int,
+    number: Signals,
+    seed: int,
+    whole: bool,
+    root: str,
 ) -> dict[str, Any]:
     """Kill a stage from one start; what came of it."""
     sys.path[:0] = [str(PROJECT), str(PROJECT / "tests")]
@@ -47,19 +58,20 @@ def trials_of(
     trials = Trials(World.at(Path(root) / "world"), STAGES[name], folder, whole)
     reference = trials.reference(start)
     draws = random.Random(f"{seed} {name} {start}")
-    plans: list[tuple[Moment, ...]] = []
-    for number in range(random_kills):
-        plans.append(
-            tuple(Moment("part", draws.random()) for _ in range(2 if number % 4 == 3 else 1))
-        )
-    changes = [
-        Moment(side, number)
-        for number in range(1, len(reference.last.changes) + 1)
-        for side in ("before", "after")
-    ]
-    chosen = sorted(draws.sample(range(len(changes)), min(at_changes, len(changes))))
-    plans += [(changes[index],) for index in chosen]
-    outcomes = [trials.trial(start, plan) for plan in plans]
+    parts = [Moment("part", draws.random()) for _ in range(random_kills)]
+    if number == SIGKILL:
+        plans = [
+            (part, Moment("part", draws.random())) if index % 4 == 3 else (part,)
+            for index, part in enumerate(parts)
+        ]
+        changes = list(enumerate(reference.last.changes, 1))
+        chosen = [n for n, words in changes if words.startswith(EVERY)]
+        rest = [n for n, words in changes if not words.startswith(EVERY)]
+        chosen += draws.sample(rest, min(others, len(rest)))
+        plans += [(Moment(side, n),) for n in sorted(chosen) for side in ("before", "after")]
+        outcomes = [trials.trial(start, plan) for plan in plans]
+    else:
+        outcomes = [trials.interrupted(start, part, number) for part in parts]
     faulty = [outcome for outcome in outcomes if outcome.faults]
     row: dict[str, Any] = dict.fromkeys(COLUMNS, 0) | {
         "stage": name,
@@ -103,8 +115,9 @@ def table(rows: list[dict[str, Any]]) -> Iterator[str]:
 @click.option("--stage", "names", multiple=True, help="Of tests/long_stages.py; all by default.")
 @click.option("--start", "starts", multiple=True, help="fresh, over or again; all by default.")
 @click.option("--random", "random_kills", default=500, show_default=True, help="Kills in all.")
-@click.option("--changes", default=10**6, help="Changes to kill at, of a stage and start; all.")
+@click.option("--others", default=10, show_default=True, help="Other changes, of stage and start.")
 @click.option("--moment", "moments", multiple=True, help="One trial alone: part:0.5 or before:3.")
+@click.option("--signal", "sent", type=click.Choice(SIGNALS), default="SIGKILL")
 @click.option("--whole", is_flag=True, help="Start `python -m nat`, or torchrun, for every run.")
 @click.option("--seed", default=0, show_default=True)
 @click.option("--workers", default=1, show_default=True, help="Stages at a time.")
@@ -113,8 +126,9 @@ def main(
     names: tuple[str, ...],
     starts: tuple[str, ...],
     random_kills: int,
-    changes: int,
+    others: int,
     moments: tuple[str, ...],
+    sent: str,
     whole: bool,
     seed: int,
     workers: int,
@@ -135,16 +149,19 @@ def main(
         if moments:
             trials = Trials(world, STAGES[names[0]], Path(root) / "one", whole)
             plan = tuple(Moment.parse(text) for text in moments)
-            outcome = trials.trial(starts[0], plan)
+            if sent == "SIGKILL":
+                outcome = trials.trial(starts[0], plan)
+            else:
+                outcome = trials.interrupted(starts[0], plan[0], Signals[sent])
+            changes = dict(enumerate(trials.reference(starts[0]).last.changes, 1))
             for moment in plan:
-                if moment.kind != "part":
-                    words = trials.reference(starts[0]).last.changes[int(moment.at) - 1]
-                    print(f"{moment.kind} {words}")
+                if moment.at in changes:
+                    print(f"{moment.kind} {changes[int(moment.at)]}")
             print(outcome)
             sys.exit(bool(outcome.faults))
         parts = [(name, start) for name in names for start in starts]
         share = -(-random_kills // len(parts))
-        rest = (share, changes, seed, whole, root)
+        rest = (share, others, Signals[sent], seed, whole, root)
         if workers == 1:
             found = [_told(trials_of(*part, *rest)) for part in parts]
         else:

@@ -183,7 +183,7 @@ class Trials:
         words = [*self.stage.command(self.world, other), *add]
         log = self.folder / f"{case.name}-{len(list(self.folder.glob(f'{case.name}-*.log')))}.log"
         if self.whole:
-            return [start_whole(words, case, log, self.stage.processes, moment, number)]
+            return [start_whole(words, case, log, self.stage.processes)]
         team = team_environments(self.stage.processes)
         return [
             start(

@@ -31,6 +31,7 @@ CHANGES = {
     "os.chmod", "open", "subprocess.Popen",
 }  # fmt: skip
 WRITING = os.O_WRONLY | os.O_RDWR
+HANDLED = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 ENDS_WITHIN = 60.0  # seconds, a command on tiny data; else it hangs
 
 
@@ -81,7 +82,7 @@ def signal_at_change(
     """Send this process a signal just before or just after its n-th change of names.
 
     Every change is noted. After: before the interpreter does anything else, which its profiler
-    tells.
+    tells. Signals that can be handled come at the first change at the earliest, when nat listens.
     """
     counter = itertools.count(1)
 
@@ -93,6 +94,8 @@ def signal_at_change(
         if event not in CHANGES or not changes_names(event, arguments):
             return
         count = next(counter)
+        if count == 1:
+            signal.pthread_sigmask(signal.SIG_UNBLOCK, HANDLED)
         note(f"{event} {' '.join(str(a) for a in arguments[: 1 + (event == 'os.rename')])}\n")
         if moment is not None and count == moment.at:
             if moment.kind == "before":
@@ -134,8 +137,9 @@ def _forked(
     os.environ.update(environment)
     multiprocessing.set_start_method(None, force=True)  # not the server's, whose locks have names
     tempfile.tempdir = None  # read TMPDIR anew
-    for name in ("SIGINT", "SIGTERM", "SIGHUP"):
-        signal.signal(signal.Signals[name], signal.SIG_DFL)
+    signal.pthread_sigmask(signal.SIG_BLOCK, HANDLED)
+    for one in HANDLED:
+        signal.signal(one, signal.SIG_DFL)
     signal.signal(signal.SIGINT, signal.default_int_handler)
     file = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_APPEND)
     os.dup2(file, 1)
@@ -256,25 +260,12 @@ def start(
     return Process(folder, log, process.pid, wait)
 
 
-def start_whole(
-    words: list[str],
-    folder: Path,
-    log: Path,
-    processes: int = 1,
-    moment: Moment | None = None,
-    number: signal.Signals = signal.SIGKILL,
-) -> Process:
-    """Start Python and ``nat WORDS`` in it, several by torchrun.
-
-    With a moment at a change, this file is started in place of ``-m nat``: it counts the changes.
-    """
+def start_whole(words: list[str], folder: Path, log: Path, processes: int = 1) -> Process:
+    """Start Python and ``nat WORDS`` in it, several by torchrun; it counts no changes."""
     launch = [sys.executable]
     if processes > 1:
         launch += f"-m torch.distributed.run --standalone --nproc-per-node {processes}".split()
-    if moment is None or moment.kind == "part":
-        launch += ["-m", "nat"]
-    else:
-        launch += [str(Path(__file__)), str(moment), number.name]
+    launch += ["-m", "nat"]
     with open(log, "wb") as file:
         process = subprocess.Popen(
             [*launch, *words],
@@ -329,10 +320,3 @@ def tidied(folder: Path) -> Iterator[None]:
         yield
     finally:
         end_all(folder)
-
-
-if __name__ == "__main__":
-    first = os.environ.get("RANK", "0") == "0"
-    asked = Moment.parse(sys.argv[1]) if first else None
-    signal_at_change(asked, signal.Signals[sys.argv[2]])
-    run_nat(sys.argv[3:])

@@ -19,7 +19,7 @@ from nat.voc.proposals.prepare import prepare_proposals
 COMMANDS = {
     "detection": "--iterations 1 --tests 2 --pictures 2 --regions 8 --hidden 8 --threads 1",
     "ground_truth_boxes": "--network network.safetensors --voc voc.json --proposals proposals",
-    "kills": "--stage check --start again --random 1 --changes 1",
+    "kills": "--stage check --start again --random 1 --others 1",
     "loader": "--n 40 --size 32 --crop 28 --batch 8 --batches 2",
     "prepare": "--pictures 8 --runs 1",
     "proposals": "--pictures 2 --threads 1 --short-side 60 --finest 50 --voc voc.json",
