@@ -5,9 +5,10 @@
 Each stage runs as a real process on tiny data and gets SIGKILL: at random moments, uniform over the
 time that it takes undisturbed, a quarter of them twice in a row; just before and just after each
 renaming and removal; and likewise at some of its other changes of the file system's names (new
-folder, file opened to write, program started), drawn at random. It starts from nothing, over the outputs of other settings, or over its
-own. Then it is run once more to the end, and everything that lies there is compared, byte for byte,
-with what undisturbed runs leave; measured seconds alone may differ.
+folder, file opened to write, program started), drawn at random. It starts from nothing, over the
+outputs of other settings, or over its own. Then it is run once more to the end, and everything that
+lies there is compared, byte for byte, with what undisturbed runs leave; measured seconds alone may
+differ.
 
 A row a stage: seconds of an undisturbed run, its changes of names, kills, trials that survived, and
 those with a fault, by kind: ``child``, a process lives on; ``half``, an output between kill and

@@ -147,7 +147,8 @@ def _forked(
     os.close(file)
     for name, value in replaced.items():
         module, _, attribute = name.rpartition(".")
-        setattr(importlib.import_module(module), attribute, value)
+        getattr(importlib.import_module(module), attribute)  # or else it has another name now
+        setattr(sys.modules[module], attribute, value)
     changes = os.open(log.with_suffix(".changes"), os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
     signal_at_change(moment, number, lambda line: os.write(changes, os.fsencode(line)) and None)
     run_nat(words)
