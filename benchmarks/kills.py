@@ -16,6 +16,10 @@ rerun neither the old one nor the new one, nor set aside whole; ``stuck``, the r
 ``lost``, outputs that are missing or differ; ``left``, other names. Each fault is printed with the
 words that repeat it. With ``--signal SIGINT`` or ``SIGTERM``, at random moments alone, ``said``
 counts another exit code than 128 and the signal's number, or more than one line.
+
+With ``--meetings N``, nothing is killed: N times, a run is started a second time while it runs and
+a third time as it ends; and of two that fill one data folder, with the same settings or with
+others, one stands still just before each of its renamings for as long as the other needs.
 """
 
 import csv
@@ -47,6 +51,7 @@ def trials_of(
     number: Signals,
     seed: int,
     whole: bool,
+    meet: int,
     root: str,
 ) -> dict[str, Any]:
     """Kill a stage from one start; what came of it."""
@@ -54,13 +59,16 @@ def trials_of(
     from kills import Trials
     from long_stages import STAGES, World
     from processes import Moment
+    from together import meetings
 
     folder = Path(root) / f"{name}-{start}"
     trials = Trials(World.at(Path(root) / "world"), STAGES[name], folder, whole)
     reference = trials.reference(start)
     draws = random.Random(f"{seed} {name} {start}")
     parts = [Moment("part", draws.random()) for _ in range(random_kills)]
-    if number == SIGKILL:
+    if meet:
+        outcomes = meetings(trials, start, meet)
+    elif number == SIGKILL:
         plans = [
             (part, Moment("part", draws.random())) if index % 4 == 3 else (part,)
             for index, part in enumerate(parts)
@@ -78,8 +86,8 @@ def trials_of(
         "stage": name,
         "seconds": reference.last.seconds,
         "changes": len(reference.last.changes),
-        "random": sum(o.killed for o in outcomes if o.moments[0].kind == "part"),
-        "at_changes": sum(o.killed for o in outcomes if o.moments[0].kind != "part"),
+        "random": sum(o.killed for o in outcomes if by_time(o)),
+        "at_changes": sum(o.killed for o in outcomes if not by_time(o)),
         "survived": len(outcomes) - len(faulty),
     }
     for outcome in faulty:
@@ -90,6 +98,10 @@ def trials_of(
         for path in trials.without_kill(start)
     ]
     return row
+
+
+def by_time(outcome: Any) -> bool:
+    return outcome.moments != () and outcome.moments[0].kind == "part"
 
 
 def joined(rows: list[dict[str, Any]]) -> dict[str, Any]:
@@ -119,6 +131,7 @@ def table(rows: list[dict[str, Any]]) -> Iterator[str]:
 @click.option("--others", default=10, show_default=True, help="Other changes, of stage and start.")
 @click.option("--moment", "moments", multiple=True, help="One trial alone: part:0.5 or before:3.")
 @click.option("--signal", "sent", type=click.Choice(SIGNALS), default="SIGKILL")
+@click.option("--meetings", default=0, help="Meetings instead of kills; third starts: so many.")
 @click.option("--whole", is_flag=True, help="Start `python -m nat`, or torchrun, for every run.")
 @click.option("--seed", default=0, show_default=True)
 @click.option("--workers", default=1, show_default=True, help="Stages at a time.")
@@ -130,6 +143,7 @@ def main(
     others: int,
     moments: tuple[str, ...],
     sent: str,
+    meetings: int,
     whole: bool,
     seed: int,
     workers: int,
@@ -162,7 +176,7 @@ def main(
             sys.exit(bool(outcome.faults))
         parts = [(name, start) for name in names for start in starts]
         share = -(-random_kills // len(parts))
-        rest = (share, others, Signals[sent], seed, whole, root)
+        rest = (share, others, Signals[sent], seed, whole, meetings, root)
         if workers == 1:
             found = [_told(trials_of(*part, *rest)) for part in parts]
         else:

@@ -101,6 +101,7 @@ class Outcome:
         stage: its name.
         start: one of STARTS.
         moments: of the kills.
+        meeting: what else ran at the same time, in words; none did if empty.
         killed: how many of them came before the process had ended.
         faults: kind and words: ``child`` (a process lives on), ``half`` (an output between kill and
             rerun neither old nor new), ``stuck`` (the rerun fails), ``lost`` (the rerun's outputs
@@ -111,6 +112,7 @@ class Outcome:
     stage: str
     start: str
     moments: tuple[Moment, ...]
+    meeting: str = ""
     killed: int = 0
     faults: list[tuple[str, str]] = field(default_factory=list)
 
@@ -118,9 +120,9 @@ class Outcome:
         self.faults.append((kind, words))
 
     def __str__(self) -> str:
-        moments = " ".join(f"--moment {moment}" for moment in self.moments)
+        how = self.meeting or " ".join(f"--moment {moment}" for moment in self.moments)
         faults = "; ".join(f"{kind}: {words}" for kind, words in self.faults)
-        return f"--stage {self.stage} --start {self.start} {moments}: {faults or 'survived'}"
+        return f"--stage {self.stage} --start {self.start} {how}: {faults or 'survived'}"
 
 
 class Trials:

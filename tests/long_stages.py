@@ -48,9 +48,14 @@ class Stage:
         words = f"{self.words} {self.other if other else ''}".format(world=world.folder).split()
         if self.takes_settings:
             words += ["--params", str(world.folder / "params.yaml")]
-            if not self.name.startswith("prepare"):
+            if not self.fills_data:
                 words += ["--set", f"machine.data={world.folder / 'data'}"]
         return words
+
+    @property
+    def fills_data(self) -> bool:
+        """Whether its case has a data folder of its own."""
+        return self.name.startswith("prepare")
 
     @property
     def of_stand_ins(self) -> bool:

@@ -8,7 +8,7 @@ import pytest
 from kills import STARTS, Outcome, Trials
 from long_stages import STAGES, World
 from processes import Moment
-from together import stopped_before, third_start
+from together import meetings
 
 SLOW = ("tabulate", "proposals-mat", "pretrain-two")
 
@@ -54,19 +54,13 @@ def test_killed_while_it_puts_outputs_in_place_and_cleans_up(
 def test_a_third_start_as_the_first_ends(
     name: str, times: int, world: World, tmp_path: Path
 ) -> None:
-    trials = Trials(world, STAGES[name], tmp_path)
-    survived([third_start(trials) for _ in range(times)])
+    survived(meetings(Trials(world, STAGES[name], tmp_path), "fresh", times))
 
 
-@pytest.mark.parametrize("other", [True, False])
 @pytest.mark.parametrize("name", ["prepare-arrays", "prepare-voc", "prepare-folder"])
-def test_two_fill_one_data_folder(name: str, other: bool, world: World, tmp_path: Path) -> None:
-    """One stands still at each renaming of the folder that it has filled, the other does not."""
-    trials = Trials(world, STAGES[name], tmp_path)
-    changes = trials.reference("fresh").last.changes
-    renamings = [n for n, words in enumerate(changes, 1) if words.startswith("os.rename")]
-    outs = ("--out", "second.json")
-    survived([stopped_before(trials, n, outs, other) for n in renamings[-3:]])
+def test_two_fill_one_data_folder(name: str, world: World, tmp_path: Path) -> None:
+    """One stands still at each renaming, of the folder that it has filled too, the other not."""
+    survived(meetings(Trials(world, STAGES[name], tmp_path), "fresh", 1, latest=3))
 
 
 @pytest.mark.skip(reason="signals are not handled yet")
