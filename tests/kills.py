@@ -147,7 +147,7 @@ class Trials:
         """Undisturbed runs, made once."""
         if start not in self._references:
             before = self.folder / f"before-{start}"
-            before.mkdir()
+            (before / "tmp").mkdir(parents=True)
             if start != "fresh":
                 self.undisturbed(before, other=start == "over")
             case = self.case(before)
@@ -171,6 +171,7 @@ class Trials:
         self._count += 1
         case = self.folder / f"case-{self._count}"
         shutil.copytree(before, case) if before else case.mkdir()
+        (case / "tmp").mkdir(exist_ok=True)
         return case
 
     def begin(
@@ -192,7 +193,7 @@ class Trials:
                 words,
                 case,
                 log.with_stem(f"{log.stem}-{rank}"),
-                environment,
+                environment | {"TMPDIR": str(case / "tmp")},
                 self.world.replaced,
                 moment if rank == 0 else None,
                 number,
@@ -274,8 +275,10 @@ class Trials:
         found = contents(case)
         for path in self._outputs(reference.old | reference.new):
             now, old, new = (part_of(c, path) for c in (found, reference.old, reference.new))
-            if now in (old, new) or (not now and not old):
-                continue
+            if (not now and not old) or any(
+                one and one.items() <= now.items() for one in (old, new)
+            ):
+                continue  # with what the rerun has yet to remove, perhaps
             if not now and any(part_of(found, name) == old for name in found):
                 continue  # moved aside, whole
             outcome.add("half", f"{path} {'in part' if now else 'gone'} after the kill")
