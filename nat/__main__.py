@@ -1,6 +1,32 @@
-"""``python -m nat``: the same commands as the ``nat`` console script."""
+"""``python -m nat`` and the script ``nat``: a command, and in one line what ended it early.
 
-from nat.cli import main
+Signals are listened to before anything else is loaded, so that Ctrl-C gives that line at any time.
+"""
+
+import sys
+
+
+def main() -> None:
+    """Run the command that the words of the command line name, and exit."""
+    try:
+        from nat.signals import Stopped, deafen, listen, told
+
+        listen()
+        from nat.boundary import run
+
+        run()
+    except KeyboardInterrupt:  # before `listen`
+        print("stopped by Ctrl-C; run the same command again to go on", file=sys.stderr)
+        sys.exit(130)
+    except Stopped as stopped:
+        deafen()
+        number = stopped.number
+    # here nothing holds the frames any more, so that progress bars have ended too
+    from nat.boundary import report
+
+    report(told(number))
+    sys.exit(128 + number)
+
 
 if __name__ == "__main__":
     main()

@@ -7,24 +7,27 @@ from typing import Any
 
 import click
 
-from nat.errors import UserError
+from nat.boundary import report, told
 from nat.params import load_params
+from nat.signals import stopped_by
 
 FILE = click.Path(path_type=Path)
 
 
 class Commands(click.Group):
-    """Shows a UserError, and the system's own refusals, as one line on standard error."""
+    """Shows what a user can mend as one line on standard error (see boundary.py)."""
 
     def invoke(self, context: click.Context) -> Any:
         """Run a command; exit with 1 on a fault of the user's."""
         try:
             return super().invoke(context)
-        except UserError as error:
-            click.echo(f"error: {error}", err=True)
-        except OSError as error:
-            place = f"{error.filename}: " if error.filename else ""
-            click.echo(f"error: {place}{error.strerror or error}", err=True)
+        except EOFError as error:  # click would say "Aborted!", and nothing else
+            raise RuntimeError(f"a file ended too early: {error}") from error
+        except Exception as error:
+            line = None if stopped_by(error) else told(error, context.invoked_subcommand)
+            if line is None:
+                raise
+        report(line)
         sys.exit(1)
 
 

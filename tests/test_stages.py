@@ -23,6 +23,7 @@ PLUMBING = {
     "nat/params.py",
     "nat/places.py",
     "nat/processes.py",
+    "nat/signals.py",
     "nat/pretrained.py",
     "nat/tensors.py",
     "nat/training/device.py",

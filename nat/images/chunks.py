@@ -16,6 +16,7 @@ import numpy as np
 from nat.errors import UserError
 from nat.images.squares import Unreadable, read_square
 from nat.processes import end_with_parent
+from nat.signals import deaf_children
 
 AHEAD = 3  # chunks given out for each process: one in work, others so that it never waits
 
@@ -101,18 +102,25 @@ def write_chunks(chunks: Iterator[Chunk], processes: int) -> Generator[tuple[int
     context = multiprocessing.get_context("spawn")
     pool = ProcessPoolExecutor(processes, context, end_with_parent)
     running: dict[Future[Faults], int] = {}
+
+    def give_out(count: int) -> None:
+        with deaf_children():  # a process starts when there is work for it
+            for chunk in islice(chunks, count):
+                running[pool.submit(write_chunk, chunk)] = chunk.number
+
     try:
-        for chunk in islice(chunks, AHEAD * processes):
-            running[pool.submit(write_chunk, chunk)] = chunk.number
+        give_out(AHEAD * processes)
         while running:
             for future in wait(running, return_when=FIRST_COMPLETED).done:
                 yield running.pop(future), future.result()
-                for chunk in islice(chunks, 1):
-                    running[pool.submit(write_chunk, chunk)] = chunk.number
+                give_out(1)
     except BrokenProcessPool as error:
         raise UserError(
             f"machine.threads: {processes}: a decoding process was killed, for want of memory "
             "perhaps; use fewer and run again, which goes on where this stopped"
         ) from error
     finally:
+        if running:  # stopped: what is not finished is written again
+            for process in multiprocessing.active_children():
+                process.kill()
         pool.shutdown(cancel_futures=True)
