@@ -1,14 +1,16 @@
-"""Where the bulky, untracked folders lie: image stores and training state.
+"""Where the folders and files that params.yaml names lie.
 
-Both lie outside DVC's cache: a store may hold 84 GB, and a training's state must outlive its
-interruption. Queued experiments (``dvc exp run --queue``) run in copies of the project below
-``.dvc/tmp/exps`` that hold tracked files only; seen from such a copy, a relative folder is that of
-the project itself, so that data is found and an interrupted run resumes.
+Image stores and training state lie outside DVC's cache: a store may hold 84 GB, and a training's
+state must outlive its interruption. Queued experiments (``dvc exp run --queue``) run in copies of
+the project below ``.dvc/tmp/exps`` that hold tracked files only; seen from such a copy, a relative
+path is that of the project itself, so that data is found and an interrupted run resumes.
 """
 
 import os
 from contextlib import suppress
 from pathlib import Path
+
+from nat.errors import UserError
 
 
 def project_folder(start: Path | None = None) -> Path:
@@ -21,8 +23,20 @@ def project_folder(start: Path | None = None) -> Path:
 
 
 def place(folder: str) -> Path:
-    """``folder`` as an absolute path, relative ones seen from the project."""
-    return project_folder() / Path(folder).expanduser()
+    """A path of params.yaml as an absolute one, relative ones seen from the project.
+
+    Every setting that names a file or a folder is read through this.
+
+    Raises:
+        UserError: it begins with ``~NAME`` and there is no such user.
+    """
+    expanded = os.path.expanduser(folder)  # noqa: PTH111 - to Path's own, ./~ is ~
+    if expanded.startswith("~"):
+        raise UserError(
+            f"{folder}: there is no such user, or no home folder; write the path out, or put ./ "
+            "before a name that begins with ~"
+        )
+    return project_folder() / expanded
 
 
 def own_name(folder: Path, name: str) -> str:

@@ -53,7 +53,7 @@ def read_cifar10(settings: Pictures, data: str) -> Source:
 
 def _find(named: str | None, data: str) -> Path:
     """The folder of the batches, or the archive that holds them."""
-    folder = Path(named).expanduser() if named else place(data) / "raw" / "CIFAR10"
+    folder = place(named) if named else place(data) / "raw" / "CIFAR10"
     first = CIFAR10.train_list[0][0]
     for path in (folder, folder / CIFAR10.base_folder):
         if (path / first).is_file():

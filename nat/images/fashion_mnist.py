@@ -73,7 +73,7 @@ def find(named: str | None, data: str) -> Path:
         UserError: names all three ways when none works, or the named folder's fault.
     """
     if named is not None:
-        folder = Path(named).expanduser()
+        folder = place(named)
         if not _holds_all(folder):
             raise UserError(
                 f"pictures.folder: {folder}: should hold {', '.join(SHA256)}, packed (.gz) or not"

@@ -14,6 +14,7 @@ from nat.errors import UserError
 from nat.images.encoded import ENDINGS, Encoded, EncodedSource, joined, picture_files
 from nat.images.store import UNLABELLED
 from nat.params import Pictures
+from nat.places import place
 from nat.training.progress import progress
 from nat.training.seeds import generator
 
@@ -27,7 +28,7 @@ def read_folder(settings: Pictures) -> EncodedSource:
     Raises:
         UserError: the folder is missing, or holds no or too few pictures.
     """
-    folder = Path(str(settings.folder)).expanduser()
+    folder = place(str(settings.folder))
     if not folder.is_dir():
         raise UserError(f"pictures.folder: {folder}: no such folder; name one with pictures")
     if (folder / "train").is_dir() and (folder / "val").is_dir():

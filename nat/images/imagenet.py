@@ -20,6 +20,7 @@ from nat.images.archives import index
 from nat.images.encoded import Encoded, EncodedSource, joined, picture_files
 from nat.images.ground_truth import CLASS, class_of_each, read_devkit
 from nat.params import Pictures
+from nat.places import place
 from nat.training.progress import progress
 
 # Asked before anything is read; the MD5 of the whole takes minutes and is asked at the end.
@@ -47,7 +48,7 @@ def read_imagenet(settings: Pictures, scratch: str) -> EncodedSource:
     Raises:
         UserError: names what is missing or wrong, and what would be right.
     """
-    folder = Path(str(settings.folder)).expanduser()
+    folder = place(str(settings.folder))
     if not folder.is_dir():
         raise UserError(f"pictures.folder: {folder}: no such folder; name ImageNet's")
     devkit = read_devkit(folder)
