@@ -1,57 +1,184 @@
 #!/usr/bin/env bash
-# The two commands of the README, and nothing that they do not need.
+# The commands of the README, and nothing that they do not need.
 #
 #   bash run.sh          environment, data, dvc repro: all tables and figures into reports/
 #   bash run.sh test     environment, test suite
+#   bash run.sh audit    environment, its licences, known vulnerabilities of the tested versions
 #
-# Further words go to `dvc repro` or to pytest. NAT_VENV names another environment than .venv.
+# Further words go to `dvc repro`, pytest or pip-audit. NAT_VENV names another environment than
+# .venv, seen from the project; PYTHON, another Python to make it with.
 set -euo pipefail
-cd "$(dirname "$0")"
+CDPATH='' cd -P -- "$(dirname -- "$0")"
 
-venv="${NAT_VENV:-.venv}"
 python="${PYTHON:-python3}"
+venv="${NAT_VENV:-.venv}"
+case "$venv" in
+  /*) ;;
+  \~ | \~/*) venv="$HOME${venv#\~}" ;;
+  *) venv="$PWD/$venv" ;;
+esac
+venv="${venv%/}"
 
 fail() {
   echo "error: $1" >&2
   exit 1
 }
 
-"$python" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null ||
-  fail "$python is missing or older than Python 3.11; install one or name it: PYTHON=python3.12 bash run.sh"
+# --- An environment that is whole, or made anew
+#
+# It holds nat-made if this script made it, which may then remove what is in it, and nat-installed
+# once everything is installed, which says what. Without that it is made anew, as nobody can tell
+# what a killed pip has left; so it is when it was moved or its Python is gone. An environment of
+# the user's own is installed into, and nothing in it is removed.
 
-if [ ! -x "$venv/bin/python" ]; then
-  "$python" -m venv "$venv" ||
+python_of() { # which Python and place an environment is made for; nothing if it does not work
+  "$1/bin/python" -c 'import sys; print(sys.prefix, *sys.version_info[:2])' 2>/dev/null || true
+}
+
+state_of() {
+  printf '%s\n%s' "$(python_of "$1")" "$2"
+}
+
+is_whole() {
+  [ -n "$(python_of "$1")" ] && [ "$(cat "$1/nat-installed" 2>/dev/null)" = "$(state_of "$1" "$2")" ]
+}
+
+was_moved() {
+  [ "$(head -n 1 "$1/nat-installed")" != "$(python_of "$1")" ]
+}
+
+# environment FOLDER STATE WORD...: what `pip install WORD...` installs; STATE changes with it
+environment() {
+  local folder="$1" state="$2"
+  shift 2
+  if is_whole "$folder" "$state"; then return; fi
+  "$python" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null ||
+    fail "$python is missing or older than Python 3.11; install one or name it: PYTHON=python3.12 bash run.sh"
+  { mkdir -p "$folder" && [ -w "$folder" ]; } 2>/dev/null ||
+    fail "$folder: cannot be written; name another place for the environment: NAT_VENV=FOLDER bash run.sh"
+  # held by pip as well, which may outlive this script
+  { exec 9>>"$folder/nat-lock"; } 2>/dev/null ||
+    fail "$folder/nat-lock: cannot be written, as it is another user's; name another place for the environment: NAT_VENV=FOLDER bash run.sh"
+  "$python" -c "$LOCK" "$folder"
+  if is_whole "$folder" "$state"; then
+    exec 9>&-
+    return
+  fi
+
+  if [ -z "$(find "$folder" -mindepth 1 -maxdepth 1 ! -name nat-lock)" ]; then
+    : >"$folder/nat-made"
+  fi
+  if [ -e "$folder/nat-made" ]; then
+    if [ ! -e "$folder/nat-installed" ] || was_moved "$folder"; then
+      make_anew "$folder"
+    fi
+  elif ! "$folder/bin/python" -m pip --version >/dev/null 2>&1; then
+    fail "$folder: no environment with a working Python and pip, and not made by this script; remove it, or name another: NAT_VENV=FOLDER bash run.sh"
+  elif [ -e "$folder/nat-updating" ] && [ ! -e "$folder/nat-installed" ]; then
+    set -- --ignore-installed "$@" # over what was half installed
+  fi
+
+  echo "Installing into $folder ..." >&2
+  if [ -e "$folder/nat-installed" ]; then
+    mv -f "$folder/nat-installed" "$folder/nat-updating"
+  else
+    : >>"$folder/nat-updating"
+  fi
+  trap 'exit 130' INT # not to be taken for a failure, after which pip has put everything back
+  PIP_USER=0 "$folder/bin/python" -m pip install --quiet "$@" || {
+    if [ -s "$folder/nat-updating" ]; then mv -f "$folder/nat-updating" "$folder/nat-installed"; fi
+    fail "$folder: not installed, as pip says above; run the same command again"
+  }
+  trap - INT
+  state_of "$folder" "$state" >"$folder/nat-installing"
+  mv -f "$folder/nat-installing" "$folder/nat-installed"
+  rm -f "$folder/nat-updating"
+  exec 9>&-
+}
+
+make_anew() {
+  if [ -e "$1/bin" ]; then
+    echo "$1: unfinished, moved, or its Python is gone; made anew" >&2
+  fi
+  rm -f "$1/nat-installed" # first, so that what is half removed does not pass for whole
+  find "$1" -mindepth 1 -maxdepth 1 ! -name nat-made ! -name nat-lock -exec rm -rf {} +
+  "$python" -c 'import ensurepip' 2>/dev/null ||
     fail "$python cannot create environments; on Debian run: apt-get install python3-venv"
-fi
-# shellcheck disable=SC1091
-source "$venv/bin/activate"
+  "$python" -m venv "$1" || fail "$1: no environment, as $python says above"
+}
 
-# the environment is as the project files say when its stamp holds their checksum
-stamp="$venv/nat-installed"
-state="$(cat pyproject.toml constraints.txt | python -c 'import hashlib, sys; print(hashlib.sha256(sys.stdin.buffer.read()).hexdigest())') $PWD"
-if [ "$(cat "$stamp" 2>/dev/null)" != "$state" ]; then
-  echo "Installing into $venv (PyTorch alone takes 6 GB and some minutes) ..." >&2
-  python -m pip install --quiet --constraint constraints.txt --editable '.[test]'
-  echo "$state" >"$stamp"
+LOCK='
+import fcntl, sys
+try:
+    fcntl.flock(9, fcntl.LOCK_EX | fcntl.LOCK_NB)
+except BlockingIOError:
+    print(f"{sys.argv[1]}: another process installs into it; waiting", file=sys.stderr)
+    fcntl.flock(9, fcntl.LOCK_EX)
+except OSError as error:
+    print(f"{sys.argv[1]}: no lock ({error.strerror}); do not start a second one", file=sys.stderr)
+'
+
+# --- The commands
+
+word="${1:-repro}"
+case "$word" in
+  repro | test | audit) shift || true ;;
+  *) fail "unknown word '$word'; use: bash run.sh [repro | test | audit] [options]" ;;
+esac
+
+if [ "$word" = repro ]; then
+  [ -w . ] || fail "$PWD: cannot be written; copy or clone the project to a folder of your own"
+  case "$PWD" in
+    *[{}]*) fail "$PWD: DVC does not run in a folder with { or } in its path; move the project" ;;
+  esac
 fi
 
-# DVC wants a git repository unless told otherwise; a downloaded archive is none
-if [ ! -e .git ]; then
-  dvc config --local core.no_scm true
+if [ ! -e "$venv/nat-installed" ]; then
+  echo "PyTorch alone takes 6 GB and some minutes" >&2
 fi
+environment "$venv" "$(cat pyproject.toml constraints.txt | cksum) $PWD" \
+  --constraint constraints.txt --editable '.[test]'
+if [ "$word" = audit ]; then
+  tools=(pip-audit==2.10.1 pip-licenses==5.5.5)
+  environment "$venv-audit" "${tools[*]}" "${tools[@]}"
+fi
+unset PYTHONHOME
+export VIRTUAL_ENV="$venv" PATH="$venv/bin:$PATH"
 
-case "${1:-repro}" in
+case "$word" in
   repro)
-    shift || true
+    if printf %s "$PWD" | LC_ALL=C grep -q '[^ -~]\|[#?]'; then
+      echo "$PWD: with #, ? or a letter beyond ASCII in its path, \`dvc exp run\` works in the workspace, but not with --queue or --temp" >&2
+    fi
+    if python -c 'from dvc.scm import SCM; SCM(".")' 2>/dev/null; then
+      if grep -qs '^ *no_scm' .dvc/config.local; then # of an archive that has become a repository
+        dvc config --quiet --local --unset core.no_scm
+        echo ".dvc/config.local: core.no_scm removed, as there is a git repository" >&2
+      fi
+    else
+      # for this call alone, so that nothing is to be undone when it becomes a repository
+      export DVC_SYSTEM_CONFIG_DIR="$PWD/.dvc/without-git"
+    fi
     dvc repro "$@"
     echo "Read reports/README.md, or open reports/index.html" >&2
     ;;
   test)
-    shift
     # files side by side on all cores, each computing in one thread
     OMP_NUM_THREADS=1 python -m pytest --numprocesses auto --dist loadfile --no-loadscope-reorder "$@"
     ;;
-  *)
-    fail "unknown word '$1'; use: bash run.sh [repro | test] [options]"
+  audit)
+    "$venv-audit/bin/pip-licenses" --python "$venv/bin/python" --order license
+    told="$(mktemp -d)"
+    trap 'rm -rf "$told"' EXIT
+    # strict: a version that the service does not know counts as not checked, not as harmless
+    if "$venv-audit/bin/pip-audit" --requirement constraints.txt --no-deps --disable-pip --strict \
+      --progress-spinner off "$@" >"$told/found" 2>"$told/errors"; then
+      echo "No known vulnerability in the versions of constraints.txt"
+    elif [ -s "$told/found" ]; then
+      cat "$told/found"
+      fail "constraints.txt: known vulnerabilities, see above"
+    else
+      fail "constraints.txt: not checked, as the list of vulnerabilities cannot be asked ($(tail -n 1 "$told/errors" | cut -c 1-300)); this needs pypi.org, or api.osv.dev: bash run.sh audit --vulnerability-service osv"
+    fi
     ;;
 esac
