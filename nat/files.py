@@ -154,9 +154,18 @@ def sweep(path: Path) -> None:
 
 def _move_in(new: Path, path: Path, folder: Path) -> None:
     """Rename ``new`` to ``path``; a folder that is there moves into the workplace ``folder``."""
-    if path.is_dir() and not path.is_symlink():  # a folder with entries cannot be renamed over
-        path.rename(folder / FORMER)
-    new.replace(path)
+    former = folder / FORMER
+    while True:
+        try:
+            if path.is_dir() and not path.is_symlink():  # not renamed over if it has entries
+                path.rename(former)
+            new.replace(path)
+            return
+        except OSError as error:
+            # another process has put the same output there, or is about to, in between
+            if error.errno not in (errno.ENOTEMPTY, errno.EEXIST, errno.ENOENT) or not new.exists():
+                raise
+            shutil.rmtree(former, ignore_errors=True)
 
 
 def _put_back(folder: Path, path: Path) -> None:
@@ -216,7 +225,8 @@ def write_json(path: Path | str, content: Any, kind: Kind | None = None) -> None
         kind: what may be replaced; None: JSON with the same keys.
     """
     with whole(path, json_like(content) if kind is None else kind) as temporary:
-        temporary.write_text(json.dumps(content, indent=2, ensure_ascii=False) + "\n")
+        text = json.dumps(content, indent=2, ensure_ascii=False) + "\n"
+        temporary.write_text(text, encoding="utf-8")
 
 
 def read_json(path: Path | str, made_by: str, *needed: str) -> Any:
@@ -226,7 +236,7 @@ def read_json(path: Path | str, made_by: str, *needed: str) -> Any:
         UserError: missing, damaged or something else; names the command that makes it.
     """
     try:
-        content = json.loads(Path(path).read_text())
+        content = json.loads(Path(path).read_text(encoding="utf-8"))
     except FileNotFoundError as error:
         raise UserError(f"{path}: not found; make it with `python -m nat {made_by}`") from error
     except (ValueError, RecursionError) as error:
