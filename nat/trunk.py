@@ -5,7 +5,6 @@ trunk = load_trunk("network.safetensors")
 features = trunk.embed(["a.jpg", "b.jpg"])
 """
 
-import warnings
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -21,7 +20,8 @@ from nat.errors import UserError
 from nat.export import load_exported
 from nat.features import unit_features
 from nat.images.augment import fixed_crops
-from nat.images.squares import Unreadable, read_square, square
+from nat.images.formats import Unreadable, decoding
+from nat.images.squares import read_square, square
 from nat.model import Network, Trunk, load_network
 
 Layer = Literal["conv5", "output"]
@@ -32,8 +32,7 @@ BATCH = 256
 @contextmanager
 def readers() -> Iterator[ThreadPoolExecutor]:
     """Threads that decode pictures, as many as compute."""
-    # read_square sets the warnings' filters, which threads share, and may leave them changed
-    with warnings.catch_warnings(), ThreadPoolExecutor(torch.get_num_threads()) as pool:
+    with ThreadPoolExecutor(torch.get_num_threads()) as pool:
         yield pool
 
 
@@ -84,7 +83,8 @@ class FrozenTrunk:
         """
         try:
             if isinstance(picture, Image.Image):
-                return square(picture, self.size, self.channels, upright=True)
+                with decoding():
+                    return square(picture, self.size, self.channels, upright=True)
             content = Path(picture).read_bytes()
             return read_square(content, self.size, self.channels, upright=True)
         except OSError as error:

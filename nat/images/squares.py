@@ -1,18 +1,15 @@
 """From a picture file of any size and mode to the store's square."""
 
 import io
-import warnings
 
 import numpy as np
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import Image, ImageOps
+
+from nat.images.formats import Unreadable, opened
 
 # A JPEG may be decoded at 1/2, 1/4 or 1/8 of its size for a fraction of the time. Down to twice the
 # square's side this is not seen after the bicubic reduction to it.
 REDUCING_GAP = 2
-
-
-class Unreadable(Exception):
-    """The bytes are no picture, or a damaged one: one line on what is wrong."""
 
 
 def read_square(content: bytes, size: int, channels: int, upright: bool) -> np.ndarray:
@@ -22,7 +19,7 @@ def read_square(content: bytes, size: int, channels: int, upright: bool) -> np.n
     gather. The price is paid by the margins of long pictures: corner crops are the square's.
 
     Args:
-        content: a file that Pillow reads, whatever its name says.
+        content: a file of one of the formats that are read, whatever its name says.
         size: side in pixels.
         channels: 1 for luma, which a JPEG holds as it is and gives away without its colours; 3 for
             RGB. Grey, palette and CMYK pictures are converted; of 16 bits the upper 8 are kept.
@@ -34,18 +31,12 @@ def read_square(content: bytes, size: int, channels: int, upright: bool) -> np.n
     Raises:
         Unreadable: empty, truncated, damaged or no picture, or pixels that have no known white.
     """
+    if not content:
+        raise Unreadable("empty file")
     gap = REDUCING_GAP * size
-    try:
-        with warnings.catch_warnings(), Image.open(io.BytesIO(content)) as file:
-            warnings.simplefilter("ignore")  # of odd EXIF data beside sound pixels
-            file.draft(_mode(channels), (gap, gap))
-            return square(file, size, channels, upright)
-    except MemoryError:
-        raise
-    except UnidentifiedImageError as error:
-        raise Unreadable("no picture of a known kind" if content else "empty file") from error
-    except Exception as error:  # Pillow's decoders meet foreign bytes with errors of every kind
-        raise Unreadable(" ".join(str(error).split()) or type(error).__name__) from error
+    with opened(io.BytesIO(content)) as file:
+        file.draft(_mode(channels), (gap, gap))
+        return square(file, size, channels, upright)
 
 
 def square(picture: Image.Image, size: int, channels: int, upright: bool) -> np.ndarray:

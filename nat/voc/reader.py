@@ -13,9 +13,9 @@ from xml.etree.ElementTree import Element, ParseError
 import numpy as np
 import torch
 from defusedxml import DefusedXmlException, ElementTree
-from PIL import Image
 
 from nat.errors import UserError
+from nat.images.formats import Unreadable, opened
 from nat.training.progress import progress
 from nat.voc.devkit import YEAR, Box, Thing, annotation, image_set, jpeg, presence
 
@@ -95,10 +95,10 @@ class VocSplit:
         found = self.annotations[index]
         path = jpeg(self.devkit, found.name)
         try:
-            with Image.open(path) as file:
+            with opened(path) as file:
                 file.draft(mode, None)  # for luma the decoder then leaves out colour
                 pixels = np.array(file.convert(mode))
-        except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
+        except Unreadable as error:
             raise UserError(f"{path}: no readable picture ({error}); {RESTORE}") from error
         if pixels.shape[:2] != (found.height, found.width):
             raise UserError(
