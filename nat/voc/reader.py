@@ -127,12 +127,17 @@ def read_classes(devkit: Path) -> list[str]:
     Raises:
         UserError: there are none.
     """
-    lists = image_set(devkit, "").parent.glob("*_trainval.txt")
+    # macOS leaves a ._NAME beside a NAME, on disks and in archives of other systems
+    lists = image_set(devkit, "").parent.glob("[!.]*_trainval.txt")
     classes = sorted(path.stem.removesuffix("_trainval") for path in lists)
     if not classes:
         raise UserError(
             f"{devkit}: holds no {YEAR}/ImageSets/Main/CLASS_trainval.txt; voc.folder should name "
             "the folder VOCdevkit with VOC 2007's extracted archives"
+        )
+    if odd := [name for name in classes if not name.isprintable()]:
+        raise UserError(
+            f"{image_set(devkit, '')}: {odd[0]!r}: not a class's name in UTF-8; rename its lists"
         )
     return classes
 

@@ -1,4 +1,6 @@
+import os
 import struct
+import warnings
 from pathlib import Path
 
 import numpy as np
@@ -122,7 +124,7 @@ def test_missing_files(kit: Path) -> None:
         VocSplit(kit, CLASSES, "trainval")
 
 
-@pytest.mark.parametrize("content", [b"", b"no picture"])
+@pytest.mark.parametrize("content", [b"", b"no picture", b"%!PS-Adobe-3.0 EPSF-3.0\n"])
 def test_unreadable_pictures(kit: Path, content: bytes) -> None:
     jpeg(kit, "000001").write_bytes(content)
     with pytest.raises(UserError, match=r"000001\.jpg: no readable picture"):
@@ -151,3 +153,25 @@ def test_picture_of_another_size(kit: Path) -> None:
     Image.new("L", (20, 24)).save(jpeg(kit, "000003"))
     with pytest.raises(UserError, match="has 20 x 24 pixels, its annotation says 24 x 20"):
         VocSplit(kit, CLASSES, "trainval").picture(2)
+
+
+def test_what_systems_leave_is_no_class(kit: Path) -> None:
+    """As tar and zip of macOS, and its disks elsewhere, have it beside each file."""
+    for name in ("._cat_trainval.txt", ".cow_trainval.txt"):
+        (image_set(kit, "").parent / name).write_bytes(b"\0\5\26\7")
+    assert read_classes(kit) == CLASSES
+
+
+def test_a_class_whose_name_is_no_text(kit: Path) -> None:
+    folder = os.fsencode(image_set(kit, "").parent)
+    Path(os.fsdecode(folder + b"/caf\xe9_trainval.txt")).touch()
+    with pytest.raises(UserError, match=r"caf\\udce9': not a class's name in UTF-8") as caught:
+        read_classes(kit)
+    assert str(caught.value).isprintable()
+
+
+def test_pillows_warnings_are_not_shown(kit: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 24 * 20 - 1)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        VocSplit(kit, CLASSES, "trainval").picture(0)
