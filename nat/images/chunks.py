@@ -75,14 +75,28 @@ def write_chunk(chunk: Chunk) -> Faults:
 
 
 def _contents(chunk: Chunk) -> Iterator[bytes]:
-    if chunk.places is None:
-        for name in chunk.names:
-            yield (chunk.root / name).read_bytes()
-        return
-    with open(chunk.root, "rb", buffering=0) as archive:
-        for offset, length in chunk.places:
-            archive.seek(offset)
-            yield archive.read(length)
+    """What the files hold.
+
+    Raises:
+        UserError: one is gone or not to be read. It is none of the unreadable pictures, which are
+            noted for good: it may be there again when the work goes on.
+    """
+    path = chunk.root
+    try:
+        if chunk.places is None:
+            for name in chunk.names:
+                path = chunk.root / name
+                yield path.read_bytes()
+            return
+        with open(path, "rb", buffering=0) as archive:
+            for offset, length in chunk.places:
+                archive.seek(offset)
+                yield archive.read(length)
+    except OSError as error:
+        raise UserError(
+            f"{path}: cannot be read ({error.strerror or error}); put it back or make it readable, "
+            "and run again, which goes on where this stopped"
+        ) from error
 
 
 def write_chunks(chunks: Iterator[Chunk], processes: int) -> Generator[tuple[int, Faults]]:
