@@ -228,7 +228,9 @@ def export(
 
 @main.command(cls=WithParams)
 @option_network
-@click.option("--pictures", type=FILE, required=True, help="Folder of JPEG and PNG files.")
+@click.option(
+    "--pictures", type=FILE, required=True, help="Folder of pictures, with its subfolders."
+)
 @click.option(
     "--layer",
     type=click.Choice(["conv5", "output"]),

@@ -1,5 +1,6 @@
 """A folder of pictures as an array of features, a row a picture in the order of their paths."""
 
+import sys
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -8,7 +9,7 @@ import numpy as np
 
 from nat.errors import UserError
 from nat.files import check_output, whole, write_json
-from nat.images.encoded import ENDINGS
+from nat.images.discovery import Unused, no_pictures, require_text, search, shown
 from nat.outputs import array, beginning, json_like, names_of
 from nat.training.progress import progress
 from nat.trunk import BATCH, FrozenTrunk, Layer, readers
@@ -27,7 +28,7 @@ def embed_folder(
 
     Args:
         trunk: to embed with.
-        folder: searched with its subfolders for JPEG and PNG.
+        folder: searched with its subfolders, as `nat prepare pictures` does.
         out: ``.npy``: float32 (n, d), and beside it ``.names.json``, the list of the n paths
             relative to ``folder``. ``.parquet``: columns ``picture`` and ``features``.
         layer: see FrozenTrunk.
@@ -46,7 +47,8 @@ def embed_folder(
         _require_pyarrow(out)
     check_output(out, KINDS[out.suffix])
     width = trunk.width(layer)
-    names = find_pictures(folder)
+    unused = Unused()
+    names = find_pictures(folder, unused)
     skipped: list[str] = []
 
     def read(name: str) -> np.ndarray | UserError:
@@ -75,29 +77,26 @@ def embed_folder(
             raise UserError(f"{folder}: none of its {len(names)} pictures is readable")
 
     writers[out.suffix](out, chunks(), len(names), width)
+    if unused:
+        print(f"{folder}: not used: {unused}", file=sys.stderr)
     return skipped
 
 
-def find_pictures(folder: Path) -> list[str]:
+def find_pictures(folder: Path, unused: Unused) -> list[str]:
     """Paths of all pictures below ``folder``, relative to it, sorted as text.
+
+    What is found and not used is counted in ``unused``.
 
     Raises:
         UserError: no such folder, no pictures, or a name that is no text.
     """
     if not folder.is_dir():
         raise UserError(f"{folder}: no such folder; name one with pictures")
-    names = sorted(
-        path.relative_to(folder).as_posix()
-        for path in folder.rglob("*")
-        if path.suffix.lower() in ENDINGS and path.is_file()
-    )
+    names = sorted(file.name for file in search(folder, unused))
     if not names:
-        raise UserError(f"{folder}: no pictures ({', '.join(sorted(ENDINGS))}) in it")
+        raise UserError(no_pictures(folder, unused))
     for name in names:
-        try:
-            name.encode()
-        except UnicodeEncodeError as error:
-            raise UserError(f"{folder}: {name!r}: not valid UTF-8; rename it") from error
+        require_text(name, f"{folder}/{shown(name)}")
     return names
 
 

@@ -1,4 +1,5 @@
 import json
+import os
 import sys
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from tiny import EMBEDDED
 from nat.cli import main
 from nat.embed import embed_folder, find_pictures
 from nat.errors import UserError
+from nat.images.discovery import Unused
 from nat.model import Network, initialise, save_network
 from nat.outputs import names_of
 from nat.params import ModelSettings
@@ -119,10 +121,44 @@ def test_wrong_folders_and_endings_are_named(trunk: FrozenTrunk, tmp_path: Path)
     with pytest.raises(UserError, match=r"f\.csv: should end in \.npy or \.parquet"):
         embed_folder(trunk, tmp_path, tmp_path / "f.csv")
     with pytest.raises(UserError, match="no such folder"):
-        find_pictures(tmp_path / "none")
+        find_pictures(tmp_path / "none", Unused())
     (tmp_path / "empty").mkdir()
-    with pytest.raises(UserError, match=r"empty: no pictures \(\.jpeg, \.jpg, \.png\)"):
-        find_pictures(tmp_path / "empty")
+    (tmp_path / "empty" / "a.psd").touch()
+    with pytest.raises(UserError, match=r"empty: no pictures \(.*\.png.*; found .* \(\.psd 1\)"):
+        find_pictures(tmp_path / "empty", Unused())
+
+
+def test_pictures_are_those_that_prepare_finds(
+    trunk: FrozenTrunk, folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture
+) -> None:
+    """Behind links, and not what systems leave; the last line counts what is not used."""
+    write_picture_folder(tmp_path / "elsewhere", a_class=5)
+    (folder / "linked").symlink_to(tmp_path / "elsewhere")
+    (folder / "linked" / "back").symlink_to(folder)
+    (folder / "gone.png").symlink_to("none.png")
+    (folder / "._000.jpg").write_bytes(b"a Mac's")
+    (folder / ".ipynb_checkpoints").mkdir()
+    (folder / ".ipynb_checkpoints" / "a.jpg").write_bytes(b"")
+    (folder / "more.WEBP").write_bytes((folder / "disc" / "000.jpg").read_bytes())
+    embed_folder(trunk, folder, tmp_path / "f.npy")
+    names, features = read(tmp_path / "f.npy")
+    assert len(names) == len(features) == 16 + 15 + 1
+    assert "linked/disc/000.jpg" in names
+    assert names == sorted(names)
+    assert capsys.readouterr().err == (
+        f"{folder}: not used: dangling links: 1 (gone.png); files of other kinds: 1 (.txt 1); "
+        "hidden or left by a system: 2 (._000.jpg, .ipynb_checkpoints); "
+        "links to a folder around them: 1 (linked/back)\n"
+    )
+
+
+def test_a_name_that_is_no_text(folder: Path) -> None:
+    os.rename(folder / "disc", os.fsencode(folder) + b"/dis\xe7")  # noqa: PTH104 - of bytes
+    with pytest.raises(UserError) as caught:
+        find_pictures(folder, Unused())
+    assert str(caught.value) == (
+        rf"{folder}/dis\udce7/000.jpg: its name is not valid UTF-8; rename it"
+    )
 
 
 def test_parquet_without_pyarrow_says_how_to_get_it(
@@ -166,7 +202,8 @@ def test_the_commands(network: Path, folder: Path, tmp_path: Path) -> None:
     assert not out.exists()
     result = run(*words, "--skip-corrupt")
     assert result.exit_code == 0, result.output
-    assert result.stderr.startswith(f"left out: {folder}/across/000.jpg: no readable picture")
+    assert f"left out: {folder}/across/000.jpg: no readable picture" in result.stderr
+    assert f"{folder}: not used: files of other kinds: 1 (.txt 1)\n" in result.stderr
     names, features = read(out)
     expected = load_trunk(network, 32).embed([folder / name for name in names])
     np.testing.assert_allclose(features, expected, rtol=1e-4, atol=1e-5)

@@ -2,17 +2,17 @@
 
 import hashlib
 import os
-from collections.abc import Iterator
-from dataclasses import dataclass, replace
+import sys
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
 import torch
 
 from nat.errors import UserError
+from nat.images.discovery import File, Unused, shown
+from nat.images.store import UNLABELLED
 from nat.training.seeds import generator
-
-ENDINGS = (".jpeg", ".jpg", ".png")
 
 
 @dataclass(frozen=True)
@@ -52,6 +52,10 @@ class Encoded:
             md5=self.md5 if len(rows) == len(self) else None,
         )
 
+    def labelled(self, label: int) -> "Encoded":
+        """The same pictures, all of one label."""
+        return replace(self, labels=np.full_like(self.labels, label))
+
     def limited(self, count: int | None, split: str) -> "Encoded":
         """The first ``count`` in a fixed random order, so that every class is represented.
 
@@ -84,35 +88,47 @@ class EncodedSource:
         classes: their names.
         splits: ``train`` and ``val``.
         upright: whether EXIF rotations are applied.
+        unused: what was found beside the pictures.
     """
 
     name: str
     classes: list[str]
     splits: dict[str, Encoded]
     upright: bool
+    unused: Unused = field(default_factory=Unused)
+
+    def announce_gaps(self) -> None:
+        """Say on standard error which classes one split has and the other lacks."""
+        train, val = (
+            {int(label) for label in np.unique(self.splits[name].labels) if label != UNLABELLED}
+            for name in ("train", "val")
+        )
+        if unseen := self._named(val - train):
+            print(
+                f"pictures: {unseen} have pictures in val but none in train, to learn them",
+                file=sys.stderr,
+            )
+        if val and (untested := self._named(set(range(len(self.classes))) - val)):
+            print(
+                f"pictures: {untested} have no pictures in val: accuracies are of the others",
+                file=sys.stderr,
+            )
+
+    def _named(self, labels: set[int]) -> str:
+        """How many classes, and the first of them."""
+        if not labels:
+            return ""
+        names = [shown(self.classes[label]) for label in sorted(labels)]
+        more = ", ..." if len(names) > 3 else ""
+        return f"{len(names)} of {len(self.classes)} classes ({', '.join(names[:3])}{more})"
 
 
-def picture_files(root: Path, folder: str = "", deep: bool = True) -> Encoded:
-    """The JPEG and PNG files in ``root/folder``, and below it if ``deep``, in order of their names.
-
-    Their labels are not known here: 0.
-    """
-    found = sorted(_walk(root / folder, folder, deep), key=lambda entry: entry[0].split("/"))
-    lengths, changed = (np.array([entry[i] for entry in found], dtype=np.int64) for i in (1, 2))
-    return Encoded(root, [entry[0] for entry in found], np.zeros_like(lengths), lengths, changed)
-
-
-def _walk(folder: Path, name: str, deep: bool) -> Iterator[tuple[str, int, int]]:
-    with os.scandir(folder) as entries:
-        for entry in entries:
-            if entry.name.startswith("."):
-                continue
-            inner = f"{name}/{entry.name}" if name else entry.name
-            if deep and entry.is_dir(follow_symlinks=False):
-                yield from _walk(Path(entry), inner, deep)
-            elif entry.name.lower().endswith(ENDINGS) and entry.is_file():
-                facts = entry.stat()
-                yield inner, facts.st_size, facts.st_mtime_ns
+def encoded(root: Path, files: list[File]) -> Encoded:
+    """Files below ``root``, in their order, not labelled."""
+    lengths = np.array([file.size for file in files], dtype=np.int64)
+    changed = np.array([file.changed for file in files], dtype=np.int64)
+    names = [file.name for file in files]
+    return Encoded(root, names, np.full_like(lengths, UNLABELLED), lengths, changed)
 
 
 def joined(parts: list[Encoded]) -> Encoded:

@@ -10,7 +10,7 @@ from torchvision.datasets.utils import check_integrity
 
 from nat.errors import UserError
 
-CLASS = r"n\d{8}"
+CLASS = "n[0-9]{8}"
 MAPPINGS = ("val.txt", "LOC_val_solution.csv")  # Caffe's and Kaggle's
 
 
@@ -107,7 +107,8 @@ def _by_number(folder: Path, pictures: list[str], devkit: Devkit) -> list[str]:
 
 def _read_mapping(path: Path, classes: list[str]) -> dict[str, str]:
     mapping = {}
-    for number, line in enumerate(path.read_text(errors="replace").splitlines(), start=1):
+    text = path.read_text(encoding="utf-8-sig", errors="replace")  # a spreadsheet's has a mark
+    for number, line in enumerate(text.splitlines(), start=1):
         picture, *rest = re.split(r"[,\s]+", line.strip())
         if not picture or picture == "ImageId":  # Kaggle's heading
             continue

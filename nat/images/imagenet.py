@@ -9,6 +9,8 @@ the same store: by class, then by name.
 
 import re
 import sys
+from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path, PurePosixPath
 
@@ -17,7 +19,8 @@ from torchvision.datasets.imagenet import ARCHIVE_META
 
 from nat.errors import UserError
 from nat.images.archives import index
-from nat.images.encoded import Encoded, EncodedSource, joined, picture_files
+from nat.images.discovery import LOOSE, NO_CLASS, Folder, Unused, look, search
+from nat.images.encoded import Encoded, EncodedSource, encoded, joined
 from nat.images.ground_truth import CLASS, class_of_each, read_devkit
 from nat.params import Pictures
 from nat.places import place
@@ -25,7 +28,7 @@ from nat.training.progress import progress
 
 # Asked before anything is read; the MD5 of the whole takes minutes and is asked at the end.
 BYTES = {"train": 147_897_477_120, "val": 6_744_924_160}
-MEMBER = {"train": r"n\d{8}/[^/]+\.JPEG", "val": r"ILSVRC2012_val_\d{8}\.JPEG"}
+MEMBER = {"train": rf"{CLASS}/[^/]+\.JPEG", "val": r"ILSVRC2012_val_[0-9]{8}\.JPEG"}
 CLASSES = 1000
 PICTURES = {"train": 1_281_167, "val": 50_000}
 KAGGLE = "ILSVRC/Data/CLS-LOC"  # where Kaggle's archive has train and val
@@ -52,12 +55,13 @@ def read_imagenet(settings: Pictures, scratch: str) -> EncodedSource:
     if not folder.is_dir():
         raise UserError(f"pictures.folder: {folder}: no such folder; name ImageNet's")
     devkit = read_devkit(folder)
-    train = _find(folder, "train", scratch)
+    unused = Unused()
+    train = _find(folder, "train", scratch, unused)
     wnids = [_class(name) for name in train.names]
     classes = sorted(set(wnids))
     if devkit:
         _check_same(set(devkit.classes), set(classes), "train", "the devkit")
-    val = _find(folder, "val", scratch)
+    val = _find(folder, "val", scratch, unused)
     if "/" in val.names[0]:
         found = [_class(name) for name in val.names]
     else:
@@ -70,21 +74,38 @@ def read_imagenet(settings: Pictures, scratch: str) -> EncodedSource:
         "train": _in_order(train, wnids, classes).limited(settings.train, "train"),
         "val": _in_order(val, found, classes).limited(settings.val, "val"),
     }
-    return EncodedSource("imagenet", classes, splits, upright=False)
+    source = EncodedSource("imagenet", classes, splits, upright=False, unused=unused)
+    source.announce_gaps()
+    return source
 
 
-def _find(folder: Path, split: str, scratch: str) -> Encoded:
-    """The split's pictures, from its archive if that is there; labels 0."""
+def _find(folder: Path, split: str, scratch: str, unused: Unused) -> Encoded:
+    """The split's pictures, from its archive if that is there; not labelled."""
     archive = folder / ARCHIVE_META[split][0]
     if archive.is_file():
         return _archive(archive, split, scratch)
     for tree in (folder / split, folder / KAGGLE / split):
         if tree.is_dir():
-            return _tree(tree, split)
+            return _tree(tree, split, unused)
+
+    def has_them(inner: Path) -> bool:
+        places = (archive.name, split, f"{KAGGLE}/{split}")
+        return any((inner / place).exists() for place in places)
+
     raise UserError(
         f"pictures.folder: {folder}: no {split} pictures; it should hold {archive.name}, or a "
         f"folder {split} with a folder for each class, such as {split}/n01440764"
+        + (f"; name {where}, which has them" if (where := _within(folder, has_them)) else "")
     )
+
+
+def _within(folder: Path, has: Callable[[Path], bool]) -> Path | None:
+    """The folder directly within another one that has what that one lacks."""
+    for inner in look(folder, Unused())[0]:
+        with suppress(UserError, OSError):  # of a folder that cannot be looked into
+            if has(folder / inner.name):
+                return folder / inner.name
+    return None
 
 
 def _archive(archive: Path, split: str, scratch: str) -> Encoded:
@@ -102,9 +123,13 @@ def _archive(archive: Path, split: str, scratch: str) -> Encoded:
     return replace(found, md5=ARCHIVE_META[split][1])
 
 
-def _tree(tree: Path, split: str) -> Encoded:
-    folders = sorted(path.name for path in tree.iterdir() if path.is_dir())
-    folders = [name for name in folders if re.fullmatch(CLASS, name)]
+def _tree(tree: Path, split: str, unused: Unused) -> Encoded:
+    found = Unused()
+    inner, loose = look(tree, found)
+    folders = [folder for folder in inner if _is_class(folder)]
+    for folder in inner:
+        if not _is_class(folder):
+            found.add(NO_CLASS, folder.name)
     if not folders:
         archives = sorted(path.name for path in tree.glob("n*.tar"))
         if archives:
@@ -112,15 +137,33 @@ def _tree(tree: Path, split: str) -> Encoded:
                 f"{tree}: holds archives such as {archives[0]}; extract each into a folder of its "
                 f"class, or name a folder with {ARCHIVE_META[split][0]}"
             )
-        flat = picture_files(tree, deep=False) if split == "val" else None
-        if not flat or not len(flat):
-            raise UserError(f"{tree}: no class folders in it, such as {split}/n01440764")
-        return flat
-    parts = [picture_files(tree, name) for name in progress(folders, f"look into {split}")]
-    for name, part in zip(folders, parts, strict=True):
-        if not len(part):
-            raise UserError(f"{tree / name}: no pictures in it; extract that class again")
+        if split == "train" or not loose:
+            where = _within(tree, _has_classes)
+            raise UserError(
+                f"{tree}: no class folders in it, such as {split}/n01440764"
+                + (f"; move those of {where} up into it" if where else "")
+            )
+        unused.include(found, split)
+        return encoded(tree, loose)
+    for file in loose:
+        found.add(LOOSE, file.name)
+    parts = []
+    for folder in progress(folders, f"look into {split}"):
+        files = search(tree, found, folder)
+        if not files:
+            raise UserError(f"{tree / folder.name}: no pictures in it; extract that class again")
+        parts.append(encoded(tree, files))
+    unused.include(found, split)
     return joined(parts)
+
+
+def _has_classes(folder: Path) -> bool:
+    return any(map(_is_class, look(folder, Unused())[0]))
+
+
+def _is_class(folder: Folder) -> bool:
+    """Whether a folder directly in train or val is a class's."""
+    return bool(re.fullmatch(CLASS, folder.name))
 
 
 def _class(name: str) -> str:

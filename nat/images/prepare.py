@@ -1,5 +1,6 @@
 """Fill the image store from the source that params.yaml names."""
 
+import sys
 from pathlib import Path
 
 from nat.images.cifar10 import read_cifar10
@@ -24,10 +25,14 @@ def prepare_pictures(params: Params, manifest: Path) -> None:
         UserError: what the source's reader refuses, too small a disk, or an unwritable output.
     """
     settings, machine = params.pictures, params.machine
-    if settings.source == "imagenet":
-        fill_store(read_imagenet(settings, machine.scratch), settings, machine, manifest)
-    elif settings.source == "folder":
-        fill_store(read_folder(settings), settings, machine, manifest)
+    if settings.source in ("imagenet", "folder"):
+        if settings.source == "imagenet":
+            encoded = read_imagenet(settings, machine.scratch)
+        else:
+            encoded = read_folder(settings)
+        fill_store(encoded, settings, machine, manifest)
+        if encoded.unused:
+            print(f"{settings.folder}: not used: {encoded.unused}", file=sys.stderr)
     else:
         read = read_cifar10 if settings.source == "cifar10" else read_fashion_mnist
         source = read(settings, machine.data)

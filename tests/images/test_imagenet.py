@@ -419,3 +419,67 @@ def test_the_archive_must_have_the_devkit_s_pictures(
     (folder / "ILSVRC2012_img_val.tar").write_bytes(tar_of(files))
     publish(folder, monkeypatch)
     assert "ILSVRC2012_val_00000020.JPEG is none of the 12 val pictures" in refused(folder)
+
+
+def test_what_is_no_picture_of_a_class_is_counted(
+    tmp_path: Path, prepare: Any, capsys: pytest.CaptureFixture
+) -> None:
+    plain = prepare(tree(tmp_path / "plain")).read_text()
+    folder = tree(tmp_path / "in")
+    for name in ("._n01440764", ".DS_Store", f"{WNIDS[0]}/._a.JPEG", f"{WNIDS[0]}/@eaDir/b.jpg"):
+        (folder / "train" / name).parent.mkdir(exist_ok=True)
+        (folder / "train" / name).write_bytes(b"no picture")
+    (folder / "train" / "__MACOSX" / WNIDS[0]).mkdir(parents=True)
+    (folder / "train" / "n0144076x").mkdir()
+    (folder / "train" / WNIDS[1] / "boxes.txt").touch()
+    (folder / "train" / WNIDS[1] / "around").symlink_to("..")
+    (folder / "val" / "loose.JPEG").write_bytes(b"no picture")
+    (folder / "val" / WNIDS[2] / "gone.JPEG").symlink_to("none.JPEG")
+    capsys.readouterr()
+    assert prepare(folder).read_text() == plain
+    assert capsys.readouterr().err.splitlines()[-1] == (
+        f"{folder}: not used: dangling links: 1 (val/{WNIDS[2]}/gone.JPEG); "
+        "files of other kinds: 1 (.txt 1); folders that are no class: 1 (train/n0144076x); "
+        "hidden or left by a system: 5 (train/.DS_Store, train/._n01440764, train/__MACOSX, ...); "
+        f"links to a folder around them: 1 (train/{WNIDS[1]}/around); "
+        "pictures beside the class folders: 1 (val/loose.JPEG)"
+    )
+
+
+def test_leftovers_among_unsorted_validation_pictures(flat: Path, prepare: Any) -> None:
+    plain = prepare(flat).read_text()
+    for name in ("._ILSVRC2012_val_00000001.JPEG", "Thumbs.db"):
+        (flat / "val" / name).write_bytes(b"no picture")
+    assert prepare(flat).read_text() == plain
+
+
+def test_a_mapping_with_a_mark_of_its_encoding(tmp_path: Path, prepare: Any) -> None:
+    """As a spreadsheet writes it; it would be part of the first name."""
+    files, wnids = val_files()
+    write_files(tmp_path / "in" / "train", train_files())
+    write_files(tmp_path / "in" / "val", files)
+    lines = [f"{name},{wnid}\r\n" for name, wnid in zip(files, wnids, strict=True)]
+    (tmp_path / "in" / "val.txt").write_text("".join(lines), encoding="utf-8-sig")
+    prepare(tmp_path / "in")
+
+
+def test_folders_around_are_named(tmp_path: Path, refused: Any) -> None:
+    tree(tmp_path / "in" / "ILSVRC2012")
+    said = refused(tmp_path / "in")
+    assert "no train pictures" in said
+    assert said.endswith(f"; name {tmp_path}/in/ILSVRC2012, which has them")
+    (tmp_path / "in" / "ILSVRC2012").rename(tmp_path / "moved")
+    (tmp_path / "in" / "val").mkdir()
+    (tmp_path / "moved").rename(tmp_path / "in" / "train")
+    said = refused(tmp_path / "in")
+    assert "no class folders in it, such as train/n01440764" in said
+    assert said.endswith(f"; move those of {tmp_path}/in/train/train up into it")
+
+
+def test_the_digits_of_a_class_are_plain(tmp_path: Path, refused: Any) -> None:
+    """Others, which are digits too, are no WordNet identifier."""
+    folder = tree(tmp_path / "in")
+    for split in ("train", "val"):
+        for wnid in WNIDS:
+            (folder / split / wnid).rename(folder / split / wnid.replace("0", "\u0660"))
+    assert "no class folders in it" in refused(folder)
