@@ -15,7 +15,7 @@ import numpy as np
 
 from nat.errors import UserError
 from nat.images.formats import Unreadable
-from nat.images.squares import Unreadable, read_square
+from nat.images.squares import read_square
 from nat.processes import end_with_parent
 from nat.signals import deaf_children
 

@@ -28,7 +28,8 @@ from nat.params import Machine, Pictures
 from nat.places import own_name, place
 
 UNREADABLE = "unreadable.txt"  # beside the store's arrays: split, name and reason of those left out
-DECIDING = ("chunks.py", "squares.py", "unfinished.py")  # the modules that decide the bytes
+DECODERS = ("jpg", "zlib", "libtiff", "jpg_2000", "webp", "avif")
+DECIDING = ("chunks.py", "formats.py", "squares.py", "unfinished.py")  # the modules that decide the bytes
 
 
 def fill_store(source: EncodedSource, settings: Pictures, machine: Machine, manifest: Path) -> Path:
@@ -82,7 +83,7 @@ def _key(source: EncodedSource, settings: Pictures) -> str:
         "splits": {name: split.digest() for name, split in source.splits.items()},
         "square": [settings.size, settings.channels],
         "code": [sha256(Path(__file__).with_name(name)) for name in DECIDING],
-        "decoders": [PIL.__version__, features.version("jpg"), features.version("zlib")],
+        "decoders": [PIL.__version__, *map(features.version, DECODERS)],
     }
     return hashlib.sha256(json.dumps(content).encode()).hexdigest()[:16]
 
