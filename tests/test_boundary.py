@@ -93,7 +93,7 @@ def test_a_bug_says_so_below_its_traceback() -> None:
 
 def test_an_early_end_of_a_file_is_not_just_aborted() -> None:
     ended = command(
-        "import nat.files\ndef end(path): raise EOFError('no data left')\nnat.files.whole = end"
+        "import nat.files\ndef end(*_): raise EOFError('no data left')\nnat.files.whole = end"
     )
     assert ended.returncode == 1
     assert "Aborted!" not in ended.stderr

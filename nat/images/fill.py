@@ -29,7 +29,8 @@ from nat.places import own_name, place
 
 UNREADABLE = "unreadable.txt"  # beside the store's arrays: split, name and reason of those left out
 DECODERS = ("jpg", "zlib", "libtiff", "jpg_2000", "webp", "avif")
-DECIDING = ("chunks.py", "formats.py", "squares.py", "unfinished.py")  # the modules that decide the bytes
+# the modules that decide the bytes
+DECIDING = ("chunks.py", "formats.py", "squares.py", "unfinished.py")
 
 
 def fill_store(source: EncodedSource, settings: Pictures, machine: Machine, manifest: Path) -> Path:
