@@ -39,6 +39,18 @@ def refused(folder: Path, *words: str) -> str:
     return done.stdout + done.stderr
 
 
+def start(folder: Path, *words: str, **variables: str) -> "subprocess.Popen[str]":
+    """Start in the copy, with standard error in the output, and go on."""
+    return subprocess.Popen(
+        words,
+        cwd=folder,
+        env=ENVIRONMENT | variables,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+
+
 def stages_run(output: str) -> set[str]:
     return set(re.findall(r"Running stage '([^']+)'", output))
 

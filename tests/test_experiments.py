@@ -11,19 +11,20 @@ from pathlib import Path
 import pytest
 from conftest import write_picture_folder
 from ilsvrc import write_tree
-from pipeline import commit, copy_project, refused, run, stages_run
+from pipeline import commit, copy_project, refused, run, stages_run, start
 from ruamel.yaml import YAML
 from tiny import PROJECT, settings
 
 README = PROJECT / "README.md"
+WITHOUT_GIT = ".dvc/without-git"  # what run.sh sets in an archive
 
 
 @pytest.fixture(scope="module")
 def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A clone of the project in which NAT was trained and probed."""
     root = tmp_path_factory.mktemp("experiments")
-    write_picture_folder(root / "pictures", a_class=40)
-    folder = copy_project(root / "project", root / "pictures", root)
+    folder = copy_project(root / "project", Path("data/raw/pictures"), root)
+    write_picture_folder(folder / "data/raw/pictures", a_class=40)
     run(folder, "git", "init", "-q")
     commit(folder, "start")
     run(folder, "dvc", "repro", "probe@nat-0")
@@ -72,35 +73,73 @@ def test_a_wrong_setting_is_refused_by_name_before_anything_runs(
 
 
 def test_queued_experiments_find_their_data(project: Path) -> None:
-    run(
-        project,
-        "dvc",
-        "exp",
-        "run",
-        "--queue",
-        "-n",
-        "fixed",
-        "-S",
-        "permute_every=never",
-        "probe@nat-0",
-    )
-    run(project, "dvc", "queue", "start")
-    deadline = time.monotonic() + 240
-    while not re.search(r"\b(Success|Failed)\b", status := run(project, "dvc", "queue", "status")):
+    """Two workers at once, each in a copy of the project, fill one store and train in one scratch.
+
+    The pictures lie in a folder that is named relative to the project and that git does not track.
+    """
+    periods = {"fixed": "never", "often": "1"}
+    for name, period in periods.items():
+        words = ["-n", name, "-S", f"permute_every={period}", "-S", "pictures.val=20"]
+        run(project, "dvc", "exp", "run", "--queue", *words, "pretrain@0")
+    run(project, "dvc", "queue", "start", "--jobs", "2")
+    deadline = time.monotonic() + 480
+    ended = r"\b(Success|Failed)\b"
+    while len(re.findall(ended, status := run(project, "dvc", "queue", "status"))) < 2:
         assert time.monotonic() < deadline, status
         time.sleep(1)
-    assert "Success" in status, status + run(project, "dvc", "queue", "logs", "fixed")
-    shown = run(project, "dvc", "exp", "show", "--csv")
-    ran = {row["Experiment"]: row for row in csv.DictReader(io.StringIO(shown))}
-    assert ran["fixed"]["permute_every"] == "never"
+    assert "Failed" not in status, status + "".join(
+        run(project, "dvc", "queue", "logs", name) for name in periods
+    )
+    logs = {name: run(project, "dvc", "queue", "logs", name) for name in periods}
+    for name, period in periods.items():
+        assert "prepare-pictures" in stages_run(logs[name])
+        shown = run(project, "dvc", "exp", "show", "--csv")
+        ran = {row["Experiment"]: row for row in csv.DictReader(io.StringIO(shown))}
+        assert ran[name]["permute_every"] == period
+    assert not list((project / "scratch").glob("*"))
     assert "permute_every: 3" in (project / "params.yaml").read_text()
+
+
+def test_two_lanes_of_one_pipeline(project: Path) -> None:
+    """Stages that do not need each other, each with a DVC of its own, in one folder."""
+    lanes = [f"stages/baselines/dvc.yaml:{method}@0" for method in ("random", "labels")]
+    both = [start(project, "dvc", "--wait-for-lock", "repro", "-s", lane) for lane in lanes]
+    for lane, process in zip(lanes, both, strict=True):
+        told = process.communicate(timeout=240)[0]
+        assert process.returncode == 0, told
+        assert stages_run(told) == {lane}
+    for lane in lanes:
+        assert "up to date" in run(project, "dvc", "status", lane)
+    run(project, "git", "reset", "-q", "--hard")
+
+
+def test_two_clones_share_scratch_and_data(tmp_path: Path) -> None:
+    """The same run at once: nothing half, the same bytes, nothing left."""
+    write_picture_folder(tmp_path / "pictures", a_class=20)
+    clones = [copy_project(tmp_path / n, tmp_path / "pictures", tmp_path) for n in ("a", "b")]
+    places = {"data": str(tmp_path / "data"), "scratch": str(tmp_path / "scratch")}
+    for clone in clones:
+        content = YAML().load((clone / "params.yaml").read_text())
+        content["machine"] |= places
+        YAML().dump(content, clone / "params.yaml")
+    both = [start(clone, "dvc", "repro", "probe@nat-0", DVC_SYSTEM_CONFIG_DIR=WITHOUT_GIT)
+            for clone in clones]  # fmt: skip
+    for process in both:
+        told = process.communicate(timeout=240)[0]
+        assert process.returncode == 0, told
+    for name in ("data/pictures.json", "artifacts/networks/nat-0/network.safetensors"):
+        assert (clones[0] / name).read_bytes() == (clones[1] / name).read_bytes()
+    first, second = (json.loads((c / "artifacts/probe/nat-0.json").read_text()) for c in clones)
+    assert first["measured"] == second["measured"]
+    assert not list((tmp_path / "scratch").iterdir())
+    assert len(list((tmp_path / "data/stores").iterdir())) == 1
 
 
 def test_an_archive_without_git_works(tmp_path: Path) -> None:
     write_picture_folder(tmp_path / "pictures", a_class=10)
     folder = copy_project(tmp_path / "archive", tmp_path / "pictures", tmp_path)
-    run(folder, "dvc", "config", "--local", "core.no_scm", "true")  # as run.sh does
-    output = run(folder, "dvc", "repro", "prepare-pictures")
+    process = start(folder, "dvc", "repro", "prepare-pictures", DVC_SYSTEM_CONFIG_DIR=WITHOUT_GIT)
+    output = process.communicate(timeout=240)[0]
     assert stages_run(output) == {"check", "prepare-pictures"}
     assert (folder / "data" / "pictures.json").exists()
 
