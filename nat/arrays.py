@@ -1,14 +1,18 @@
-"""Read NumPy's files, .npy and .npz, without trusting what their headers say.
+"""NumPy's files, .npy and .npz: read without trusting their headers, written as the disk allows.
 
 A header is compared with the length of its file, and with what is expected, before anything is
 allocated; nothing is unpickled.
+
+Of a full disk, NumPy's own writer into a file tells "64 requested and 0 written", and a memory map
+nothing: a signal ends the process. Written as here, it is an error that tells its cause.
 """
 
+import io
 import math
 import warnings
 from collections.abc import Mapping
 from pathlib import Path
-from typing import IO, Literal
+from typing import IO, Any, BinaryIO, Literal
 from zipfile import ZipFile
 
 import numpy as np
@@ -81,6 +85,32 @@ def open_archive(
                     raise ValueError(f"{name}: {error}") from error
                 found[name] = np.frombuffer(file.read(), dtype).reshape(shape)
         return found
+
+
+def header(shape: tuple[int, ...], dtype: Any) -> bytes:
+    """What precedes an array's numbers in C order; as long for any length of the first axis."""
+    out = io.BytesIO()
+    descr = np.lib.format.dtype_to_descr(np.dtype(dtype))
+    np.lib.format.write_array_header_1_0(
+        out, {"descr": descr, "fortran_order": False, "shape": shape}
+    )
+    return out.getvalue()
+
+
+def write_rows(file: BinaryIO, rows: np.ndarray) -> None:
+    """Append rows, without a copy if they lie in C order."""
+    file.write(np.ascontiguousarray(rows).data)
+
+
+def save_array(path: Path, array: np.ndarray) -> None:
+    """Write the bytes that ``np.save`` writes of an array in C order.
+
+    Raises:
+        OSError: with its cause.
+    """
+    with open(path, "wb") as file:
+        file.write(header(array.shape, array.dtype))
+        write_rows(file, array)
 
 
 def fit(kind: str, shape: tuple[int, ...], kinds: Kinds, sizes: dict[str, int]) -> None:

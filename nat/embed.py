@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
+from nat.arrays import header, write_rows
 from nat.errors import UserError
 from nat.files import check_output, whole, write_json
 from nat.images.discovery import Unused, no_pictures, require_text, search, shown
@@ -107,17 +108,13 @@ def _write_npy(out: Path, chunks: Chunks, count: int, width: int) -> None:
         # the names are put in place first: an array is known by them as one of this command's
         temporary = files.enter_context(whole(out, KINDS[".npy"]))
         listed = files.enter_context(whole(names_of(out), json_like([])))
-        array = np.lib.format.open_memmap(
-            temporary, mode="w+", dtype=np.float32, shape=(count, width)
-        )
-        for kept, features in chunks:
-            array[len(names) : len(names) + len(kept)] = features
-            names += kept
-        array.flush()
-        if len(names) < count:
-            shorter = temporary.with_name(f"{temporary.name}.npy")
-            np.save(shorter, array[: len(names)])
-            shorter.replace(temporary)
+        with open(temporary, "wb") as file:
+            file.write(header((count, width), np.float32))
+            for kept, features in chunks:
+                write_rows(file, features.astype(np.float32, copy=False))
+                names += kept
+            file.seek(0)
+            file.write(header((len(names), width), np.float32))
         write_json(listed, names)
 
 
@@ -139,7 +136,12 @@ def _write_parquet(out: Path, chunks: Chunks, count: int, width: int) -> None:
     columns = pa.schema(
         [("picture", pa.string()), ("features", pa.list_(pa.float32(), list_size=width))]
     )
-    with whole(out, KINDS[".parquet"]) as temporary, ParquetWriter(temporary, columns) as writer:
+    # through Python's file, whose errors have a number by which they are known
+    with (
+        whole(out, KINDS[".parquet"]) as temporary,
+        open(temporary, "wb") as file,
+        ParquetWriter(file, columns) as writer,
+    ):
         for kept, features in chunks:
             values = pa.FixedSizeListArray.from_arrays(pa.array(features.ravel()), width)
             writer.write_table(pa.table([pa.array(kept), values], schema=columns))

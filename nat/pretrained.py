@@ -15,9 +15,9 @@ from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 
+from nat.arrays import save_array
 from nat.errors import UserError
 from nat.files import check_output, whole, write_json
 from nat.model import NETWORK, Network, save_network
@@ -90,7 +90,7 @@ def write_pretrained(
         temporary.mkdir()
         save_network(network, temporary / "network.safetensors")
         if assignment is not None:
-            np.save(temporary / "assignment.npy", assignment.numpy())
+            save_array(temporary / "assignment.npy", assignment.numpy())
             (temporary / "checkpoints").mkdir()
         for epoch in checkpoints:
             _copy(checkpoint_name(epoch), run, temporary / "checkpoints")

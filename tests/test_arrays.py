@@ -1,11 +1,17 @@
+import errno
 import io
+import os
 import zipfile
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as drawn
 
+from nat import arrays
 from nat.arrays import open_archive, open_array
 from nat.errors import UserError
 
@@ -139,3 +145,30 @@ def test_an_archive_whose_directory_lies_is_refused(tmp_path: Path) -> None:
     # of the 131 bytes that are unpacked, the zip module finds another checksum
     with pytest.raises(UserError, match="its header cannot be read"):
         open_archive(tmp_path / "a.npz", {"b": LAYOUT["b"]}, "archive", "make it again")
+
+
+SHAPES = drawn.array_shapes(min_dims=1, max_dims=4, min_side=0, max_side=5)
+TYPES = st.sampled_from([np.uint8, np.int64, np.float16, np.float32])
+
+
+@given(array=drawn.arrays(TYPES, SHAPES), order=st.sampled_from("CF"))
+def test_the_bytes_are_those_of_numpy(
+    tmp_path_factory: pytest.TempPathFactory, array: np.ndarray, order: Any
+) -> None:
+    path, expected = tmp_path_factory.mktemp("a") / "a.npy", io.BytesIO()
+    np.save(expected, np.ascontiguousarray(array))
+    arrays.save_array(path, np.asarray(array, order=order))
+    assert path.read_bytes() == expected.getvalue()
+
+
+@given(st.integers(0, 10**12), st.integers(0, 10**12))
+def test_a_header_is_as_long_for_any_count(a: int, b: int) -> None:
+    assert len(arrays.header((a, 7), np.float32)) == len(arrays.header((b, 7), np.float32))
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no /dev/full")
+def test_a_full_disk_is_told_as_such() -> None:
+    """np.save says "1 requested and 0 written" of the same."""
+    reason = os.strerror(errno.ENOSPC)
+    with pytest.raises(OSError, match=reason), open("/dev/full", "wb", buffering=0) as file:
+        arrays.write_rows(file, np.ones(1))

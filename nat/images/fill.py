@@ -12,10 +12,10 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import PIL
 from PIL import features
 
+from nat.arrays import save_array
 from nat.files import check_output, disk_faults, replace_folder, sha256, write_json
 from nat.images.encoded import EncodedSource
 from nat.images.journal import Journal
@@ -117,7 +117,7 @@ def _fill(
         array = Unfinished(name, split, building, settings, source.upright, journal)
         array.decode(processes, settings.corrupt_limit)
         labels = array.close_gaps()
-        np.save(building / f"{name}_labels.npy", labels)
+        save_array(building / f"{name}_labels.npy", labels)
         content["splits"][name] = {
             "count": len(labels),
             "labelled": int((labels != UNLABELLED).sum()),

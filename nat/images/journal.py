@@ -6,11 +6,12 @@ leaves a line without its rows.
 """
 
 import json
+import os
 import sys
 import time
 import zlib
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from nat.files import sync
@@ -108,8 +109,14 @@ class Journal:
     def _save(self) -> None:
         if self._lines and self._array is not None:
             sync(self._array)
-            with open(self._path, "a") as file:
-                file.writelines(self._lines)
+            before = self._path.stat().st_size if self._path.exists() else 0
+            try:
+                with open(self._path, "a") as file:
+                    file.writelines(self._lines)
+            except OSError:
+                with suppress(OSError):  # a part of a line, which others would follow
+                    os.truncate(self._path, before)
+                raise
             sync(self._path)
             self._lines = []
         self._saved = time.monotonic()

@@ -7,7 +7,6 @@ whichever way they were obtained.
 """
 
 import hashlib
-import io
 import json
 import os
 from collections.abc import Iterable, Iterator
@@ -18,7 +17,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from nat.arrays import Kinds, open_array
+from nat.arrays import Kinds, header, open_array, save_array, write_rows
 from nat.errors import UserError
 from nat.files import check_output, whole, write_json
 from nat.foreign import reading
@@ -90,12 +89,11 @@ def write_store(source: Source, size: int, channels: int, folder: str, manifest:
             temporary.mkdir()
             for name, split in source.splits.items():
                 shape = (split.count, channels, size, size)
-                # not by a memory map, whose writer a full disk ends without a word
                 with open(temporary / f"{name}.npy", "wb") as file:
-                    file.write(header(shape))
+                    file.write(header(shape, np.uint8))
                     for picture in progress(split.pictures, f"store {name}", total=split.count):
-                        file.write(np.ascontiguousarray(picture).data)
-                np.save(temporary / f"{name}_labels.npy", split.labels.astype(np.int64))
+                        write_rows(file, picture)
+                save_array(temporary / f"{name}_labels.npy", split.labels.astype(np.int64))
             write_json(temporary / "manifest.json", content)
     write_json(manifest, content)
     return final
@@ -104,15 +102,6 @@ def write_store(source: Source, size: int, channels: int, folder: str, manifest:
 def new_manifest(source: str, size: int, channels: int, classes: list[str]) -> dict[str, Any]:
     """A manifest that has no splits yet."""
     return {"source": source, "size": size, "channels": channels, "classes": classes, "splits": {}}
-
-
-def header(shape: tuple[int, ...]) -> bytes:
-    """NumPy's, of a uint8 array; as long for any number of pictures."""
-    out = io.BytesIO()
-    np.lib.format.write_array_header_1_0(
-        out, {"descr": "|u1", "fortran_order": False, "shape": shape}
-    )
-    return out.getvalue()
 
 
 def holds(folder: Path, manifest: dict[str, Any]) -> bool:

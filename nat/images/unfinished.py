@@ -1,18 +1,20 @@
 """A split's array on its way from empty to finished, which a kill at any moment does not harm."""
 
+import errno
+import os
 import sys
 from contextlib import closing
 from pathlib import Path
 
 import numpy as np
 
+from nat.arrays import header
 from nat.errors import UserError
 from nat.files import discard, sync
 from nat.images.archives import Checksum
 from nat.images.chunks import Chunk, Faults, write_chunks
 from nat.images.encoded import Encoded
 from nat.images.journal import Journal
-from nat.images.store import header
 from nat.params import Pictures
 from nat.training.progress import progress
 
@@ -44,6 +46,9 @@ class Unfinished:
             settings: size and channels are used.
             upright: whether EXIF rotations are applied.
             journal: of the chunks that are finished.
+
+        Raises:
+            OSError: the disk has no room for the rows.
         """
         self.name, self.split, self.settings, self.upright = name, split, settings, upright
         self.journal = journal
@@ -58,13 +63,23 @@ class Unfinished:
         size = len(self.header) + len(split) * self.row
         if not self.part.exists() or self.part.stat().st_size != size:
             journal.forget(name)
+            self._lay_out(size)
+
+    def _lay_out(self, size: int) -> None:
+        """Reserve the disk for all rows, so that it is not found full after hours of decoding."""
+        try:
             with open(self.part, "wb") as file:
                 file.write(self.header)
+                file.flush()
+                reserve(file.fileno(), size)
                 file.truncate(size)
+        except OSError:
+            self.part.unlink(missing_ok=True)  # what was reserved is of no use
+            raise
 
     def _header(self, count: int) -> bytes:
         settings = self.settings
-        return header((count, settings.channels, settings.size, settings.size))
+        return header((count, settings.channels, settings.size, settings.size), np.uint8)
 
     def decode(self, processes: int, limit: int) -> None:
         """Write the rows of every chunk that the journal does not name.
@@ -191,6 +206,21 @@ class Unfinished:
             file.write(self._header(len(rows)))
             file.truncate(len(self.header) + len(rows) * self.row)
         return self.split.labels[rows].astype(np.int64)
+
+
+def reserve(file: int, size: int) -> None:
+    """Have the file system set ``size`` bytes of an open file aside, where it can.
+
+    Raises:
+        OSError: there are not so many.
+    """
+    if not hasattr(os, "posix_fallocate"):  # macOS
+        return
+    try:
+        os.posix_fallocate(file, 0, size)
+    except OSError as error:
+        if error.errno not in (errno.EINVAL, errno.ENOSYS, errno.EOPNOTSUPP):
+            raise
 
 
 def kept_rows(count: int, gaps: set[int]) -> np.ndarray:

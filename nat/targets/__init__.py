@@ -14,7 +14,7 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 
-from nat.arrays import Kinds, open_array
+from nat.arrays import Kinds, open_array, save_array
 from nat.errors import UserError
 from nat.files import whole
 from nat.foreign import reading
@@ -90,8 +90,8 @@ def save_targets(targets: Targets, path: Path) -> None:
     array = targets.array
     if array.ndim == 1:
         array = torch.cat([array, torch.tensor([targets.dimension])])
-    with whole(path, ARRAY) as temporary, open(temporary, "wb") as file:
-        np.save(file, array.numpy())
+    with whole(path, ARRAY) as temporary:
+        save_array(temporary, array.numpy())
 
 
 def load_targets(path: Path) -> Targets:

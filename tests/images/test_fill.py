@@ -244,7 +244,7 @@ def test_an_end_at_any_later_step_goes_on(
     target = {
         "rename": "nat.images.unfinished.sync",
         "truncate": "nat.images.unfinished.Unfinished._header",
-        "save": "nat.images.fill.np.save",
+        "save": "nat.images.fill.save_array",
         "write_json": "nat.images.fill.write_json",
         "store_folder": "nat.images.fill.store_folder",
     }[where]
