@@ -12,7 +12,7 @@ from typing import Any, Literal
 import torch
 from pydantic import BaseModel, ConfigDict
 from safetensors import safe_open
-from safetensors.torch import save_file
+from safetensors.torch import save
 from torch import nn
 
 from nat.errors import UserError
@@ -65,7 +65,8 @@ def export_trunk(
         about |= _description(module)
     weights = {name: value.contiguous() for name, value in module.state_dict().items()}
     with whole(out, TRUNK) as temporary:
-        save_file(weights, temporary, {"trunk": json.dumps(about)})
+        # not save_file, whose files nobody else can read, and whose errors are its own
+        temporary.write_bytes(save(weights, {"trunk": json.dumps(about)}))
 
 
 class Described(BaseModel):

@@ -12,7 +12,7 @@ from typing import Annotated, Literal
 import torch
 from pydantic import BaseModel, ConfigDict, Field
 from safetensors import safe_open
-from safetensors.torch import save_file
+from safetensors.torch import save
 from torch import nn
 
 from nat.errors import UserError
@@ -154,7 +154,8 @@ def save_network(network: Network, path: Path) -> None:
     }
     with whole(path, NETWORK) as temporary:
         # one entry: the order of several is not fixed, and the same network gives the same bytes
-        save_file(weights, temporary, {"network": json.dumps(shape)})
+        # not save_file, whose files nobody else can read, and whose errors are its own
+        temporary.write_bytes(save(weights, {"network": json.dumps(shape)}))
 
 
 class Described(BaseModel):

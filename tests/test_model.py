@@ -1,11 +1,12 @@
 import json
 import math
+import os
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
-from safetensors.torch import save_file
+from safetensors.torch import load_file, safe_open, save_file
 from torch import nn
 
 from nat.errors import UserError
@@ -65,6 +66,19 @@ def test_a_saved_network_is_the_same_function(
     again = load_network(tmp_path / "n.safetensors")
     pictures = torch.randint(0, 256, (4, channels, 28, 28), dtype=torch.uint8)
     assert torch.equal(network.eval()(pictures), again.eval()(pictures))
+
+
+def test_a_file_is_safetensors_own_but_for_its_permissions(tmp_path: Path) -> None:
+    network, path = Network(SMALL, 28, 8), tmp_path / "n.safetensors"
+    before = os.umask(0o002)
+    try:
+        save_network(network, path)
+    finally:
+        os.umask(before)
+    with safe_open(path, "pt") as file:
+        save_file(load_file(path), tmp_path / "theirs", file.metadata())
+    assert path.read_bytes() == (tmp_path / "theirs").read_bytes()
+    assert path.stat().st_mode & 0o777 == 0o664
 
 
 @pytest.mark.parametrize("content", [b"", b"not a network", b"\x08\0\0\0\0\0\0\0{}      "])
