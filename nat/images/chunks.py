@@ -115,7 +115,13 @@ def write_chunks(chunks: Iterator[Chunk], processes: int) -> Generator[tuple[int
         return
     # spawned, not forked: a fork of a process with threads (torch's, a progress bar's) may hang
     context = multiprocessing.get_context("spawn")
-    pool = ProcessPoolExecutor(processes, context, end_with_parent)
+    try:
+        pool = ProcessPoolExecutor(processes, context, end_with_parent)
+    except OSError as error:  # they talk through /dev/shm, which may be full, or not there
+        raise UserError(
+            f"machine.threads: {processes}: no decoding process can be started "
+            f"({error.strerror or error}); use 1"
+        ) from error
     running: dict[Future[Faults], int] = {}
 
     def give_out(count: int) -> None:

@@ -9,6 +9,7 @@ from torchvision.datasets.imagenet import ARCHIVE_META, load_meta_file, parse_de
 from torchvision.datasets.utils import check_integrity
 
 from nat.errors import UserError
+from nat.files import disk_faults
 
 CLASS = "n[0-9]{8}"
 MAPPINGS = ("val.txt", "LOC_val_solution.csv")  # Caffe's and Kaggle's
@@ -41,7 +42,8 @@ def read_devkit(folder: Path) -> Devkit | None:
         return None
     if not check_integrity(str(path), md5):
         raise UserError(f"{path}: MD5 is not {md5}, so damaged or another file; download it again")
-    with tempfile.TemporaryDirectory() as temporary:  # torchvision writes beside the archive
+    # torchvision writes beside the archive
+    with tempfile.TemporaryDirectory() as temporary, disk_faults(Path(temporary, name)):
         Path(temporary, name).symlink_to(path.resolve())
         parse_devkit_archive(temporary)
         names, val = load_meta_file(temporary)
