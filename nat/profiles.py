@@ -128,10 +128,13 @@ def switch(name: str, path: Path, folder: Path, force: bool = False) -> list[str
         )
     lines = _differences(former, _load(text, path))
     if edits:
-        kept = next(new for new in _copies(path) if not new.exists())
+        content = path.read_bytes()
+        # a switch that failed has left a copy already
+        kept = next(new for new in _copies(path) if not new.exists() or _holds(new, content))
         lines.append(f"the former file is now {kept}")
-        with whole(kept) as temporary:
-            temporary.write_bytes(path.read_bytes())
+        if not kept.exists():
+            with whole(kept) as temporary:
+                temporary.write_bytes(content)
     with whole(path, FILE_OF_OURS) as temporary:  # what is there has no edits, or was kept
         temporary.write_text(text)
     return [*lines, f"{path}: {name}"]
@@ -156,6 +159,10 @@ def _copies(path: Path) -> Iterator[Path]:
     while True:
         yield path.with_name(f"{path.name}.bak{number}")
         number += 1
+
+
+def _holds(path: Path, content: bytes) -> bool:
+    return path.is_file() and path.read_bytes() == content
 
 
 def _parts(name: str, folder: Path) -> tuple[str, str]:

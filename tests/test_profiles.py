@@ -1,4 +1,6 @@
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -8,6 +10,8 @@ from tiny import EMBEDDED, PROJECT
 
 from nat.cli import main
 from nat.errors import UserError
+from nat.files import whole
+from nat.outputs import Kind
 from nat.params import load_params
 from nat.profiles import BASE, profiles, render, switch
 
@@ -183,6 +187,28 @@ def test_edits_are_refused_or_kept(folder: Path, path: Path) -> None:
     switch("other", path, folder, force=True)
     assert path.with_name("params.yaml.bak2").read_bytes() == second
     assert kept.read_bytes() == edited
+
+
+def test_a_switch_that_failed_leaves_no_second_copy(
+    folder: Path, path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    former = path.read_text() + "# mine\n"
+    path.write_text(former)
+
+    @contextmanager
+    def full(target: Path, *kind: Kind) -> Iterator[Path]:
+        if target == path:
+            raise UserError("no space")
+        with whole(target, *kind) as temporary:
+            yield temporary
+
+    with monkeypatch.context() as patch:
+        patch.setattr("nat.profiles.whole", full)
+        with pytest.raises(UserError, match="no space"):
+            switch("other", path, folder, force=True)
+    assert path.read_text() == former
+    assert f"the former file is now {path}.bak" in switch("other", path, folder, force=True)
+    assert {f.name for f in folder.parent.glob("params*")} == {"params.yaml", "params.yaml.bak"}
 
 
 @pytest.mark.parametrize(
