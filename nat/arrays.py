@@ -83,7 +83,7 @@ def open_archive(
                     fit(_name(dtype), shape, layout[name], sizes)
                 except ValueError as error:
                     raise ValueError(f"{name}: {error}") from error
-                found[name] = np.frombuffer(file.read(), dtype).reshape(shape)
+                found[name] = np.frombuffer(bytearray(file.read()), dtype).reshape(shape)
         return found
 
 

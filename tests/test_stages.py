@@ -24,6 +24,7 @@ PLUMBING = {
     "nat/places.py",
     "nat/processes.py",
     "nat/signals.py",
+    "nat/report/schema.py",
     "nat/pretrained.py",
     "nat/tensors.py",
     "nat/training/device.py",

@@ -115,7 +115,7 @@ def _read_mapping(path: Path, classes: list[str]) -> dict[str, str]:
         if not picture or picture == "ImageId":  # Kaggle's heading
             continue
         label = rest[0] if rest else ""
-        if label.isascii() and label.isdigit() and int(label) < len(classes):
+        if re.fullmatch(r"\d{1,9}", label, re.ASCII) and int(label) < len(classes):
             label = classes[int(label)]
         if label not in classes:
             raise UserError(

@@ -5,17 +5,32 @@ Plain arrays in an .npz archive; facts are JSON text, so nothing is pickled.
 
 import dataclasses
 import json
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, TypeVar
-from zipfile import BadZipFile
+from typing import Any, Protocol, TypeVar
 
 import numpy as np
+from pydantic import BaseModel
 
-from nat.errors import UserError
+from nat.arrays import TEXT, Kinds, open_archive
 from nat.files import whole
+from nat.foreign import reading
 from nat.outputs import Kind, archive
+from nat.report.schema import Provenance
 
-Content = TypeVar("Content")
+
+class Checkable(Protocol):
+    """What knows which numbers fit together."""
+
+    def check(self) -> None:
+        """Compare them.
+
+        Raises:
+            ValueError: they do not fit.
+        """
+
+
+Content = TypeVar("Content", bound=Checkable)
 JSON = ("facts", "provenance")
 
 
@@ -40,28 +55,35 @@ def save_arrays(content: Any, path: Path) -> None:
         np.savez_compressed(file, **arrays)
 
 
-def load_arrays(kind: type[Content], path: Path, made_by: str) -> Content:
+def load_arrays(
+    kind: type[Content],
+    path: Path,
+    made_by: str,
+    layout: Mapping[str, Kinds],
+    facts: type[BaseModel],
+) -> Content:
     """Read what ``save_arrays`` wrote.
 
     Args:
-        kind: the dataclass.
+        kind: the dataclass, with a method ``check`` that refuses numbers which do not fit.
         path: of the file.
         made_by: the command that writes it.
+        layout: types and shapes of the arrays.
+        facts: what the facts should hold.
 
     Raises:
         UserError: missing, damaged, or of another version of this project.
     """
-    remedy = f"`python -m nat {made_by}`"
-    names = [field.name for field in dataclasses.fields(kind)]  # type: ignore[arg-type]
-    try:
-        with np.load(path, allow_pickle=False) as file:
-            content: dict[str, Any] = {name: file[name] for name in names}
-        content |= {name: json.loads(str(content[name])) for name in JSON}
-    except FileNotFoundError as error:
-        raise UserError(f"{path}: not found; make it with {remedy}") from error
-    except (OSError, ValueError, KeyError, EOFError, BadZipFile) as error:
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise UserError(
-            f"{path}: no illustration of this project ({reason}); make it again with {remedy}"
-        ) from error
-    return kind(**content)
+    what, remedy = "illustration of this project", f"make it with `python -m nat {made_by}`"
+    text: Kinds = {TEXT: ()}
+    arrays = open_archive(path, dict(layout) | dict.fromkeys(JSON, text), what, remedy)
+    with reading(path, what, remedy):
+        content: dict[str, Any] = arrays | {name: json.loads(str(arrays[name])) for name in JSON}
+        facts.model_validate(content["facts"])
+        Provenance.model_validate(content["provenance"])
+        for name, array in arrays.items():
+            if array.dtype.kind == "f" and not np.isfinite(array).all():
+                raise ValueError(f"{name} holds a number that is NaN or infinite")
+        found = kind(**content)
+        found.check()
+        return found

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from nat.errors import UserError
+from nat.foreign import reading
 from nat.report.detected import Detected, load_detected
 from nat.report.illustration import Illustration, load_illustration
 from nat.report.names import LAYERS, METHODS, READINGS
@@ -199,19 +200,14 @@ def read_artifacts(path: Path, seeds: list[int]) -> Artifacts:
 
 
 def _history(path: Path) -> dict[str, np.ndarray]:
-    try:
-        with open(path, newline="") as file:
-            rows = list(csv.DictReader(file))
+    with (
+        reading(path, "history of a training", "make it with `python -m nat pretrain`"),
+        open(path, newline="") as file,
+    ):
+        rows = list(csv.DictReader(file))
         if not rows:
             raise ValueError("it is empty")
         return {
             column: np.array([float(row[column] or "nan") for row in rows])
             for column in ("epoch", "loss", "reassigned", "knn")
         }
-    except FileNotFoundError as error:
-        raise UserError(f"{path}: not found; make it with `python -m nat pretrain`") from error
-    except (ValueError, KeyError) as error:
-        raise UserError(
-            f"{path}: no history of a training ({error}); make it again with "
-            "`python -m nat pretrain`"
-        ) from error

@@ -9,7 +9,9 @@ from typing import Any
 
 import numpy as np
 
+from nat.arrays import Kinds
 from nat.report.arrays import load_arrays, save_arrays
+from nat.report.schema import DetectedFacts, within
 
 
 @dataclass(frozen=True)
@@ -51,6 +53,34 @@ class Detected:
     difficult: np.ndarray
     missed: np.ndarray
 
+    def check(self) -> None:
+        """Check that labels are of the classes, boxes of the pictures, and sizes within them.
+
+        Raises:
+            ValueError: one is not.
+        """
+        within(self.labels, len(self.facts["classes"]), "labels")
+        for name in ("boxes_in", "objects_in"):
+            within(getattr(self, name), len(self.pictures), name)
+        if not ((self.sizes >= 1) & (self.sizes <= self.pictures.shape[1:])).all():
+            raise ValueError("sizes leave the pictures")
+
+
+LAYOUT: dict[str, Kinds] = {
+    "pictures": {"uint8": ("p", "h", "w")},
+    "sizes": {"int64": ("p", 2)},
+    "labels": {"int64": ("p",)},
+    "boxes": {"float32": ("n", 4)},
+    "boxes_in": {"int64": ("n",)},
+    "scores": {"float32": ("n",)},
+    "right": {"bool": ("n",)},
+    "neither": {"bool": ("n",)},
+    "objects": {"float32": ("m", 4)},
+    "objects_in": {"int64": ("m",)},
+    "difficult": {"bool": ("m",)},
+    "missed": {"bool": ("m",)},
+}
+
 
 def save_detected(detected: Detected, path: Path) -> None:
     """Write ``path`` (.npz), whole."""
@@ -63,4 +93,4 @@ def load_detected(path: Path) -> Detected:
     Raises:
         UserError: missing, damaged, or of another version of this project.
     """
-    return load_arrays(Detected, path, "illustrate-detections")
+    return load_arrays(Detected, path, "illustrate-detections", LAYOUT, DetectedFacts)

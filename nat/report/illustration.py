@@ -10,7 +10,9 @@ from typing import Any
 
 import numpy as np
 
+from nat.arrays import Kinds
 from nat.report.arrays import load_arrays, save_arrays
+from nat.report.schema import IllustrationFacts, within
 
 
 @dataclass(frozen=True)
@@ -56,6 +58,33 @@ class Illustration:
     labels_filters: np.ndarray
     nat_filters: np.ndarray
 
+    def check(self) -> None:
+        """Check that labels are of the classes.
+
+        Raises:
+            ValueError: one is not.
+        """
+        for name in ("query_labels", "neighbour_labels"):
+            within(getattr(self, name), len(self.facts["classes"]), name)
+
+
+LAYOUT: dict[str, Kinds] = {
+    "pictures": {"uint8": ("m", "channels", "side", "side")},
+    "gradients": {"float16": ("g", "crop", "crop")},
+    "features": {"float32": ("m", 2)},
+    "targets": {"float32": ("m", 2)},
+    "cosines": {"float32": ("m",)},
+    "other_features": {"float32": ("e", 2)},
+    "other_targets": {"float32": ("e", 2)},
+    "queries": {"uint8": ("q", "channels", "side", "side")},
+    "query_labels": {"int64": ("q",)},
+    "neighbours": {"uint8": ("q", "r", "channels", "side", "side")},
+    "neighbour_labels": {"int64": ("q", "r")},
+    "distances": {"float32": ("q", "r")},
+    "labels_filters": {"float16": ("v", "k", "k")},
+    "nat_filters": {"float16": ("w", "l", "l")},
+}
+
 
 def save_illustration(illustration: Illustration, path: Path) -> None:
     """Write ``path`` (.npz), whole."""
@@ -68,4 +97,4 @@ def load_illustration(path: Path) -> Illustration:
     Raises:
         UserError: missing, damaged, or of another version of this project.
     """
-    return load_arrays(Illustration, path, "illustrate")
+    return load_arrays(Illustration, path, "illustrate", LAYOUT, IllustrationFacts)

@@ -1,18 +1,19 @@
 """A file that a stage wrote: its numbers, and where they come from."""
 
-import math
+import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from pydantic import ValidationError
+
 from nat.errors import UserError
 from nat.files import read_json
+from nat.foreign import reason
 from nat.report.names import METHODS, data_name
+from nat.report.schema import Written
 
-# what the page tells of every number
-PROVENANCE = {"data", "seed", "seconds", "device", "threads", "hardware", "python", "versions"}
-PROVENANCE |= {"commit", "parameters"}
 OF_CLASS = ": "  # between a number's key and the class it is of
 
 
@@ -109,7 +110,11 @@ def number(content: Any, key: str, record: Record) -> float:
         UserError: there is none; names the file and the command that makes it.
     """
     value = content.get(key) if isinstance(content, dict) else None
-    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+    if (
+        isinstance(value, bool)
+        or not isinstance(value, int | float)
+        or not abs(value) <= sys.float_info.max  # NaN is not, nor an integer beyond any float
+    ):
         raise UserError(
             f"{record.file}: no number {key!r}; make it again with `python -m nat {record.stage}`"
         )
@@ -143,21 +148,16 @@ class Folder:
 
     def _read(self, path: str, stage: str, method: str, detail: str) -> Record:
         content = read_json(self.path / path, stage)
-        measured, where = (
-            (content.get("measured"), content.get("provenance"))
-            if isinstance(content, dict)
-            else (None, None)
+        try:
+            Written.model_validate(content)
+        except ValidationError as error:
+            raise UserError(
+                f"{self.name(path)}: does not hold numbers and where they come from "
+                f"({reason(error)}); make it again with `python -m nat {stage}`"
+            ) from error
+        return Record(
+            self.name(path), stage, method, content["measured"], content["provenance"], detail
         )
-        if not isinstance(where, dict) or not where.keys() >= PROVENANCE:
-            raise UserError(
-                f"{self.name(path)}: does not say where its numbers come from; make it again with "
-                f"`python -m nat {stage}`"
-            )
-        if not isinstance(measured, dict | list):
-            raise UserError(
-                f"{self.name(path)}: holds no numbers; make it again with `python -m nat {stage}`"
-            )
-        return Record(self.name(path), stage, method, measured, where, detail)
 
 
 def check_same_data(records: list[Record]) -> None:

@@ -7,16 +7,40 @@ split. Where the pictures lie follows from the parameters.
 import hashlib
 import json
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
 
 from nat.errors import UserError
 from nat.files import read_json
+from nat.foreign import reading
 from nat.params import Params
 from nat.places import place
 from nat.voc.devkit import YEAR
 from nat.voc.reader import VocSplit, read_list
 
 COMPOSED, DEVKIT = "fashion-mnist-voc", "voc2007"  # a manifest's source
+
+
+class _Split(BaseModel):
+    model_config = ConfigDict(strict=True)
+
+    count: Annotated[int, Field(ge=1)]
+
+
+class _Splits(BaseModel):
+    model_config = ConfigDict(strict=True, extra="forbid")
+
+    trainval: _Split
+    test: _Split
+
+
+class _Manifest(BaseModel):
+    model_config = ConfigDict(strict=True)
+
+    source: Literal["fashion-mnist-voc", "voc2007"]
+    classes: Annotated[list[Annotated[str, Field(pattern=r"^[^/\x00\n]+$")]], Field(min_length=1)]
+    splits: _Splits
 
 
 def composed_folder(manifest: dict[str, Any], data: str) -> Path:
@@ -43,7 +67,11 @@ def open_voc(params: Params, manifest: Path) -> tuple[str, VocSplit, VocSplit]:
     Raises:
         UserError: the folder is missing or not the manifest's, or what the reader refuses.
     """
-    content = read_json(manifest, "prepare voc", "source", "splits")
+    content = read_json(manifest, "prepare voc", *_Manifest.model_fields)
+    with reading(
+        manifest, "manifest of VOC-format data", "make it with `python -m nat prepare voc`"
+    ):
+        _Manifest.model_validate(content)
     if content["source"] == COMPOSED:
         devkit = composed_folder(content, params.machine.data) / "VOCdevkit"
         remedy = "make them again with `python -m nat prepare voc`"

@@ -15,10 +15,13 @@ import torch
 from defusedxml import DefusedXmlException, ElementTree
 
 from nat.errors import UserError
+from nat.foreign import shortened
 from nat.images.formats import Unreadable, opened
 from nat.training.progress import progress
 from nat.voc.devkit import YEAR, Box, Thing, annotation, image_set, jpeg, presence
 
+LARGEST = 2**20  # bytes of an annotation, enough for 2,000 objects
+LONGEST = 65_535  # pixels of a JPEG's side
 RESTORE = "restore it: `python -m nat prepare voc`, or extract VOC 2007's archives again"
 
 
@@ -175,9 +178,11 @@ def read_annotation(devkit: Path, name: str, classes: list[str]) -> Annotation:
     if not path.is_file():
         raise fault(f"a list in ImageSets/Main names {name}, whose annotation is missing")
     try:
+        if (size := path.stat().st_size) > LARGEST:
+            raise ValueError(f"{size:,} bytes, more than {LARGEST:,}")
         root = ElementTree.parse(path).getroot()
-    except (ParseError, DefusedXmlException, LookupError, ValueError) as error:
-        # the last two of an encoding that is unknown, or that the parser does not have
+    except (ParseError, DefusedXmlException, LookupError, ValueError, OSError) as error:
+        # LookupError and ValueError of an encoding that is unknown, or that the parser lacks
         raise fault(f"not valid XML ({error})") from error
     try:
         width, height = (_number(root, f"size/{tag}") for tag in ("width", "height"))
@@ -187,6 +192,8 @@ def read_annotation(devkit: Path, name: str, classes: list[str]) -> Annotation:
         raise fault(str(error)) from error
     if filename != f"{name}.jpg" or not jpeg(devkit, name).is_file():
         raise fault(f"names the picture {filename}, which is missing or not its own")
+    if not (1 <= width <= LONGEST and 1 <= height <= LONGEST):
+        raise fault(f"a size of {width} x {height} pixels")
     if not things:
         raise fault("holds no object")
     for thing in things:
@@ -228,4 +235,4 @@ def _number(node: Element, tag: str) -> int:
     try:
         return round(float(text))  # some editions of VOC have fractions
     except (ValueError, OverflowError) as error:
-        raise ValueError(f"<{tag}> should be a number, not {text!r}") from error
+        raise ValueError(f"<{tag}> should be a number, not {shortened(text)!r}") from error

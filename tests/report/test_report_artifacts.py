@@ -56,6 +56,54 @@ def test_refuses_what_is_no_number(make_artifacts: Any, value: Any) -> None:
         table_3(read_artifacts(folder, [0]))
 
 
+@pytest.mark.parametrize(
+    ("group", "name", "value"),
+    [
+        ("measured", None, [1, 2]),
+        ("measured", None, [[]]),
+        ("measured", "ap", [1]),
+        ("measured", "ap", {"cat": {"dog": 1}}),
+        ("measured", "mlp", 10**400),
+        ("provenance", None, []),
+        ("provenance", "data", ["fashion-mnist"]),
+        ("provenance", "data", None),
+        ("provenance", "seconds", "90"),
+        ("provenance", "seconds", float("nan")),
+        ("provenance", "seconds", -1),
+        ("provenance", "seed", 1.5),
+        ("provenance", "commit", 7),
+        ("provenance", "versions", {"torch": 2}),
+        ("provenance", "parameters", [1]),
+        ("provenance", "parameters", {"model": {"hidden": {"deep": 1}}}),
+    ],
+)
+def test_refuses_records_of_another_schema(
+    make_artifacts: Any, group: str, name: str | None, value: Any
+) -> None:
+    folder = make_artifacts()
+    file = folder / "probe/nat-0.json"
+    content = json.loads(file.read_text())
+    if name is None:
+        content[group] = value
+    else:
+        content[group][name] = value
+    file.write_text(json.dumps(content))
+    with pytest.raises(UserError, match=r"probe/nat-0\.json: does not hold numbers") as caught:
+        read_artifacts(folder, [0])
+    assert f"({group}" in str(caught.value)
+    assert "`python -m nat probe`" in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "content", [b"", b"epoch\n", b"epoch,loss\n1,x\n", b"\xff\xfe", b"epoch\n1\0\n", b'"' * 200_001]
+)
+def test_refuses_histories_that_are_none(make_artifacts: Any, content: bytes) -> None:
+    folder = make_artifacts()
+    (folder / "pretrain/nat-0/history.csv").write_bytes(content)
+    with pytest.raises(UserError, match=r"history\.csv: no history of a training"):
+        read_artifacts(folder, [0])
+
+
 def test_refuses_seeds_of_different_data(make_artifacts: Any) -> None:
     folder = make_artifacts(seeds=(0, 1))
     edit(folder / "probe/nat-1.json", data="imagenet")

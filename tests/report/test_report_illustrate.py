@@ -154,7 +154,7 @@ def test_refuses_another_runs_targets(make_params: Any, manifest: Path, tmp_path
             params, 0, manifest, inputs.nat, inputs.labels, inputs.targets, tmp_path / "0.npz"
         )
     (inputs.nat / "assignment.npy").unlink()
-    with pytest.raises(UserError, match="no assignment"):
+    with pytest.raises(UserError, match=r"assignment\.npy: not found"):
         illustrate(
             params, 0, manifest, inputs.nat, inputs.labels, inputs.targets, tmp_path / "0.npz"
         )

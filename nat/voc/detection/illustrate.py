@@ -116,7 +116,7 @@ def read_precisions(result: Path) -> dict[str, float]:
     content = read_json(result, "detect")
     try:
         found = {k: float(ap) for k, ap in content["measured"]["ap"].items() if ap is not None}
-    except (AttributeError, KeyError, TypeError, ValueError):
+    except (AttributeError, KeyError, TypeError, ValueError, OverflowError):
         found = {}
     if not found:
         raise UserError(

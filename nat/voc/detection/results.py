@@ -11,6 +11,7 @@ import numpy as np
 
 from nat.errors import UserError
 from nat.files import whole
+from nat.foreign import shortened
 from nat.outputs import any_of
 from nat.voc.detection.average_precision import Detections
 
@@ -55,7 +56,7 @@ def read_results(folder: Path, names: Sequence[str], classes: Sequence[str]) -> 
         path = folder / file_name(label)
         try:
             lines = path.read_text().splitlines()
-        except (OSError, UnicodeDecodeError) as error:
+        except (OSError, ValueError) as error:
             raise UserError(
                 f"{path}: the detections of {label} cannot be read; make them again with "
                 "`python -m nat detect`"
@@ -70,7 +71,7 @@ def read_results(folder: Path, names: Sequence[str], classes: Sequence[str]) -> 
             except (ValueError, KeyError) as error:
                 raise UserError(
                     f"{path}: line {number} should be a test picture's name, a score and a box of "
-                    f"4 numbers, not {line!r}"
+                    f"4 numbers, not {shortened(line)!r}"
                 ) from error
         table = np.array(numbers, np.float64).reshape(-1, 5)
         if not np.isfinite(table).all():
