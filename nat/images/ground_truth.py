@@ -10,6 +10,7 @@ from torchvision.datasets.utils import check_integrity
 
 from nat.errors import UserError
 from nat.files import disk_faults
+from nat.foreign import shortened
 
 CLASS = "n[0-9]{8}"
 MAPPINGS = ("val.txt", "LOC_val_solution.csv")  # Caffe's and Kaggle's
@@ -118,8 +119,9 @@ def _read_mapping(path: Path, classes: list[str]) -> dict[str, str]:
         if re.fullmatch(r"\d{1,9}", label, re.ASCII) and int(label) < len(classes):
             label = classes[int(label)]
         if label not in classes:
+            said = shortened(label) or "nothing"
             raise UserError(
-                f"{path}:{number}: {label or 'nothing'} after {picture}; should be one of the "
+                f"{path}:{number}: {said} after {shortened(picture)}; should be one of the "
                 f"{len(classes)} class folders of train, or 0 to {len(classes) - 1}"
             )
         mapping[PurePosixPath(picture).stem] = label

@@ -187,7 +187,7 @@ def read_artifacts(path: Path, seeds: list[int]) -> Artifacts:
         },
         detections={m: folder.each(f"detect/{m}-{{}}.json", "detect", m) for m in detected},
         evolutions=folder.each("evolution/nat-{}.json", "evolution", "nat"),
-        histories=tuple(_history(path / f"pretrain/nat-{seed}/history.csv") for seed in seeds),
+        histories=tuple(read_history(path / f"pretrain/nat-{seed}/history.csv") for seed in seeds),
         illustration=load_illustration(path / illustration),
         illustration_file=folder.name(illustration),
         detected=load_detected(path / boxes) if (path / boxes).parent.is_dir() else None,
@@ -199,7 +199,12 @@ def read_artifacts(path: Path, seeds: list[int]) -> Artifacts:
     return artifacts
 
 
-def _history(path: Path) -> dict[str, np.ndarray]:
+def read_history(path: Path) -> dict[str, np.ndarray]:
+    """The columns of a training's history: float (epochs,), NaN where a field is empty.
+
+    Raises:
+        UserError: missing, damaged, or of another training.
+    """
     with (
         reading(path, "history of a training", "make it with `python -m nat pretrain`"),
         open(path, newline="") as file,

@@ -9,6 +9,7 @@ A process of its own reads the file, because a damaged one can end it: scipy 1.1
 everything that it relies on.
 """
 
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -61,12 +62,9 @@ def read_mat(path: Path) -> dict[str, np.ndarray]:
 
 
 def _loaded(path: Path) -> dict[str, Any]:
-    memory = LEAST + UNFOLDED * path.stat().st_size
-    return call_apart(memory, _load, str(path), ("boxes", "images"))
-
-
-def _load(path: str, wanted: tuple[str, ...]) -> dict[str, Any]:
-    return loadmat(path, appendmat=False, variable_names=wanted)
+    # scipy's function itself, so that the process loads nothing else
+    load = partial(loadmat, str(path), appendmat=False, variable_names=("boxes", "images"))
+    return call_apart(LEAST + UNFOLDED * path.stat().st_size, load)
 
 
 def _text(entry: object) -> str:

@@ -59,3 +59,12 @@ def test_missing_and_not_finite(folder: Path) -> None:
     (folder / "comp4_det_test_dog.txt").unlink()
     with pytest.raises(UserError, match=r"the detections of dog cannot be read"):
         read_results(folder, NAMES, CLASSES)
+
+
+@pytest.mark.parametrize("content", [b"\xff\xfe\x00", b"0" * 10**6, b"\0" * 50, b"000007 " * 10**5])
+def test_what_is_no_text_of_detections(content: bytes, folder: Path) -> None:
+    (folder / "comp4_det_test_cat.txt").write_bytes(content)
+    with pytest.raises(UserError, match=r"comp4_det_test_cat\.txt: ") as caught:
+        read_results(folder, NAMES, CLASSES)
+    assert len(str(caught.value)) < 800
+    assert str(caught.value).isprintable()
