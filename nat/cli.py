@@ -68,7 +68,10 @@ def check(params: Params, out: Path) -> None:
     """Refuse a setting of the parameter file that is wrong, by name."""
     from nat.files import whole
     from nat.outputs import beginning
+    from nat.places import check_untracked
 
+    check_untracked("machine.data", params.machine.data)
+    check_untracked("machine.scratch", params.machine.scratch)
     # the same words whatever the settings, so that a change of theirs reruns nothing by itself
     words = "Every setting has a known name and a possible value.\n"
     with whole(out, beginning("what `nat check` writes", words.encode())) as temporary:

@@ -12,6 +12,8 @@ from pathlib import Path
 
 from nat.errors import UserError
 
+TRACKED = ("artifacts", "reports", "nat")  # of the project: outputs, and what stages depend on
+
 
 def project_folder(start: Path | None = None) -> Path:
     """The working folder, or the project around it when it is a queued experiment's copy."""
@@ -37,6 +39,25 @@ def place(folder: str) -> Path:
             "before a name that begins with ~"
         )
     return project_folder() / expanded
+
+
+def check_untracked(setting: str, folder: str) -> None:
+    """Refuse a working folder in one that DVC removes before a stage, or counts as changed.
+
+    Args:
+        setting: its name, such as machine.scratch.
+        folder: its value.
+
+    Raises:
+        UserError: names the setting and the folder.
+    """
+    found = place(folder).resolve()
+    for name in TRACKED:
+        if found.is_relative_to((project_folder() / name).resolve()):
+            raise UserError(
+                f"{setting}: {folder} lies in the project's {name}, in which DVC tracks what "
+                "stages need and write; name a folder outside of it"
+            )
 
 
 def own_name(folder: Path, name: str) -> str:

@@ -2,21 +2,27 @@
 
 import os
 import re
+import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from types import NoneType, UnionType
 from typing import Annotated, Any, Union, get_args, get_origin
 
 import pytest
+from click.testing import CliRunner
 from conftest import write_picture_folder
 from ilsvrc import publish, write_tree
 from pydantic import BaseModel
+from ruamel.yaml import YAML
 from tiny import PROJECT, settings
 
+from nat.cli import main
 from nat.errors import UserError
 from nat.images import cifar10, fashion_mnist
 from nat.images.folder import read_folder
 from nat.images.imagenet import read_imagenet
+from nat.images.prepare import prepare_pictures
+from nat.images.store import Store
 from nat.params import Params, Pictures
 from nat.places import place, project_folder
 from nat.voc.archives import YEAR, obtain_devkit
@@ -123,3 +129,50 @@ def test_a_project_behind_a_link_is_the_one_that_it_names(
     assert place("data") == tmp_path / "project/data"
     monkeypatch.chdir(tmp_path / "link" / os.path.relpath(copy, tmp_path / "project"))
     assert place("data") == tmp_path / "project/data"
+
+
+@pytest.mark.parametrize(
+    ("folder", "tracked"),
+    [
+        ("artifacts", "artifacts"),
+        ("artifacts/networks/nat-0", "artifacts"),
+        ("data/../reports/", "reports"),
+        ("link", "artifacts"),
+        ("nat/x", "nat"),
+    ],
+)
+@pytest.mark.parametrize("setting", ["machine.data", "machine.scratch"])
+def test_a_working_folder_is_none_that_dvc_tracks(
+    setting: str, folder: str, tracked: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """DVC would remove an interrupted training with the output that it lies in."""
+    (tmp_path / "link").symlink_to("artifacts")
+    (tmp_path / "artifacts").mkdir()
+    YAML().dump(settings(), tmp_path / "params.yaml")
+    monkeypatch.chdir(tmp_path)
+    told = CliRunner().invoke(main, ["check", "--set", f"{setting}={folder}"])
+    assert told.exit_code == 1
+    assert told.output.startswith(f"error: {setting}: {folder} lies in the project's {tracked}")
+    assert not (tmp_path / "data").exists()
+    CliRunner().invoke(main, ["check", "--set", f"{setting}=natural"], catch_exceptions=False)
+    assert (tmp_path / "data/checked").exists()
+
+
+def test_data_on_another_disk(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, make_params: Any
+) -> None:
+    """Stores behind a link: nothing is renamed from disk to disk."""
+    other = Path("/dev/shm")
+    if not (os.access(other, os.W_OK) and other.stat().st_dev != tmp_path.stat().st_dev):
+        pytest.skip("there is no other disk at /dev/shm")
+    write_picture_folder(tmp_path / "pictures", a_class=6)
+    group = {"source": "folder", "folder": str(tmp_path / "pictures"), "train": None, "val": None}
+    with tempfile.TemporaryDirectory(dir=other) as disk:
+        (tmp_path / "data").mkdir()
+        (tmp_path / "data/stores").symlink_to(disk)
+        manifest = tmp_path / "pictures.json"
+        for _ in range(2):  # the second finds it prepared
+            params = make_params(pictures=group, machine={"data": str(tmp_path / "data")})
+            prepare_pictures(params, manifest)
+        assert len(Store(manifest, str(tmp_path / "data"), "train")) == 17
+        assert len(list(Path(disk).iterdir())) == 1
