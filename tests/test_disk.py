@@ -136,6 +136,49 @@ def test_a_device_is_no_output(bench: Bench, name: str, tmp_path: Path) -> None:
     assert stat.S_ISCHR(device.stat().st_mode)
 
 
+SEVERAL = {  # commands that put files into a folder beside others, and some of the files
+    "tabulate": ("metrics.json", "table3.tex", "figures/figure1.png"),
+    "tabulate-ablations": ("ablations.csv", "table1.md", "classes.svg"),
+    "page": ("README.md", "index.html"),
+}
+
+
+@pytest.mark.parametrize(
+    "name", [n for n, r in RECIPES.items() if "--out" in r.words and n not in SEVERAL]
+)
+def test_what_another_wrote_is_not_replaced(bench: Bench, name: str, tmp_path: Path) -> None:
+    """A mistyped --out: the working folder, a folder of data, a file of one's own."""
+    (tmp_path / "thesis").mkdir()
+    (tmp_path / "thesis" / "chapter.tex").write_text("years of work")
+    (tmp_path / "notes.npy").write_text("months of work")
+    before = contents(tmp_path)
+    words = RECIPES[name].line(bench.inputs, tmp_path / "disk", tmp_path / "scratch")
+    for out in ("", ".", "..", "thesis", "notes.npy"):
+        words[words.index("--out") + 1] = out
+        done = command(tmp_path, *words)
+        assert done.code == 1, out
+        assert done.err.splitlines()[-1].startswith("error: "), out
+        assert {name: found for name, found in contents(tmp_path).items() if name in before} == (
+            before
+        ), out
+
+
+@pytest.mark.parametrize("name", SEVERAL)
+def test_reports_leave_files_of_others(bench: Bench, name: str, tmp_path: Path) -> None:
+    """``nat page --out .`` in a project that has a README.md."""
+    words = RECIPES[name].line(bench.inputs, tmp_path / "disk", tmp_path / "scratch")
+    for number, file in enumerate(SEVERAL[name]):
+        path = tmp_path / str(number) / file
+        path.parent.mkdir(parents=True)
+        path.write_text("# A README of one's own\n")
+        before = contents(tmp_path)
+        words[words.index("--out") + 1] = str(number)
+        done = command(tmp_path, *words)
+        assert (done.code, done.out) == (1, "")
+        assert done.err.startswith(f"error: {number}/{file}: exists and is not ")
+        assert contents(tmp_path) == before
+
+
 def test_printing_to_a_full_disk() -> None:
     done = command(PROJECT, "profile", "--list", limits=Limits(output=Path("/dev/full")))
     assert (done.code, done.err) == (1, "error: No space left on device\n")
