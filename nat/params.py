@@ -4,22 +4,29 @@ Unknown names and wrong types are refused, and each refusal names the setting. p
 holds the values; nothing here has a default, so that a reader finds every value in one place.
 """
 
+import os
+import re
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
-from ruamel.yaml import YAML
-from ruamel.yaml.error import YAMLError
 
 from nat.errors import UserError
+from nat.settings_file import load, read_text, shown
 
-Count = Annotated[int, Field(gt=0)]
-Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
-NotNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+# The largest values are far beyond any use: they keep a slip from taking all memory.
+Count = Annotated[int, Field(gt=0, le=10**9)]
+Positive = Annotated[float, Field(gt=0, le=1e6, allow_inf_nan=False)]
+NotNegative = Annotated[float, Field(ge=0, le=1e6, allow_inf_nan=False)]
+Fraction = Annotated[float, Field(ge=0, lt=1)]
 Seed = Annotated[int, Field(ge=0, lt=2**31)]
 Period = Count | Literal["never"]
-Dimension = Annotated[int, Field(ge=2)]
-Classes = Annotated[int, Field(ge=2)]
+Batch = Annotated[int, Field(ge=2, le=2**20)]
+Units = Annotated[int, Field(gt=0, le=2**16)]
+Dimension = Annotated[int, Field(ge=2, le=2**16)]
+Classes = Annotated[int, Field(ge=2, le=10**8)]
+Side = Annotated[int, Field(ge=8, le=4096)]
+Few = Annotated[int, Field(gt=0, le=1000)]
 Preprocessing = Literal["sobel", "high-pass", "clean"]
 Loss = Literal["softmax", "square"]
 Variant = Literal["philkr", "deepcluster"]
@@ -32,7 +39,7 @@ def _known(package: str) -> AfterValidator:
     def check(name: str) -> str:
         known = file_names(package)
         if name not in known:
-            raise ValueError(f"unknown name {name!r}; known: {', '.join(known)}")
+            raise ValueError(f"unknown name {shown(name)}; known: {', '.join(known)}")
         return name
 
     return AfterValidator(check)
@@ -48,16 +55,42 @@ TargetType = Annotated[str, _known("targets")]
 Alignment = Annotated[str, _known("alignments")]
 
 
+def _place(folder: str) -> str:
+    """A folder or file with the environment's variables filled in, as a shell would."""
+    if not folder.strip():
+        raise ValueError("empty; name a folder or file")
+    if "\0" in folder:
+        raise ValueError("holds a zero byte, which no path may")
+    try:
+        Path(folder).expanduser()
+    except RuntimeError as error:
+        raise ValueError(f"{shown(folder)}: no such user's folder; write the path") from error
+
+    def value(found: re.Match[str]) -> str:
+        name = found[1].strip("{}")
+        if not os.environ.get(name):  # an empty one makes /nat of $SCRATCH/nat
+            raise ValueError(f"${name} is not set here; set it or write the path itself")
+        return os.environ[name]
+
+    return re.sub(r"\$([A-Za-z_]\w*|\{\w+\})", value, folder, flags=re.ASCII)
+
+
+Place = Annotated[str, AfterValidator(_place)]
+
+
 def _some(values: list[Any]) -> list[Any]:
     if not values:
         raise ValueError("empty; name at least one")
+    if len(values) > MOST:
+        raise ValueError(f"{len(values)} values; name at most {MOST}")
     for value in values:
         if values.count(value) > 1:
-            raise ValueError(f"{value!r} is named twice; name each once")
+            raise ValueError(f"{shown(value)} is named twice; name each once")
     return values
 
 
 Some = AfterValidator(_some)
+MOST = 1000  # values of a list
 
 
 class Group(BaseModel):
@@ -70,23 +103,23 @@ class Machine(Group):
     """What the computation runs on; no stage depends on it, as it does not define a result."""
 
     device: Annotated[str, Field(pattern=r"^(auto|cpu|cuda(:\d+)?)$")]
-    threads: Count
+    threads: Few
     precision: Literal["auto", "float32", "bfloat16"]
     compile: bool
-    data: str
-    scratch: str
+    data: Place
+    scratch: Place
 
 
 class Pictures(Group):
     """The pictures that the trunk is trained on and probed with."""
 
     source: Literal["fashion-mnist", "cifar10", "imagenet", "folder"]
-    folder: str | None
+    folder: Place | None
     train: Count | None
     val: Count | None
-    size: Annotated[int, Field(ge=8)]
+    size: Side
     channels: Literal[1, 3]
-    corrupt_limit: Annotated[int, Field(ge=0)]
+    corrupt_limit: Annotated[int, Field(ge=0, le=10**9)]
 
     @model_validator(mode="after")
     def _folder_is_named(self) -> "Pictures":
@@ -99,22 +132,22 @@ class Voc(Group):
     """The VOC-format set for transfer."""
 
     source: Literal["composed", "devkit"]
-    folder: str | None
+    folder: Place | None
     pictures: Count
-    size: Annotated[list[Annotated[int, Field(ge=32)]], Field(min_length=2, max_length=2)]
+    size: Annotated[list[Annotated[int, Field(ge=32, le=4096)]], Field(min_length=2, max_length=2)]
 
 
 class ProposalSettings(Group):
     """The boxes that a detector classifies."""
 
     source: Literal["selective-search", "mat", "pickle"]
-    trainval: str | None
-    test: str | None
+    trainval: Place | None
+    test: Place | None
     count: Count
     smallest: Count
-    short_side: Annotated[int, Field(ge=16)] | None
+    short_side: Annotated[int, Field(ge=16, le=4096)] | None
     segments: Annotated[list[Count], Field(min_length=2, max_length=2)]
-    sigma: Positive
+    sigma: Annotated[float, Field(gt=0, le=100)]
 
     @model_validator(mode="after")
     def _files_are_named(self) -> "ProposalSettings":
@@ -137,14 +170,14 @@ class ModelSettings(Group):
 
     preprocessing: Preprocessing
     trunk: Literal["alexnet", "small"]
-    hidden: Count
-    dropout: Annotated[float, Field(ge=0, lt=1)]
+    hidden: Units
+    dropout: Fraction
 
 
 class Augment(Group):
     """Random cropping and flipping (section 3.3)."""
 
-    crop: Annotated[int, Field(ge=8)]
+    crop: Side
     flip: bool
 
 
@@ -152,11 +185,11 @@ class Training(Group):
     """SGD with the schedule of section 3.3."""
 
     epochs: Count
-    batch_size: Annotated[int, Field(ge=2)]
+    batch_size: Batch
     lr: Positive
-    lr_hold: Annotated[int, Field(ge=0)]
+    lr_hold: Annotated[int, Field(ge=0, le=10**9)]
     lr_decay: NotNegative
-    momentum: Annotated[float, Field(ge=0, lt=1)]
+    momentum: Fraction
     weight_decay: NotNegative
 
 
@@ -187,18 +220,18 @@ class Finetune(Group):
     """VOC classification (Table 4)."""
 
     variant: Variant
-    input: Annotated[int, Field(ge=8)]
-    hidden: Count
-    dropout: Annotated[float, Field(ge=0, lt=1)]
+    input: Side
+    hidden: Units
+    dropout: Fraction
     iterations: Count
-    batch_size: Annotated[int, Field(ge=2)]
+    batch_size: Batch
     lr: Positive
     lr_halve_every: Count
-    momentum: Annotated[float, Field(ge=0, lt=1)]
+    momentum: Fraction
     weight_decay: NotNegative
     clip: Positive
     scale: Annotated[list[Annotated[float, Field(gt=0, le=1)]], Field(min_length=2, max_length=2)]
-    crops: Count
+    crops: Few
 
     @model_validator(mode="after")
     def _scale_is_ordered(self) -> "Finetune":
@@ -210,25 +243,25 @@ class Finetune(Group):
 class Detect(Group):
     """VOC detection (Table 4)."""
 
-    short_sides: Annotated[list[Annotated[int, Field(ge=8)]], Field(min_length=1)]
-    test_short_side: Annotated[int, Field(ge=8)]
-    long_side: Annotated[int, Field(ge=8)]
-    hidden: Count
-    dropout: Annotated[float, Field(ge=0, lt=1)]
+    short_sides: Annotated[list[Side], Field(min_length=1, max_length=100)]
+    test_short_side: Side
+    long_side: Side
+    hidden: Units
+    dropout: Fraction
     iterations: Count
     save_every: Count
-    pictures: Count
-    regions: Count
+    pictures: Few
+    regions: Annotated[int, Field(gt=0, le=2**20)]
     foreground: Annotated[float, Field(gt=0, lt=1)]
     foreground_iou: Annotated[float, Field(gt=0, le=1)]
     background_iou: Annotated[
         list[Annotated[float, Field(ge=0, le=1)]], Field(min_length=2, max_length=2)
     ]
     lr: Positive
-    lr_drop_at: list[Count]
-    momentum: Annotated[float, Field(ge=0, lt=1)]
+    lr_drop_at: Annotated[list[Count], Field(max_length=100)]
+    momentum: Fraction
     weight_decay: NotNegative
-    min_score: Annotated[float, Field(ge=0, lt=1)]
+    min_score: Fraction
     detections: Count
     nms: Annotated[float, Field(gt=0, le=1)]
 
@@ -261,7 +294,7 @@ class Params(Group):
     permute_every: Period
     target_type: TargetType
     alignment: Alignment
-    launcher: Annotated[str, Field(min_length=1)]
+    launcher: Annotated[str, Field(pattern=r"\S")]
     machine: Machine
     pictures: Pictures
     voc: Voc
@@ -306,19 +339,16 @@ def load_params(path: Path | str = "params.yaml", overrides: tuple[str, ...] = (
     Raises:
         UserError: the file is missing, is no YAML, or a setting is unknown, missing or wrong.
     """
-    yaml = YAML(typ="safe")
     try:
-        content = yaml.load(Path(path).read_text())
+        content = load(read_text(path), path)
     except OSError as error:
         raise UserError(
             f"{path}: {error.strerror}; run in the project's folder or name the file by --params"
         ) from error
-    except YAMLError as error:
-        raise UserError(f"{path}: not valid YAML: {' '.join(str(error).split())}") from error
     if not isinstance(content, dict):
         raise UserError(f"{path}: should hold named settings, such as `permute_every: 3`")
     for override in overrides:
-        _override(content, override, yaml)
+        _override(content, override)
     return check_params(content, path)
 
 
@@ -334,7 +364,7 @@ def check_params(content: dict[str, Any], path: Path | str) -> Params:
         raise UserError(f"{path}: {_first_fault(error)}") from error
 
 
-def _override(content: dict[str, Any], override: str, yaml: YAML) -> None:
+def _override(content: dict[str, Any], override: str) -> None:
     name, equals, value = override.partition("=")
     if not equals:
         raise UserError(f"--set {override}: should be NAME=VALUE, e.g. pretrain.epochs=3")
@@ -344,10 +374,7 @@ def _override(content: dict[str, Any], override: str, yaml: YAML) -> None:
         group = group.get(word, None) if isinstance(group, dict) else None  # type: ignore[assignment]
     if not isinstance(group, dict) or last not in group:
         raise UserError(f"--set {name}: no such setting in the parameter file")
-    try:
-        group[last] = yaml.load(value)
-    except YAMLError as error:
-        raise UserError(f"--set {override}: the value is not valid YAML") from error
+    group[last] = load(value, f"--set {name}")
 
 
 def _first_fault(error: ValidationError) -> str:
@@ -359,7 +386,9 @@ def _first_fault(error: ValidationError) -> str:
     name = ".".join(str(part) for part in fault["loc"] if str(part) in known or type(part) is int)
     more = f" (and {len(faults) - 1} more)" if len(faults) > 1 else ""
     if fault["type"] == "extra_forbidden":
-        name = ".".join(str(part) for part in fault["loc"])
+        name = ".".join(
+            str(part) if str(part).isidentifier() else shown(part) for part in fault["loc"]
+        )
         siblings: Any = Params
         for part in fault["loc"][:-1]:
             siblings = siblings.model_fields[part].annotation
@@ -369,10 +398,10 @@ def _first_fault(error: ValidationError) -> str:
     alternatives = [f for f in faults if f["loc"][: len(fault["loc"]) - 1] == fault["loc"][:-1]]
     texts = [f["msg"].removeprefix("Value error, ").removeprefix("Input ") for f in alternatives]
     if len(alternatives) > 1 and all(str(f["loc"][-1]) not in known for f in alternatives):
-        return f"{name}: {' or '.join(texts)} (got {fault['input']!r})"
+        return f"{name}: {' or '.join(texts)} (got {shown(fault['input'])})"
     if fault["type"] == "value_error":
         return f"{name}: {texts[0]}{more}" if name else texts[0]
-    return f"{name}: {texts[0]} (got {fault['input']!r}){more}"
+    return f"{name}: {texts[0]} (got {shown(fault['input'])}){more}"
 
 
 def _setting_names(group: type[BaseModel]) -> set[str]:

@@ -15,17 +15,18 @@ from typing import Any
 
 from ruamel.yaml import YAML
 from ruamel.yaml.comments import CommentedMap, CommentedSeq
-from ruamel.yaml.error import YAMLError
 from ruamel.yaml.representer import RoundTripRepresenter
 
 from nat.errors import UserError
 from nat.files import whole
 from nat.outputs import FILE_OF_OURS
 from nat.params import check_params
+from nat.settings_file import load, read_text, shown, yaml
 
 BASE = "embedded"
 OWN = ("machine", "profile")  # the machine's, and the file's name: no profile sets them
 SHOWN = 5
+LONGEST = 200  # characters of a value in a message
 NOTHING = "nothing"
 
 
@@ -65,9 +66,11 @@ def render(name: str, folder: Path, machine: dict[str, Any] | None = None) -> st
     """
     known = profiles(folder)
     if name not in known:
-        raise UserError(f"{folder}: no profile {name!r}; known: {', '.join(known)}")
+        raise UserError(f"{folder}: no profile {shown(name)}; known: {', '.join(known)}")
     _, text = _parts(BASE, folder)
-    content = _load(text, folder / f"{BASE}.yaml")
+    base = folder / f"{BASE}.yaml"
+    content = _load(text, base)
+    check_params(_plain(content), base)
     for key, value in (machine or {}).items():
         if key in content["machine"] and content["machine"][key] != value:
             _set(content["machine"], key, value)
@@ -80,7 +83,7 @@ def render(name: str, folder: Path, machine: dict[str, Any] | None = None) -> st
         _overlay(content, changes, file)
         _set(content, "profile", name)
         check_params(_plain(content), file)
-    return text if _plain(content) == _plain(_load(text, folder)) else _dump(content)
+    return text if _plain(content) == _plain(_load(text, base)) else _dump(content)
 
 
 def listing(folder: Path) -> list[str]:
@@ -115,7 +118,7 @@ def switch(name: str, path: Path, folder: Path, force: bool = False) -> list[str
         former, edits = CommentedMap(), []
         text = render(name, folder)
     else:
-        former = _load(path.read_text(), path)
+        former = _load(read_text(path), path)
         machine = former.get("machine")
         machine = dict(machine) if isinstance(machine, dict) else {}
         edits = _edits(former, path, folder, machine)
@@ -136,19 +139,19 @@ def switch(name: str, path: Path, folder: Path, force: bool = False) -> list[str
             with whole(kept) as temporary:
                 temporary.write_bytes(content)
     with whole(path, FILE_OF_OURS) as temporary:  # what is there has no edits, or was kept
-        temporary.write_text(text)
+        temporary.write_text(text, encoding="utf-8")
     return [*lines, f"{path}: {name}"]
 
 
 def _edits(former: CommentedMap, path: Path, folder: Path, machine: dict[str, Any]) -> list[str]:
     """How ``former`` differs from the profile it names, empty if it does not."""
     name = former.get("profile")
-    if name not in profiles(folder):
-        return [f"profile: {name} is none of {folder}"]
-    text = render(str(name), folder, machine)
+    if not isinstance(name, str) or name not in profiles(folder):
+        return [f"profile: {_shown(name)} is none of {folder}"]
+    text = render(name, folder, machine)
     edits = _differences(_load(text, path), former)
     # values, then comments; not the layout, which `dvc exp run -S` changes
-    if not edits and re.findall("#.*", text) != re.findall("#.*", path.read_text()):
+    if not edits and re.findall("#.*", text) != re.findall("#.*", read_text(path)):
         edits = ["comments"]
     return edits
 
@@ -168,7 +171,7 @@ def _holds(path: Path, content: bytes) -> bool:
 def _parts(name: str, folder: Path) -> tuple[str, str]:
     """A profile's header and settings."""
     file = folder / f"{name}.yaml"
-    header, _, settings = file.read_text().partition("\n\n")
+    header, _, settings = read_text(file).partition("\n\n")
     if not all(line.startswith("#") for line in header.splitlines()) or not header:
         raise UserError(
             f"{file}: should open with comment lines that tell what to expect, then a blank line"
@@ -177,17 +180,15 @@ def _parts(name: str, folder: Path) -> tuple[str, str]:
 
 
 def _yaml() -> YAML:
-    yaml = YAML()
-    yaml.Representer = _Representer
-    yaml.width = 4096
-    return yaml
+    writer = yaml(comments=True)
+    writer.Representer = _Representer
+    writer.width = 4096
+    return writer
 
 
 def _load(text: str, place: Path) -> CommentedMap:
-    try:
-        content = _yaml().load(text)
-    except YAMLError as error:
-        raise UserError(f"{place}: not valid YAML: {' '.join(str(error).split())}") from error
+    load(text, place)  # with comments some values are kept that are none
+    content = load(text, place, comments=True)
     if content is None:
         return CommentedMap()
     if not isinstance(content, CommentedMap):
@@ -203,7 +204,7 @@ def _dump(content: CommentedMap) -> str:
 
 def _plain(content: CommentedMap) -> dict[str, Any]:
     """Without comments: dict, list, str, int, float, bool, None."""
-    return YAML(typ="safe").load(_dump(content)) or {}
+    return yaml().load(_dump(content)) or {}
 
 
 def _overlay(base: CommentedMap, changes: CommentedMap, file: Path, group: str = "") -> None:
@@ -254,4 +255,5 @@ def _differences(old: CommentedMap, new: CommentedMap) -> list[str]:
 
 
 def _shown(value: Any) -> str:
-    return value if isinstance(value, str) else json.dumps(value)
+    text = value if isinstance(value, str) else json.dumps(value, default=str, skipkeys=True)
+    return text if len(text) <= LONGEST else f"{text[:LONGEST]} ..."

@@ -65,13 +65,46 @@ def test_overrides_reach_groups_and_top_level() -> None:
         ("pictures.source=cifar", "pictures.source: should be 'fashion-mnist', 'cifar10', 'imag"),
         ("pictures.corrupt_limit=-1", "pictures.corrupt_limit: "),
         ("machine.device=tpu", "machine.device: "),
+        ("pretrain.lr=1e308", "pretrain.lr: should be less than or equal to 1000000"),
+        ("model.hidden=70000", "model.hidden: should be less than or equal to 65536"),
+        ("targets.dimension=100000000", "targets.dimension: should be less than or equal to 65536"),
+        ("machine.threads=100000", "machine.threads: should be less than or equal to 1000"),
+        ("pictures.size=1000000", "pictures.size: should be less than or equal to 4096"),
+        ("machine.data=''", "machine.data: empty; name a folder"),
+        ("machine.scratch='  '", "machine.scratch: empty; name a folder"),
+        ("pictures.folder=''", "pictures.folder: empty; name a folder"),
+        ("machine.scratch=$NAT_NOT_SET/nat", "machine.scratch: $NAT_NOT_SET is not set here"),
+        ("voc.folder=${NAT_NOT_SET}", "voc.folder: $NAT_NOT_SET is not set here"),
+        ("proposals.test=$NAT_EMPTY/x", "proposals.test: $NAT_EMPTY is not set here"),
+        ("machine.data=~nobodyhere/x", "machine.data: '~nobodyhere/x': no such user's folder"),
+        ('machine.data="a\\0b"', "machine.data: holds a zero byte"),
+        ("launcher=' '", "launcher: "),
         ("pretrain.speed=3", "--set pretrain.speed: no such setting"),
         ("speed", "--set speed: should be NAME=VALUE"),
         ("pretrain=3", "pretrain: "),
     ],
 )
-def test_a_wrong_value_is_named(override: str, said: str) -> None:
+def test_a_wrong_value_is_named(override: str, said: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("NAT_EMPTY", "")
     assert said in refused(override)
+
+
+def test_places_may_name_variables(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("NAT_DISK", "/disk/a b")
+    params = load_params(
+        FILE,
+        (
+            "machine.scratch=$NAT_DISK/nat",
+            "machine.data=/x/${NAT_DISK}_data",
+            "pictures.folder=cost$/$1",
+            "voc.folder=$NAT_DISK",
+            "proposals.trainval=$NAT_DISK/t.mat",
+        ),
+    )
+    assert params.machine.scratch == "/disk/a b/nat"
+    assert params.machine.data == "/x//disk/a b_data"
+    assert params.pictures.folder == "cost$/$1"
+    assert (params.voc.folder, params.proposals.trainval) == ("/disk/a b", "/disk/a b/t.mat")
 
 
 def test_an_unknown_setting_lists_the_known(tmp_path: Path) -> None:

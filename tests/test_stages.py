@@ -23,6 +23,7 @@ PLUMBING = {
     "nat/params.py",
     "nat/places.py",
     "nat/processes.py",
+    "nat/settings_file.py",
     "nat/signals.py",
     "nat/report/schema.py",
     "nat/pretrained.py",
