@@ -22,6 +22,7 @@ from nat.outputs import tensors
 from nat.params import ModelSettings, Preprocessing
 from nat.preprocessing import FRONT_ENDS, standardise
 from nat.tensors import described, layout_of, read_tensors
+from nat.training.device import check_weights
 
 NETWORK = tensors("a network of this project", "network")
 
@@ -97,7 +98,11 @@ def mlp(inputs: int, hidden: int, outputs: int, dropout: float) -> nn.Sequential
 
     inputs - hidden - BN - ReLU - dropout - hidden - BN - ReLU - outputs. It is the head of
     pretraining (outputs = d) and the classifier of the probe (outputs = classes).
+
+    Raises:
+        UserError: no memory holds so many weights.
     """
+    check_weights((inputs + hidden + outputs) * hidden, "model.hidden")
     return nn.Sequential(
         nn.Flatten(),
         nn.Linear(inputs, hidden),

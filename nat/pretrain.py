@@ -26,7 +26,7 @@ from nat.training.provenance import provenance
 from nat.training.run import Run, scratch_folder
 from nat.training.schedule import due, permutes_in
 from nat.training.seeds import generator, seed_layers
-from nat.training.sgd import finite, set_step_size, sgd
+from nat.training.sgd import INTERVAL, Guard, set_step_size, sgd
 from nat.training.team import Team, join
 
 
@@ -90,6 +90,13 @@ def pretrain(
         "assignment": assignment,
         "cost": cost,
     }
+    guard = Guard(
+        {"pretrain.lr": settings.lr, "pretrain.batch_size": settings.batch_size},
+        targets_file,
+        network,
+        optimizer,
+        lambda: targets.fault(targets_file),
+    )
     with Run(scratch, state, team) as run:
         for epoch in run.epochs(settings.epochs):
             network.train()
@@ -107,7 +114,12 @@ def pretrain(
                 vectors = targets.vectors(assignment[rows]).to(device, non_blocking=True)
                 if permute:
                     start = clock(device)
-                    vectors = rematch(align, features, vectors, rows, assignment, team, settings)
+                    try:
+                        vectors = rematch(
+                            align, features, vectors, rows, assignment, team, settings
+                        )
+                    except FloatingPointError as error:
+                        guard.fail(str(error), epoch, step)
                     cost += torch.tensor([clock(device) - start, 1])
                 loss = square_loss(features, vectors)
 
@@ -117,10 +129,11 @@ def pretrain(
                 optimizer.step()
 
                 total += loss.detach()
-                if step % 20 == 19:
+                guard.look(total, epoch, step)
+                if step % INTERVAL == INTERVAL - 1:
                     done = (step + 1) * len(rows)
                     rate = (bar.format_dict["rate"] or 0) * settings.batch_size
-                    shown = finite(total, "pretrain.lr", epoch) / done
+                    shown = float(total) / done
                     bar.set_postfix(loss=f"{shown:.4f}", images_per_s=f"{rate:.0f}")
             if settings.matching == "local":
                 # each process has moved targets among its own images alone
@@ -130,7 +143,7 @@ def pretrain(
             run.log(
                 epoch=epoch + 1,
                 lr=lr,
-                loss=finite(team.sum(total), "pretrain.lr", epoch) / loader.seen,
+                loss=guard.end(team.sum(total), epoch) / loader.seen,
                 reassigned=100 * int((assignment != before).sum()) / loader.seen,
                 knn=monitor.accuracy(network.trunk, epoch + 1, device) if team.first else None,
             )
@@ -179,6 +192,9 @@ def rematch(
 
     Returns:
         (b, d), what the loss draws the features to.
+
+    Raises:
+        FloatingPointError: a feature or a target is not a finite number.
     """
     if settings.matching == "local" or team.size == 1:
         order, drawn_to = reassign(align, features, vectors)

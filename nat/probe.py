@@ -29,7 +29,7 @@ from nat.training.provenance import provenance
 from nat.training.run import Run, scratch_folder
 from nat.training.schedule import constant_then_decay
 from nat.training.seeds import generator, seed_layers
-from nat.training.sgd import finite
+from nat.training.sgd import Guard
 from nat.training.team import Team, join
 
 BANK = 100_000  # pictures that kNN looks at, at most: AlexNet's conv5 of so many is 3.7 GB
@@ -167,6 +167,16 @@ class Probing:
             dampening=settings.momentum,
             weight_decay=settings.weight_decay,
         )
+        guard = Guard(
+            {
+                "probe.lr": settings.lr,
+                "probe.lr_linear": settings.lr_linear,
+                "probe.batch_size": settings.batch_size,
+            },
+            network_file,
+            classifiers,
+            optimizer,
+        )
         used: dict[str, Any] = params.model_dump(include=USED)
         scratch = scratch_folder(
             params.machine.scratch,
@@ -189,7 +199,8 @@ class Probing:
                 seed_layers(seed, "layers", epoch, team.rank)
                 total = torch.zeros((), device=device)
                 label = f"probe {epoch + 1}/{settings.epochs}"
-                for rows, pictures in progress(loader.epoch(epoch), label, total=loader.steps):
+                bar = progress(loader.epoch(epoch), label, total=loader.steps)
+                for step, (rows, pictures) in enumerate(bar):
                     labels = train.labels[rows].to(device)
                     with team.autocast():
                         with torch.no_grad():
@@ -201,7 +212,8 @@ class Probing:
                     loss.backward()
                     optimizer.step()
                     total += loss.detach()
-                mean = finite(team.sum(total), "probe.lr", epoch) / loader.steps / team.size
+                    guard.look(total, epoch, step)
+                mean = guard.end(team.sum(total), epoch) / loader.steps / team.size
                 run.log(loss=mean)
             classifiers.eval()
             for statistics in classifiers.buffers():  # of each process's own last batch until here

@@ -1,5 +1,6 @@
 """Small real pictures and parameters that make every stage take seconds."""
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -84,6 +85,24 @@ def manifest(tmp_path: Path) -> Path:
     path = tmp_path / "pictures.json"
     write_store(Source("test", CLASSES, splits), 32, 1, str(tmp_path / "data"), path)
     return path
+
+
+@pytest.fixture
+def poison(monkeypatch: pytest.MonkeyPatch) -> Callable[[int], None]:
+    """Let the step of a number, counted from 1, lead to weights that are no numbers."""
+
+    def at(number: int) -> None:
+        calls, step = iter(range(1, 10_000)), torch.optim.SGD.step
+
+        def poisoned(optimizer: torch.optim.SGD, closure: Any = None) -> None:
+            step(optimizer, closure)
+            if next(calls) == number:
+                with torch.no_grad():
+                    optimizer.param_groups[0]["params"][0].fill_(float("nan"))
+
+        monkeypatch.setattr(torch.optim.SGD, "step", poisoned)
+
+    return at
 
 
 @pytest.fixture(autouse=True)

@@ -10,8 +10,9 @@ from safetensors.torch import load_file, safe_open, save_file
 from torch import nn
 
 from nat.errors import UserError
-from nat.model import Network, Trunk, initialise, load_network, save_network
+from nat.model import Network, Trunk, initialise, load_network, mlp, save_network
 from nat.params import ModelSettings
+from nat.training import device
 
 SMALL = ModelSettings(preprocessing="sobel", trunk="small", hidden=16, dropout=0.0)
 
@@ -131,7 +132,8 @@ def test_a_negative_variance_is_refused(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("change", "said"),
     [
-        ({"hidden": 10**9}, f"head.1.weight: float32 (16, 256) instead of float32 ({10**9}, 256)"),
+        ({"hidden": 2**16}, "head.1.weight: float32 (16, 256) instead of float32 (65536, 256)"),
+        ({"hidden": 2**16 + 1}, "model.hidden: should be less than or equal to 65536"),
         ({"hidden": 2**62}, "n.safetensors"),
         ({"hidden": "16"}, "model.hidden: should be a valid integer"),
         ({"hidden": -16}, "model.hidden: should be greater than 0"),
@@ -189,3 +191,11 @@ def test_reading_draws_as_making_does(tmp_path: Path) -> None:
     torch.manual_seed(0)
     load_network(path)
     assert torch.equal(torch.rand(1), expected)
+
+
+def test_layers_larger_than_all_memory_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert 2**28 < device.memory() < 2**50
+    monkeypatch.setattr(device, "memory", lambda: 2 * 4 * (10 + 100 + 3) * 100)
+    mlp(10, 100, 3, 0.0)
+    with pytest.raises(UserError, match=r"model\.hidden: makes layers of 11,400 weights"):
+        mlp(11, 100, 3, 0.0)

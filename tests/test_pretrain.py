@@ -263,8 +263,10 @@ def test_a_batch_larger_than_the_data_is_refused(
 def test_a_loss_that_diverges_is_refused_and_nothing_is_written(
     make_params: Any, manifest: Path, targets_file: Path, tmp_path: Path
 ) -> None:
-    params = make_params(pretrain={"lr": 1e38})
-    with pytest.raises(UserError, match=r"pretrain\.lr: .*use a smaller one"):
+    params = make_params()
+    far = params.pretrain.model_copy(update={"lr": 1e38})  # beyond what a file may hold
+    params = params.model_copy(update={"pretrain": far})
+    with pytest.raises(UserError, match=r"pretrain\.lr: .*use a smaller pretrain\.lr"):
         pretrain(params, 0, manifest, targets_file, tmp_path / "net", tmp_path / "r")
     assert not (tmp_path / "net").exists()
     assert not (tmp_path / "r").exists()

@@ -12,8 +12,6 @@ from typing import NamedTuple
 import torch
 import torch.nn.functional as F
 
-from nat.errors import UserError
-
 
 class Aligned(NamedTuple):
     """What an alignment gives for a batch of b images and their b targets.
@@ -51,11 +49,11 @@ def reassign(
         (b, d), unit length, that the loss draws the features to.
 
     Raises:
-        UserError: a feature is not a finite number.
+        FloatingPointError: a feature or a target is not a finite number.
     """
     similarity = (features.detach() @ vectors.T).float()
     if not torch.isfinite(similarity).all():
-        raise UserError("pretrain.lr: the features are no longer finite; use a smaller one")
+        raise FloatingPointError("the features are no longer finite")
     order, weights = align(similarity)
     order = order.to(features.device)
     if weights is None:

@@ -21,7 +21,7 @@ from nat.training.progress import progress
 from nat.training.provenance import provenance
 from nat.training.run import Run, scratch_folder
 from nat.training.seeds import generator, seed_layers
-from nat.training.sgd import finite, set_step_size, sgd
+from nat.training.sgd import INTERVAL, Guard, set_step_size, sgd
 from nat.training.team import join
 
 
@@ -85,6 +85,12 @@ def supervised(params: Params, seed: int, manifest: Path, out: Path, record: Pat
     optimizer = sgd(network, settings)
     monitor = KnnMonitor(train, val, crop, every=settings.epochs)
 
+    guard = Guard(
+        {"labels.lr": settings.lr, "labels.batch_size": settings.batch_size},
+        manifest,
+        network,
+        optimizer,
+    )
     loss_of = LOSSES[settings.loss]
     scratch = scratch_folder(
         params.machine.scratch,
@@ -111,13 +117,14 @@ def supervised(params: Params, seed: int, manifest: Path, out: Path, record: Pat
                 loss.backward()
                 optimizer.step()
                 total += loss.detach()
-                if step % 20 == 19:
-                    shown = finite(total, "labels.lr", epoch) / (step + 1)
+                guard.look(total, epoch, step)
+                if step % INTERVAL == INTERVAL - 1:
+                    shown = float(total) / (step + 1)
                     bar.set_postfix(loss=f"{shown:.4f}")
             run.log(
                 epoch=epoch + 1,
                 lr=lr,
-                loss=finite(team.sum(total), "labels.lr", epoch) / loader.steps / team.size,
+                loss=guard.end(team.sum(total), epoch) / loader.steps / team.size,
                 knn=monitor.accuracy(network.trunk, epoch + 1, device) if team.first else None,
             )
         network.eval()

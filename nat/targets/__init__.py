@@ -51,6 +51,16 @@ class Targets:
             return Targets(self.array.to(device), self.dimension)
         return self
 
+    def fault(self, file: Path) -> str | None:
+        """The first row that is not of finite numbers, which no training can approach."""
+        if self.array.ndim == 1:
+            return None
+        for first, piece in enumerate(self.array.split(PIECE)):
+            wrong = torch.nonzero(~torch.isfinite(piece).all(1))
+            if len(wrong):
+                return f"{file}: target {first * PIECE + int(wrong[0])} is not of finite numbers"
+        return None
+
     def vectors(self, rows: torch.Tensor) -> torch.Tensor:
         """The target vectors of ``rows`` (b,): float32, (b, dimension), unit length."""
         chosen = self.array[rows.to(self.array.device)]

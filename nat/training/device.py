@@ -1,6 +1,9 @@
 """The device to compute on and the threads to compute with."""
 
+import os
 import time
+from contextlib import suppress
+from pathlib import Path
 
 import torch
 
@@ -8,6 +11,7 @@ from nat.errors import UserError
 from nat.params import Machine
 
 SHARE = 0.7  # of the GPU's free memory that data may take
+LIMITS = ("memory.max", "memory/memory.limit_in_bytes")  # of a container, version 2 and 1
 
 
 def prepare_device(machine: Machine) -> torch.device:
@@ -39,6 +43,33 @@ def fits(size: int, device: torch.device) -> bool:
     # PyTorch keeps what was released, which the driver counts as taken
     kept = torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
     return size <= SHARE * (free + kept)
+
+
+def memory() -> int:
+    """Bytes that this machine or container has, used ones included."""
+    found = [os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")]
+    for name in LIMITS:
+        with suppress(OSError, ValueError):  # "max", or no such file
+            found.append(int(Path("/sys/fs/cgroup", name).read_text()))
+    return min(found)
+
+
+def check_weights(count: int, setting: str) -> None:
+    """Refuse layers that cannot be trained here, before Linux ends the process for their size.
+
+    Args:
+        count: of their weights.
+        setting: what makes them so many.
+
+    Raises:
+        UserError: weights and gradients, float32, are more than all memory.
+    """
+    needed, there = 2 * 4 * count, memory()
+    if needed > there and torch.get_default_device().type != "meta":  # whose layers take none
+        raise UserError(
+            f"{setting}: makes layers of {count:,} weights, {needed / 1e9:.0f} GB with their "
+            f"gradients, of the {there / 1e9:.0f} GB here; use a smaller one"
+        )
 
 
 def clock(device: torch.device) -> float:

@@ -34,7 +34,7 @@ from nat.training.progress import progress
 from nat.training.provenance import provenance
 from nat.training.run import Run, scratch_folder
 from nat.training.seeds import generator, seed_layers
-from nat.training.sgd import finite
+from nat.training.sgd import Guard
 from nat.training.team import Team, join
 from nat.voc.average_precision import mean_average_precision
 from nat.voc.crops import random_squares
@@ -53,7 +53,7 @@ class Classifier(nn.Module):
     def __init__(self, trunk: Trunk, features: int, hidden: int, classes: int, dropout: float):
         super().__init__()
         self.trunk = trunk
-        self.hidden = hidden_layers(features, hidden, dropout)
+        self.hidden = hidden_layers(features, hidden, dropout, "finetune.hidden")
         self.fc8 = nn.Linear(hidden, classes)
 
     def fc7(self, pictures: torch.Tensor) -> torch.Tensor:
@@ -169,6 +169,12 @@ def finetune(
     optimizer = torch.optim.SGD(
         trained, settings.lr, settings.momentum, weight_decay=settings.weight_decay
     )
+    guard = Guard(
+        {"finetune.lr": settings.lr, "finetune.batch_size": settings.batch_size},
+        network_file,
+        network,
+        optimizer,
+    )
     scratch = scratch_folder(
         params.machine.scratch,
         f"finetune-{layers}-{seed}",
@@ -213,7 +219,8 @@ def finetune(
                 nn.utils.clip_grad_norm_(trained, settings.clip)
                 optimizer.step()
                 total += loss.detach()
-            mean = finite(team.sum(total), "finetune.lr", epoch) / len(todo) / team.size
+                guard.look(total, epoch, iteration - start)
+            mean = guard.end(team.sum(total), epoch) / len(todo) / team.size
             run.log(loss=mean)
         start_of_test = time.perf_counter()
         scores = tested(network, test, settings, generator(seed, "test"), team)

@@ -8,6 +8,7 @@ from torch import nn
 from nat.errors import UserError
 from nat.model import Trunk, load_network
 from nat.preprocessing import Sobel
+from nat.training.device import check_weights
 from nat.voc.rescale import Layer
 
 
@@ -26,8 +27,13 @@ def load_trunk(network_file: Path) -> Trunk:
     return trunk
 
 
-def hidden_layers(features: int, hidden: int, dropout: float) -> nn.Sequential:
-    """fc6 and fc7 with ReLU and dropout: float (b, features) to float (b, hidden)."""
+def hidden_layers(features: int, hidden: int, dropout: float, setting: str) -> nn.Sequential:
+    """fc6 and fc7 with ReLU and dropout: float (b, features) to float (b, hidden).
+
+    Raises:
+        UserError: no memory holds so many weights; names ``setting``, which ``hidden`` is of.
+    """
+    check_weights((features + hidden) * hidden, setting)
     layers = nn.Sequential()
     for name, inputs in (("6", features), ("7", hidden)):
         layers.add_module(f"fc{name}", nn.Linear(inputs, hidden))

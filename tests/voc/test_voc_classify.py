@@ -42,6 +42,16 @@ def test_loss_leaves_out_difficult() -> None:
     assert ((logits.grad == 0) == (labels == -1)).all()
 
 
+def test_divergence_is_found_in_the_next_step(
+    composed: tuple[Params, Path], network_file: Path, tmp_path: Path, poison: Any
+) -> None:
+    poison(2)
+    with pytest.raises(UserError, match=r"^finetune\.lr: the loss is nan \(epoch 1, step 3; "):
+        finetune(composed[0], 0, composed[1], network_file, "all", tmp_path / "out.json")
+    assert not (tmp_path / "out.json").exists()
+    assert not list(tmp_path.glob("scratch/*/state.pt"))
+
+
 @pytest.mark.parametrize("layers", ["fc6-8", "all"])
 def test_deepclusters_batch_norm_keeps_its_statistics(
     composed: tuple[Params, Path], network_file: Path, tmp_path: Path, layers: Any
@@ -198,7 +208,7 @@ def test_start_does_not_change_the_trunks_direction(
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"lr": 1e30, "clip": 1e30}, r"finetune\.lr: the loss is (nan|inf)"),
+        ({"lr": 1e6, "clip": 1e6}, r"finetune\.lr: the loss is (nan|inf)"),
         ({"batch_size": 25}, r"finetune\.batch_size: 25 is larger than the 24 pictures"),
     ],
 )

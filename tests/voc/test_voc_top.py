@@ -5,7 +5,8 @@ import pytest
 
 from nat.errors import UserError
 from nat.model import Network, save_network
-from nat.voc.top import load_trunk
+from nat.training import device
+from nat.voc.top import hidden_layers, load_trunk
 
 
 @pytest.mark.parametrize(
@@ -22,3 +23,10 @@ def test_a_trunk_that_looks_at_colours_is_refused(
     else:
         with pytest.raises(UserError, match="looks at 3 colour channels"):
             load_trunk(tmp_path / "n.safetensors")
+
+
+def test_layers_larger_than_all_memory_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(device, "memory", lambda: 2 * 4 * (10 + 100) * 100)
+    hidden_layers(10, 100, 0.0, "detect.hidden")
+    with pytest.raises(UserError, match=r"detect\.hidden: makes layers of 11,100 weights"):
+        hidden_layers(11, 100, 0.0, "detect.hidden")

@@ -159,7 +159,7 @@ def detect(
         computing=team.computing,
     )
     with Run(scratch, {"network": network, "optimizer": optimizer}) as run:
-        train(network, optimizer, training, settings, seed, run, team)
+        train(network, optimizer, training, settings, seed, run, team, network_file)
         start_of_test = time.perf_counter()
         names = [one.name for one in test.annotations]
         found = detected(network, test, test_regions, settings, team)

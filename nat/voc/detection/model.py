@@ -63,7 +63,7 @@ class Detector(nn.Module):
         del self.trunk.layers.pool5
         self.side, self.scale = side, 1 / stride(trunk.name)
         features = SHAPES[trunk.name].convolutions[-1][0] * side**2
-        self.hidden = hidden_layers(features, hidden, dropout)
+        self.hidden = hidden_layers(features, hidden, dropout, "detect.hidden")
         self.scores = nn.Linear(hidden, classes + 1)
         self.moves = nn.Linear(hidden, 4 * classes)
         self.register_buffer("mean", torch.zeros(classes, 4))

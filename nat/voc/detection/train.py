@@ -17,7 +17,7 @@ from nat.params import Detect
 from nat.training.progress import progress
 from nat.training.run import Run
 from nat.training.seeds import generator, seed_layers
-from nat.training.sgd import finite
+from nat.training.sgd import Guard
 from nat.training.team import Team
 from nat.voc.detection.boxes import encode, mirrored
 from nat.voc.detection.model import Detector, Regions, initialise_outputs
@@ -174,15 +174,36 @@ def train(
     seed: int,
     run: Run,
     team: Team,
+    source: object,
 ) -> None:
     """Train for ``iterations``; an epoch of ``run`` is ``save_every`` of them.
 
     A run gives the same weights again on a CPU; CUDA adds the gradients of pooled regions in no
     fixed order.
 
+    Args:
+        network: as ``make_detector`` gives it.
+        optimizer: of its weights.
+        training: the set.
+        settings: of the training.
+        seed: of every random draw.
+        run: whose epochs are trained.
+        team: of one process.
+        source: the file that the network starts from, for messages.
+
     Raises:
         UserError: the loss is no longer finite.
     """
+    guard = Guard(
+        {
+            "detect.lr": settings.lr,
+            "detect.pictures": settings.pictures,
+            "detect.regions": settings.regions,
+        },
+        source,
+        network,
+        optimizer,
+    )
     rows = usable(training.examples, settings)
     epochs = -(-settings.iterations // settings.save_every)  # the last one may be shorter
     for epoch in run.epochs(epochs):
@@ -209,8 +230,9 @@ def train(
             loss.backward()
             optimizer.step()
             total += loss.detach()
+            guard.look(total, epoch, iteration - start)
             right += (logits.detach().argmax(1) == batch.labels).float().mean()
         run.log(
-            loss=finite(total, "detect.lr", epoch) / len(todo),
+            loss=guard.end(total, epoch) / len(todo),
             regions_right=round(100 * float(right) / len(todo), 2),
         )

@@ -74,6 +74,15 @@ def test_result(inputs: tuple, tmp_path: Path) -> None:
         assert (tmp_path / "again" / file.name).read_bytes() == file.read_bytes()
 
 
+def test_divergence_is_found_in_the_next_step(inputs: tuple, tmp_path: Path, poison: Any) -> None:
+    params, files = inputs
+    poison(3)
+    with pytest.raises(UserError, match=r"^detect\.lr: the loss is nan \(epoch 2, step 2; "):
+        detect(params, 0, *files, *outputs(tmp_path, "out"))
+    (file,) = tmp_path.glob("scratch/*/state.pt")
+    assert torch.load(file, weights_only=True)["next"] == 1
+
+
 def test_trains_in_bfloat16_and_tests_in_float32(
     inputs: tuple, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -181,7 +190,7 @@ def test_finds_the_objects_it_is_trained_on(
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"lr": 1e30}, r"detect\.lr: the loss is (nan|inf)"),
+        ({"lr": 1e6}, r"detect\.lr: the loss is (nan|inf)"),
         ({"pictures": 25, "regions": 50}, r"detect\.pictures: 25 is larger than the 24 pictures"),
     ],
 )
