@@ -59,7 +59,7 @@ environment() {
   # held by pip as well, which may outlive this script
   { exec 9>>"$folder/nat-lock"; } 2>/dev/null ||
     fail "$folder/nat-lock: cannot be written, as it is another user's; name another place for the environment: NAT_VENV=FOLDER bash run.sh"
-  "$python" -c "$LOCK" "$folder"
+  "$python" -c "$LOCK" 9 "$folder"
   if is_whole "$folder" "$state"; then
     exec 9>&-
     return
@@ -109,13 +109,14 @@ make_anew() {
 
 LOCK='
 import fcntl, sys
+handle, folder = int(sys.argv[1]), sys.argv[2]
 try:
-    fcntl.flock(9, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
 except BlockingIOError:
-    print(f"{sys.argv[1]}: another process installs into it; waiting", file=sys.stderr)
-    fcntl.flock(9, fcntl.LOCK_EX)
+    print(f"{folder}: another start of run.sh is at work in it; waiting", file=sys.stderr)
+    fcntl.flock(handle, fcntl.LOCK_EX)
 except OSError as error:
-    print(f"{sys.argv[1]}: no lock ({error.strerror}); do not start a second one", file=sys.stderr)
+    print(f"{folder}: no lock ({error.strerror}); do not start a second one", file=sys.stderr)
 '
 
 # --- The commands
@@ -147,7 +148,7 @@ export VIRTUAL_ENV="$venv" PATH="$venv/bin:$PATH"
 
 case "$word" in
   repro)
-    if printf %s "$PWD" | LC_ALL=C grep -q '[^ -~]\|[#?]'; then
+    if printf %s "$PWD" | LC_ALL=C grep -qE '[^ -~]|[#?]'; then
       echo "$PWD: with #, ? or a letter beyond ASCII in its path, \`dvc exp run\` works in the workspace, but not with --queue or --temp" >&2
     fi
     if python -c 'from dvc.scm import SCM; SCM(".")' 2>/dev/null; then
@@ -159,6 +160,11 @@ case "$word" in
       # for this call alone, so that nothing is to be undone when it becomes a repository
       export DVC_SYSTEM_CONFIG_DIR="$PWD/.dvc/without-git"
     fi
+    # DVC refuses a stage that another DVC runs; a second start waits, and then finds it done
+    mkdir -p .dvc/tmp
+    { exec 8>>.dvc/tmp/run-lock; } 2>/dev/null ||
+      fail "$PWD/.dvc/tmp: cannot be written; copy or clone the project to a folder of your own"
+    python -c "$LOCK" 8 "$PWD"
     dvc repro "$@"
     echo "Read reports/README.md, or open reports/index.html" >&2
     ;;

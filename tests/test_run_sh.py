@@ -114,14 +114,14 @@ def start(project: Path, *words: str, **settings: str) -> subprocess.Popen[str]:
 
 def run(project: Path, *words: str, **settings: str) -> str:
     process = start(project, *words, **settings)
-    told = process.communicate(timeout=60)[0]
+    told = process.communicate(timeout=120)[0]
     assert process.returncode == 0, told
     return told
 
 
 def refused(project: Path, *words: str, **settings: str) -> str:
     process = start(project, *words, **settings)
-    told = process.communicate(timeout=60)[0]
+    told = process.communicate(timeout=120)[0]
     assert process.returncode == 1, told
     assert told.splitlines()[-1].startswith("error: "), told
     return told
@@ -185,18 +185,30 @@ def test_pip_that_outlives_the_script_is_waited_for(project: Path) -> None:
     wait_for(site(project / ".venv") / "half")
     killed.kill()  # the script alone
     told = run(project)
-    assert "another process installs into it; waiting" in told
+    assert f"{project}/.venv: another start of run.sh is at work in it; waiting" in told
     assert is_whole(project / ".venv")
     killed.communicate()
 
 
 def test_two_at_once_install_once(project: Path) -> None:
     both = [start(project, SLOW="0.5", NAT_VENV="shared") for _ in range(2)]
-    told = [process.communicate(timeout=60)[0] for process in both]
+    told = [process.communicate(timeout=120)[0] for process in both]
     assert [process.returncode for process in both] == [0, 0], told
     assert sum("Installing" in text for text in told) == 1, told
-    assert sum("waiting" in text for text in told) == 1, told
+    assert sum("shared: another start of run.sh is at work" in text for text in told) == 1, told
     assert installations(project / "shared") == 1
+
+
+def test_two_at_once_run_each_stage_once(project: Path) -> None:
+    (project / "dvc.yaml").write_text(STAGE.replace("echo", "sleep 2; echo"))
+    run(project, "test", "--version", DVC="real")
+    first = start(project)
+    wait_for(project / ".dvc/tmp/rwlock")
+    told = run(project)
+    assert f"{project}: another start of run.sh is at work in it; waiting" in told
+    assert "up to date" in told
+    assert "Running stage" in first.communicate(timeout=120)[0]
+    assert first.returncode == 0
 
 
 def test_a_failed_update_leaves_the_environment_that_worked(project: Path) -> None:
