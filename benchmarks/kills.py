@@ -4,11 +4,11 @@
 
 Each stage runs as a real process on tiny data and gets SIGKILL: at random moments, uniform over the
 time that it takes undisturbed, a quarter of them twice in a row; just before and just after each
-renaming and removal; and likewise at some of its other changes of the file system's names (new
-folder, file opened to write, program started), drawn at random. It starts from nothing, over the
-outputs of other settings, or over its own. Then it is run once more to the end, and everything that
-lies there is compared, byte for byte, with what undisturbed runs leave; measured seconds alone may
-differ.
+renaming and removal (of many removals, some drawn at random); and likewise at some of its other
+changes of the file system's names: new folder, file opened to write, program started. It starts
+from nothing, over the outputs of other settings, or over its own. Then it is run once more to the
+end, and everything that lies there is compared, byte for byte, with what undisturbed runs leave;
+measured seconds alone may differ.
 
 A row a stage: seconds of an undisturbed run, its changes of names, kills, trials that survived, and
 those with a fault, by kind: ``child``, a process lives on; ``half``, an output between kill and
@@ -24,6 +24,7 @@ others, one stands still just before each of its renamings for as long as the ot
 
 import csv
 import random
+import re
 import sys
 import tempfile
 from collections import Counter
@@ -38,7 +39,7 @@ import click
 
 PROJECT = Path(__file__).parents[1]
 KINDS = ("child", "half", "stuck", "lost", "left", "said")
-EVERY = ("os.rename", "os.remove", "os.rmdir")  # changes that each get a kill on both sides
+REMOVALS = ("os.remove", "os.rmdir")
 SIGNALS = ("SIGKILL", "SIGINT", "SIGTERM")
 COLUMNS = ("stage", "seconds", "changes", "random", "at_changes", "survived", *KINDS)
 
@@ -47,6 +48,7 @@ def trials_of(
     name: str,
     start: str,
     random_kills: int,
+    removals: int,
     others: int,
     number: Signals,
     seed: int,
@@ -73,10 +75,14 @@ def trials_of(
             (part, Moment("part", draws.random())) if index % 4 == 3 else (part,)
             for index, part in enumerate(parts)
         ]
-        changes = list(enumerate(reference.last.changes, 1))
-        chosen = [n for n, words in changes if words.startswith(EVERY)]
-        rest = [n for n, words in changes if not words.startswith(EVERY)]
-        chosen += draws.sample(rest, min(others, len(rest)))
+        changes = enumerate(reference.last.changes, 1)
+        by_kind: dict[str, list[int]] = {"renamings": [], "removals": [], "others": []}
+        for n, words in changes:
+            removal = "removals" if words.startswith(REMOVALS) else "others"
+            by_kind["renamings" if words.startswith("os.rename") else removal].append(n)
+        chosen = by_kind["renamings"]
+        for kind, most in (("removals", removals), ("others", others)):
+            chosen += draws.sample(by_kind[kind], min(most, len(by_kind[kind])))
         plans += [(Moment(side, n),) for n in sorted(chosen) for side in ("before", "after")]
         outcomes = [trials.trial(start, plan) for plan in plans]
     else:
@@ -128,6 +134,7 @@ def table(rows: list[dict[str, Any]]) -> Iterator[str]:
 @click.option("--stage", "names", multiple=True, help="Of tests/long_stages.py; all by default.")
 @click.option("--start", "starts", multiple=True, help="fresh, over or again; all by default.")
 @click.option("--random", "random_kills", default=500, show_default=True, help="Kills in all.")
+@click.option("--removals", default=40, show_default=True, help="Of a stage and start, at most.")
 @click.option("--others", default=10, show_default=True, help="Other changes, of stage and start.")
 @click.option("--moment", "moments", multiple=True, help="One trial alone: part:0.5 or before:3.")
 @click.option("--signal", "sent", type=click.Choice(SIGNALS), default="SIGKILL")
@@ -140,6 +147,7 @@ def main(
     names: tuple[str, ...],
     starts: tuple[str, ...],
     random_kills: int,
+    removals: int,
     others: int,
     moments: tuple[str, ...],
     sent: str,
@@ -176,7 +184,7 @@ def main(
             sys.exit(bool(outcome.faults))
         parts = [(name, start) for name in names for start in starts]
         share = -(-random_kills // len(parts))
-        rest = (share, others, Signals[sent], seed, whole, meetings, root)
+        rest = (share, removals, others, Signals[sent], seed, whole, meetings, root)
         if workers == 1:
             found = [_told(trials_of(*part, *rest)) for part in parts]
         else:
@@ -195,8 +203,13 @@ def main(
 
 
 def _told(row: dict[str, Any]) -> dict[str, Any]:
+    """Print a row's faults; of those that are alike but for the moment, the first alone."""
+    alike: dict[str, list[str]] = {}
     for words in row["words"]:
-        print(words[:600], file=sys.stderr, flush=True)
+        alike.setdefault(re.sub(r"--moment \S+|\d+|\.\w{8}\b", "", words), []).append(words)
+    for first, *others in alike.values():
+        also = f" (and {len(others)} like it)" if others else ""
+        print(f"{first[:600]}{also}", file=sys.stderr, flush=True)
     return row
 
 

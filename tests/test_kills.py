@@ -63,7 +63,6 @@ def test_two_fill_one_data_folder(name: str, world: World, tmp_path: Path) -> No
     survived(meetings(Trials(world, STAGES[name], tmp_path), "fresh", 1, latest=3))
 
 
-@pytest.mark.skip(reason="signals are not handled yet")
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 @pytest.mark.parametrize("name", ["prepare-folder-parallel", "pretrain", "proposals", "embed"])
 def test_an_interrupted_stage_says_one_line(
