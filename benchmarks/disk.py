@@ -17,7 +17,6 @@ import sys
 import tempfile
 from collections.abc import Iterator
 from importlib.util import find_spec
-from itertools import count
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
@@ -29,21 +28,32 @@ from recipes import RECIPES
 def troubles(bench: Bench, name: str, kind: str, steps: int) -> Iterator[Iterator[Trouble]]:
     """Ways to make trouble, less and less of it, to be followed until the command ends well."""
     recipe, whole = RECIPES[name], bench.whole(name)
-    files = [path for path in whole.rglob("*") if path.is_file()]
-    pages = sum(-(-path.stat().st_size // PAGE) for path in files)
+    files = [path.stat().st_size for path in whole.rglob("*") if path.is_file()]
     places = ("", "scratch", "outs") if recipe.state else ("",)
     if kind == "full":
-        step = PAGE * max(pages // steps, 1)
-        yield from ((Trouble(kind, n * step, place) for n in count()) for place in places)
+        pages = sum(-(-size // PAGE) for size in files)
+        yield from (
+            (Trouble(kind, n * PAGE, place) for n in amounts(pages, steps)) for place in places
+        )
     elif kind == "names":
-        step = max(len(files) // steps, 1)
-        yield from ((Trouble(kind, n * step, place) for n in count()) for place in places)
+        yield from (
+            (Trouble(kind, n, place) for n in amounts(len(files), steps)) for place in places
+        )
     elif kind == "quota":
-        largest = max(path.stat().st_size for path in files)
-        step = max(largest // steps, 1)
-        yield (Trouble(kind, max(n * step, 1), places[-2 % len(places)]) for n in count())
+        yield (Trouble(kind, max(n, 1)) for n in amounts(max(files), steps))
     else:
         yield from (iter([Trouble(kind, spares=place)]) for place in places)
+
+
+def amounts(expected: int, steps: int) -> Iterator[int]:
+    """From 0 on, evenly to about what is expected to suffice, then by half as much more."""
+    step = max(expected // steps, 1)
+    for n in range(steps + 1):
+        yield n * step
+    more = (steps + 1) * step
+    while True:
+        yield more
+        more += more // 2 + 1
 
 
 def main() -> int:
