@@ -10,6 +10,7 @@ import hashlib
 import socket
 import tarfile
 import zlib
+from http.client import HTTPException
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +21,7 @@ from torchvision.datasets.utils import download_url
 
 from nat.errors import UserError
 from nat.files import whole
-from nat.foreign import reading
+from nat.foreign import reading, reason
 from nat.images.archives import in_pieces
 from nat.images.store import Source, Split
 from nat.params import Pictures
@@ -71,10 +72,9 @@ def _find(named: str | None, data: str) -> Path:
     try:
         with whole(archive) as temporary:
             download_url(CIFAR10.url, str(temporary.parent), temporary.name, CIFAR10.tgz_md5)
-    except (OSError, RuntimeError) as error:
-        reason = (str(error).splitlines() or [type(error).__name__])[0]
+    except (OSError, RuntimeError, HTTPException) as error:
         raise UserError(
-            f"CIFAR-10: no download ({reason}); get {CIFAR10.url} elsewhere and put it into "
+            f"CIFAR-10: no download ({reason(error)}); get {CIFAR10.url} elsewhere and put it into "
             f"{folder}, or name its folder by pictures.folder"
         ) from error
     finally:

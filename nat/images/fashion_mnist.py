@@ -12,6 +12,8 @@ import subprocess
 import sys
 import tempfile
 import zlib
+from collections.abc import Callable
+from http.client import HTTPException
 from pathlib import Path
 
 import numpy as np
@@ -19,6 +21,7 @@ from torchvision.datasets import FashionMNIST
 
 from nat.errors import UserError
 from nat.files import whole
+from nat.foreign import shortened
 from nat.images.store import Source, Split
 from nat.outputs import any_of
 from nat.outputs import folder as folder_kind
@@ -29,6 +32,7 @@ LARGEST = 16 + 60_000 * 28 * 28  # bytes of an unpacked file
 # The last 20,000 training pictures are kept for composing VOC-format pictures, unseen in training.
 PRETRAINING = 40_000
 DEBIAN = Path("/usr/share/datasets/fashion-mnist")
+LONGEST = 400  # characters of a cause
 PACKAGE = "dataset-fashion-mnist"
 
 # Of the unpacked content: Debian packs the same content anew, so packed checksums differ.
@@ -80,15 +84,20 @@ def find(named: str | None, data: str) -> Path:
             )
         return folder
     raw = place(data) / "raw"
-    ways = (_download, _debian_installed, _debian_fetched)
-    for way in ways:
+    causes: list[str] = []
+    for name, way in WAYS.items():
         found = way(raw)
-        if found is not None:
+        if isinstance(found, Path):
+            if causes:
+                print(
+                    f"Fashion-MNIST: from {found}, for want of {'; '.join(causes)}", file=sys.stderr
+                )
             return found
+        causes.append(f"{name} ({found})")
     raise UserError(
-        "Fashion-MNIST: not found. Either name a folder with its four files by pictures.folder in "
-        "params.yaml, or connect to the internet for torchvision's download, or run "
-        f"`apt-get install {PACKAGE}` (Debian)"
+        f"Fashion-MNIST: not found, for want of {'; '.join(causes)}. Either name a folder with its "
+        "four files by pictures.folder in params.yaml, or connect to the internet for "
+        f"torchvision's download, or run `apt-get install {PACKAGE}` (Debian)"
     )
 
 
@@ -96,8 +105,8 @@ def _holds_all(folder: Path) -> bool:
     return all((folder / name).is_file() or (folder / f"{name}.gz").is_file() for name in SHA256)
 
 
-def _download(raw: Path) -> Path | None:
-    """Torchvision's own download; None where it does not get through."""
+def _download(raw: Path) -> Path | str:
+    """Torchvision's own download, or why it does not get through."""
     folder = raw / "FashionMNIST" / "raw"
     if _holds_all(folder):
         return folder
@@ -106,25 +115,24 @@ def _download(raw: Path) -> Path | None:
     try:
         with whole(raw / "FashionMNIST", folder_kind("torchvision's download", "raw")) as temporary:
             FashionMNIST(str(temporary.parent), download=True)
-    except (OSError, RuntimeError) as error:
-        print(f"Fashion-MNIST: no download ({_first_line(error)})", file=sys.stderr)
-        return None
+    except (OSError, RuntimeError, HTTPException) as error:
+        return shortened(str(error) or type(error).__name__, LONGEST)
     finally:
         socket.setdefaulttimeout(before)
     return folder
 
 
-def _debian_installed(raw: Path) -> Path | None:
-    return DEBIAN if _holds_all(DEBIAN) else None
+def _debian_installed(_: Path) -> Path | str:
+    return DEBIAN if _holds_all(DEBIAN) else f"not in {DEBIAN}"
 
 
-def _debian_fetched(raw: Path) -> Path | None:
+def _debian_fetched(raw: Path) -> Path | str:
     """Fetch and unpack the package without installing it: needs apt-get, but no root."""
     folder = raw / "debian"
     if _holds_all(folder):
         return folder
     if not (shutil.which("apt-get") and shutil.which("dpkg-deb")):
-        return None
+        return "no apt-get or dpkg-deb here"
     with tempfile.TemporaryDirectory() as temporary:
         lists = Path(temporary, "lists", "partial")
         lists.mkdir(parents=True)
@@ -145,14 +153,21 @@ def _debian_fetched(raw: Path) -> Path | None:
             )
             with whole(folder, any_of("Debian's files", r".*-ubyte(\.gz)?")) as target:
                 shutil.copytree(unpacked / DEBIAN.relative_to("/"), target)
-        except (OSError, subprocess.SubprocessError, StopIteration) as error:
-            print(f"Fashion-MNIST: no Debian package ({_first_line(error)})", file=sys.stderr)
-            return None
+        except subprocess.CalledProcessError as error:
+            said = (error.stderr or b"").decode(errors="replace").strip() or "without a word"
+            return shortened(f"{error.cmd[0]} ended with {error.returncode}: {said}", LONGEST)
+        except (OSError, subprocess.SubprocessError) as error:
+            return shortened(str(error), LONGEST)
+        except StopIteration:
+            return "apt-get gave no package"
     return folder
 
 
-def _first_line(error: BaseException) -> str:
-    return (str(error).splitlines() or [type(error).__name__])[0]
+WAYS: dict[str, Callable[[Path], Path | str]] = {
+    "torchvision's download": _download,
+    "Debian's package, installed": _debian_installed,
+    "Debian's package, fetched": _debian_fetched,
+}
 
 
 def read_idx_pair(folder: Path, part: str) -> tuple[np.ndarray, np.ndarray]:

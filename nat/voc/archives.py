@@ -5,7 +5,6 @@ mirrors; whether they still answer was not tried, and the sums make them safe to
 """
 
 import socket
-import sys
 import tarfile
 from http.client import HTTPException
 from pathlib import Path
@@ -15,6 +14,7 @@ from torchvision.datasets.voc import DATASET_YEAR_DICT
 
 from nat.errors import UserError
 from nat.files import whole
+from nat.foreign import reason
 from nat.outputs import folder as folder_kind
 from nat.places import place
 from nat.training.progress import progress
@@ -65,19 +65,20 @@ def _download(name: str, folder: Path) -> None:
     before = socket.getdefaulttimeout()
     socket.setdefaulttimeout(20)  # a closed network may swallow packets instead of refusing them
     try:
+        causes = []
         for address in ADDRESSES:
             try:
                 with whole(folder / name) as temporary:
                     download_url(f"{address}/{name}", temporary.parent, name, ARCHIVES[name])
                 return
             except (OSError, RuntimeError, HTTPException) as error:
-                reason = (str(error).splitlines() or [type(error).__name__])[0]
-                print(f"{name}: nothing from {address} ({reason})", file=sys.stderr)
+                causes.append(f"{address}: {reason(error)}")
     finally:
         socket.setdefaulttimeout(before)
     raise UserError(
-        f"{name}: cannot be downloaded here; put {' and '.join(ARCHIVES)} into {folder} and run "
-        "prepare again, or name their folder, or an extracted VOCdevkit, by voc.folder"
+        f"{name}: cannot be downloaded here ({'; '.join(causes)}); put {' and '.join(ARCHIVES)} "
+        f"into {folder} and run prepare again, or name their folder, or an extracted VOCdevkit, by "
+        "voc.folder"
     )
 
 

@@ -3,6 +3,7 @@ import hashlib
 import io
 import pickle
 import tarfile
+from http.client import IncompleteRead
 from pathlib import Path
 
 import numpy as np
@@ -127,12 +128,22 @@ def test_no_network_says_where_to_put_the_file(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def refuse(*_: object) -> None:
-        raise OSError("Name or service not known\nmore")
+        raise OSError("Name or service\nnot known")
 
     monkeypatch.setattr(cifar10, "download_url", refuse)
     said = refusal(pictures_of(None), tmp_path)
     assert "CIFAR-10: no download (Name or service not known)" in said
     assert f"put it into {tmp_path / 'raw' / 'CIFAR10'}, or" in said
+
+
+def test_an_odd_answer_of_a_server_is_a_cause_too(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def cut_off(*_: object) -> None:
+        raise IncompleteRead(b"half")
+
+    monkeypatch.setattr(cifar10, "download_url", cut_off)
+    assert "CIFAR-10: no download (IncompleteRead(4 bytes" in refusal(pictures_of(None), tmp_path)
 
 
 def test_a_download_is_whole_or_none(

@@ -79,6 +79,9 @@ def test_the_debian_package_is_the_last_way(files: Path, tmp_path: Path) -> None
     message = str(caught.value)
     assert "\n" not in message
     assert all(w in message for w in ("pictures.folder", "download", "apt-get install"))
+    for cause in ("download (Error downloading)", f"installed (not in {fashion_mnist.DEBIAN})"):
+        assert cause in message
+    assert "fetched (no apt-get or dpkg-deb here)" in message
     fashion_mnist.DEBIAN.parent.mkdir(parents=True)
     files.rename(fashion_mnist.DEBIAN)
     assert find(None, str(tmp_path / "data")) == fashion_mnist.DEBIAN
@@ -108,11 +111,11 @@ def test_the_package_is_fetched_where_it_is_not_installed(
 @pytest.mark.usefixtures("offline")
 def test_an_apt_that_fails_is_no_way(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def fail(words: list[str], **_: Any) -> None:
-        raise subprocess.CalledProcessError(100, words)
+        raise subprocess.CalledProcessError(100, words, stderr=b"E: no\nE: route\n")
 
     monkeypatch.setattr(fashion_mnist.shutil, "which", lambda name: f"/usr/bin/{name}")
     monkeypatch.setattr(fashion_mnist.subprocess, "run", fail)
-    with pytest.raises(UserError, match="not found"):
+    with pytest.raises(UserError, match=r"fetched \(apt-get ended with 100: E: no E: route\)"):
         find(None, str(tmp_path / "data"))
     assert not (tmp_path / "data" / "raw" / "debian").exists()
 
