@@ -30,7 +30,11 @@ Align = Callable[[torch.Tensor], Aligned]
 
 
 def find_alignment(name: str) -> Align:
-    """The function ``align`` of the file ``name`` of this folder."""
+    """The function ``align`` of the file ``name`` of this folder.
+
+    Raises:
+        UserError: the file needs a package that is not installed.
+    """
     return import_module(f"{__name__}.{name}").align
 
 

@@ -9,23 +9,21 @@ import torch
 from nat.alignments import Aligned
 from nat.errors import UserError
 
+try:
+    from lap import lapjvh
+except ImportError as error:  # loading this file comes before the work
+    raise UserError(
+        "alignment: lapx needs the package of that name; install it by "
+        "`pip install -e '.[fast]'` in the project's folder, or use exact"
+    ) from error
+
 
 def align(similarity: torch.Tensor) -> Aligned:
     """The best permutation, on the CPU, targets on the rows as in assignment.py.
 
     Args:
         similarity: float (b, b), inner products of features (rows) and targets (columns).
-
-    Raises:
-        UserError: lapx is not installed.
     """
-    try:
-        from lap import lapjvh
-    except ImportError as error:
-        raise UserError(
-            "alignment: lapx needs the package of that name; "
-            "install it by `pip install 'nat[fast]'`, or use exact"
-        ) from error
     cost = -similarity.T.contiguous().cpu().numpy()
     targets, images = lapjvh(cost, return_cost=False)
     order = torch.empty(len(similarity), dtype=torch.int64)

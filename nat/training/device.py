@@ -8,6 +8,7 @@ from pathlib import Path
 import torch
 
 from nat.errors import UserError
+from nat.foreign import reason
 from nat.params import Machine
 
 SHARE = 0.7  # of the GPU's free memory that data may take
@@ -43,6 +44,26 @@ def fits(size: int, device: torch.device) -> bool:
     # PyTorch keeps what was released, which the driver counts as taken
     kept = torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
     return size <= SHARE * (free + kept)
+
+
+def check_compiler(device: torch.device) -> None:
+    """Compile a sum, so that a missing compiler shows before the work.
+
+    Raises:
+        UserError: ``machine.compile`` cannot be had here; names the reason.
+    """
+    try:
+        torch.compile(lambda x: x + 1)(torch.zeros(2, device=device))
+    except MemoryError:
+        raise
+    except (
+        Exception
+    ) as error:  # a compiler, its headers, Triton, a folder for its files: of any kind
+        needed = "g++" if device.type == "cpu" else "gcc, Python's headers and the package triton"
+        raise UserError(
+            f"machine.compile: torch.compile does not work here ({reason(error)}); install "
+            f"{needed}, or set it to false"
+        ) from error
 
 
 def memory() -> int:

@@ -3,20 +3,35 @@
 import os
 import platform
 import subprocess
+import sys
+from contextlib import suppress
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import torch
 
-PACKAGES = (
-    "torch",
-    "torchvision",
-    "numpy",
-    "scipy",
-    "scikit-learn",
-    "opencv-contrib-python-headless",
-)
+# Distributions, and the modules that tell their version where it was installed under another name.
+PACKAGES = {
+    "torch": "torch",
+    "torchvision": "torchvision",
+    "numpy": "numpy",
+    "scipy": "scipy",
+    "scikit-learn": "sklearn",
+    "opencv-contrib-python-headless": "cv2",
+}
+
+
+def version_of(distribution: str, module: str) -> str:
+    """The installed version; without metadata that of the loaded module, or "unknown".
+
+    A result is written at the end of hours: no damage of the installation may lose it.
+    """
+    with suppress(Exception):  # metadata that is missing, or damaged in any way
+        found = version(distribution)
+        if isinstance(found, str):
+            return found
+    return str(getattr(sys.modules.get(module), "__version__", "unknown"))
 
 
 def commit() -> str:
@@ -33,7 +48,7 @@ def commit() -> str:
     try:
         changed = git("status", "--porcelain", "--untracked-files=no", "--", "..")
         return git("rev-parse", "--short=12", "HEAD") + ("+" if changed else "")
-    except (OSError, subprocess.CalledProcessError):  # no git, or a downloaded archive
+    except (OSError, ValueError, subprocess.CalledProcessError):  # no git, or a downloaded archive
         return "unknown"
 
 
@@ -72,7 +87,7 @@ def provenance(
         "processes": int(os.environ.get("WORLD_SIZE", "1")),
         "hardware": hardware,
         "python": platform.python_version(),
-        "versions": {name: version(name) for name in PACKAGES},
+        "versions": {name: version_of(name, module) for name, module in PACKAGES.items()},
         "commit": commit(),
         "parameters": parameters,
     }

@@ -16,7 +16,7 @@ from torch.nn.parallel import DistributedDataParallel
 
 from nat.errors import UserError
 from nat.params import Machine
-from nat.training.device import prepare_device
+from nat.training.device import check_compiler, prepare_device
 
 
 @dataclass(frozen=True)
@@ -72,7 +72,8 @@ class Team:
                 process's part.
 
         Raises:
-            UserError: statistics are to be synchronised over processes without GPUs.
+            UserError: statistics are to be synchronised over processes without GPUs, or networks
+                compiled without a compiler.
         """
         if self.size > 1:
             if synchronise:
@@ -84,6 +85,7 @@ class Team:
             devices = [self.device] if self.device.type == "cuda" else None
             network = DistributedDataParallel(network, device_ids=devices)
         if self.compiled:
+            check_compiler(self.device)
             network.compile()
         return network
 

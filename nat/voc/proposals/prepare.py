@@ -20,7 +20,7 @@ from nat.voc.manifest import open_voc
 from nat.voc.proposals.boxes import clean, recall
 from nat.voc.proposals.detectron import read_detectron
 from nat.voc.proposals.matlab import read_mat
-from nat.voc.proposals.selective_search import search_split
+from nat.voc.proposals.selective_search import check_opencv, search_split
 from nat.voc.proposals.store import Proposals, save_proposals
 from nat.voc.reader import VocSplit
 
@@ -44,10 +44,13 @@ def prepare_proposals(params: Params, manifest: Path, out: Path) -> None:
             out) that a box overlaps with IoU >= 0.5, and ``boxes_per_picture``, the mean.
 
     Raises:
-        UserError: faulty data, a proposal file of other pictures, or an unwritable output.
+        UserError: faulty data, a proposal file of other pictures, an unwritable output, or an
+            OpenCV that cannot search.
     """
     check_output(out, FOLDER)
     settings = params.proposals
+    if settings.source == "selective-search":
+        check_opencv()
     device = prepare_device(params.machine.model_copy(update={"device": "cpu"}))
     source, trainval, test = open_voc(params, manifest)
     splits = {"trainval": trainval, "test": test}

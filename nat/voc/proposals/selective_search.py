@@ -39,6 +39,21 @@ CHUNK = 16  # pictures between two states of an interrupted search
 AHEAD = 4  # pictures a thread may be given before the first of them is done
 
 
+def check_opencv() -> None:
+    """Fail before the work where OpenCV comes without its further modules.
+
+    Raises:
+        UserError: names the package to install.
+    """
+    if not hasattr(getattr(cv2, "ximgproc", None), "segmentation"):
+        raise UserError(
+            "proposals.source: selective-search needs OpenCV's further modules, which this OpenCV "
+            f"{cv2.__version__} lacks; run `pip uninstall -y opencv-python opencv-python-headless` "
+            "and `pip install --force-reinstall opencv-contrib-python-headless`, or read published "
+            "boxes by proposals.source"
+        )
+
+
 def search(picture: np.ndarray, settings: ProposalSettings, draws: torch.Generator) -> np.ndarray:
     """Proposals for a picture.
 

@@ -8,6 +8,7 @@ import time
 from pathlib import Path
 from typing import Any
 
+import cv2
 import numpy as np
 import pytest
 from conftest import fake_objects
@@ -191,6 +192,14 @@ def test_files_that_do_not_fit_are_refused(
     empty = write_pickle(test, folder / "e.pkl", boxes=[[]] * 24, scores=[[]] * 24)
     assert "e.pkl: picture 000025 has no box; name" in said(trainval=good, test=empty)
     assert "none.pkl: not found" in said(trainval=good, test=str(folder / "none.pkl"))
+
+
+def test_opencv_without_its_further_modules_is_told_before_the_work(
+    make_params: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delattr(cv2, "ximgproc")
+    with pytest.raises(UserError, match=r"^proposals\.source: .*opencv-contrib-python-headless"):
+        prepare_proposals(make_params(), tmp_path / "not opened.json", tmp_path / "out")
 
 
 def test_unwritable_output_fails_before_the_work(composed: tuple[Params, Path]) -> None:
