@@ -95,7 +95,8 @@ def prepare_proposals(params: Params, manifest: Path, out: Path) -> None:
             discard(scratch)
     print(
         f"objects covered at IoU 0.5: {covered['trainval']} % of trainval, {covered['test']} % of "
-        f"test; {measured['boxes_per_picture']} boxes a picture"
+        f"test; {measured['boxes_per_picture']} boxes a picture",
+        flush=True,  # where it is a full disk, that is told here and not while Python ends
     )
 
 
