@@ -22,7 +22,10 @@ FOREIGN = (
     ValueError, LookupError, TypeError, AttributeError, RecursionError, EOFError, BadZipFile,
     SafetensorError,
 )  # fmt: skip
-OF_OTHERS = {".gitignore", ".DS_Store"}  # DVC's and macOS's, in any folder
+# what DVC, file managers and NAS devices put into any folder, and nobody would miss
+OF_OTHERS = re.compile(
+    r"\.gitignore|\.DS_Store|\._.*|\.ipynb_checkpoints|@eaDir|Thumbs\.db|desktop\.ini"
+)
 
 
 @dataclass(frozen=True)
@@ -143,7 +146,7 @@ def folder(what: str, key: str, others: str = "", of: Kind | None = None) -> Kin
     """
 
     def is_mine(path: Path) -> bool:
-        names = {entry.name for entry in path.iterdir()} - OF_OTHERS
+        names = _names(path)
         known = all(name == key or re.fullmatch(others, name) for name in names)
         return known and key in names and (of is None or of.may_replace(path / key))
 
@@ -154,10 +157,13 @@ def any_of(what: str, names: str) -> Kind:
     """A folder of files whose names match the regular expression ``names``."""
 
     def is_mine(path: Path) -> bool:
-        found = {entry.name for entry in path.iterdir()} - OF_OTHERS
-        return all(re.fullmatch(names, name) for name in found)
+        return all(re.fullmatch(names, name) for name in _names(path))
 
     return Kind(what, is_mine, folder=True)
+
+
+def _names(folder: Path) -> set[str]:
+    return {entry.name for entry in folder.iterdir() if not OF_OTHERS.fullmatch(entry.name)}
 
 
 def _json(path: Path) -> Any:

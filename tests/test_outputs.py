@@ -104,7 +104,13 @@ KINDS: list[tuple[Kind, Callable[[Path], Any], list[Callable[[Path], Any]]]] = [
     (array("x", named=True), put_named_array, [put_array, put_text("x")]),
     (
         folder("x", "key.json", r"checkpoints", RESULT),
-        put_folder("checkpoints", ".gitignore", key=put_json(measured("probe", "model"))),
+        put_folder(
+            "checkpoints",
+            ".gitignore",
+            "._x",
+            "Thumbs.db",
+            key=put_json(measured("probe", "model")),
+        ),
         [
             put_folder("checkpoints"),
             put_folder("thesis.tex", key=put_json(measured("probe", "model"))),
