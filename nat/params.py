@@ -48,7 +48,7 @@ def _known(package: str) -> AfterValidator:
 def file_names(package: str) -> list[str]:
     """The modules of a folder of interchangeable files: its choices, such as target types."""
     folder = Path(__file__).parent / package
-    return sorted(file.stem for file in folder.glob("*.py") if not file.stem.startswith("_"))
+    return sorted(file.stem for file in folder.glob("[!._]*.py"))
 
 
 TargetType = Annotated[str, _known("targets")]

@@ -45,7 +45,7 @@ def profiles(folder: Path) -> dict[str, str]:
     Raises:
         UserError: there are none, or one has no header.
     """
-    names = sorted(file.stem for file in folder.glob("*.yaml"))
+    names = sorted(file.stem for file in folder.glob("[!.]*.yaml"))
     if BASE not in names:
         raise UserError(f"{folder / BASE}.yaml: not found; run in the project's folder")
     headers = {name: _parts(name, folder)[0] for name in names}

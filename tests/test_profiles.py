@@ -56,6 +56,11 @@ def path(folder: Path) -> Path:
     return file
 
 
+def test_what_macos_leaves_beside_a_profile_is_none(folder: Path) -> None:
+    (folder / "._other.yaml").write_bytes(b"\x00\x05\x16\x07")
+    assert list(profiles(folder)) == ["embedded", "other"]
+
+
 def test_the_projects_parameters_are_the_embedded_profile() -> None:
     text = (PROJECT / "params.yaml").read_text()
     if values(text)["profile"] != BASE:
