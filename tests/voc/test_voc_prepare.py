@@ -143,3 +143,30 @@ def test_folder_that_is_no_kit(make_params: Any, tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"voc\.folder: .* should be the folder VOCdevkit"):
         prepare_voc(params, tmp_path / "voc.json")
     assert not (tmp_path / "voc.json").exists()
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "said"),
+    [
+        ("source", "../elsewhere", "source: should be"),
+        ("source", None, "source: should be"),
+        ("classes", [], "classes: List should have at least 1 item"),
+        ("classes", ["../cat"], "classes.0: String should match"),
+        ("classes", "cat", "classes: should be a valid list"),
+        ("splits", [], "splits: should be"),
+        ("splits", {"trainval": {"count": 3}}, "splits.test: Field required"),
+        ("splits", {"trainval": {"count": "3"}, "test": {"count": 1}}, "splits.trainval.count: "),
+        ("splits", {"trainval": {"count": -3}, "test": {"count": 1}}, "splits.trainval.count: "),
+        ("splits", {"trainval": 7, "test": {"count": 1}}, "splits.trainval: should be"),
+    ],
+)
+def test_a_manifest_that_lies_is_refused(
+    name: str, value: Any, said: str, make_params: Any, kit: Path, tmp_path: Path
+) -> None:
+    manifest = tmp_path / "voc.json"
+    params = make_params(voc={"source": "devkit", "folder": str(kit)})
+    prepare_voc(params, manifest)
+    manifest.write_text(json.dumps(json.loads(manifest.read_text()) | {name: value}))
+    with pytest.raises(UserError, match=r"voc\.json: no manifest of VOC-format data") as caught:
+        open_voc(params, manifest)
+    assert said in str(caught.value)
