@@ -24,6 +24,7 @@ from processes import Ended, Moment, Process, alive, start, start_whole, tidied
 # from nothing; over outputs of other settings; over outputs of its own
 STARTS = ("fresh", "over", "again")
 TIMES = ("seconds", "images_per_second", "alignment_ms")  # all that two equal runs may differ in
+GRACE = 2.0  # seconds to end after SIGTERM; one that waits for a lost process inside torch does not
 # names that no run that has ended may leave
 TEMPORARY = re.compile(r"(^|/)(\.[^/]*|building|[^/]*\.(new|tmp))(/|$)")
 
@@ -221,8 +222,10 @@ class Trials:
         if moment.kind == "part" and not first.ended(moment.at * seconds):
             first.signal(number)
         ended = first.finish()
-        for process in others:  # as torchrun does with the rest of a team
+        for process in others:  # as torchrun does with the rest of a team, if not so patiently
             process.signal(signal.SIGTERM)
+            if not process.ended(GRACE):
+                process.signal(signal.SIGKILL)
             process.finish()
         return ended.code == -number, ended
 
@@ -233,7 +236,11 @@ class Trials:
         case = self.case(reference.before)
         with tidied(case):
             for moment in moments:
-                killed, ended = self.kill(case, moment, reference.last.seconds)
+                try:
+                    killed, ended = self.kill(case, moment, reference.last.seconds)
+                except TimeoutError as error:
+                    outcome.add("stuck", " ".join(str(error).split())[:500])
+                    return outcome
                 outcome.killed += killed
                 if not killed and ended.code:
                     outcome.add("stuck", f"exit code {ended.code}: {ended.output[-500:].strip()}")
