@@ -18,6 +18,7 @@ from nat.signals import Stopped, stopped_by
 
 LONGEST = 2000  # characters of a line
 LAUNCHED = "NAT_LAUNCH"  # set by nat.launch, which tells itself what its processes report
+LOST = "lost the other processes"
 BROKEN = ("connection closed by peer", "connection reset by peer", "broken pipe", "socket closed")
 
 # What a command's memory goes into, by its settings.
@@ -81,7 +82,7 @@ def told(error: Exception, command: str | None = None) -> str | None:
     if isinstance(error, RuntimeError) and "can't start new thread" in str(error):
         return "error: machine.threads: the system starts no more threads; use fewer"
     if os.environ.get("WORLD_SIZE", "1") != "1" and _lost_the_others(error):
-        return f"error: launcher: lost the other processes ({_reason(error)}); one of them failed"
+        return f"error: launcher: {LOST} ({_reason(error)}); one of them failed"
     if _of_torch(error, "torch._dynamo.exc", "TorchDynamoException"):
         return (
             f"error: machine.compile: torch.compile failed ({_reason(error)}); set it to false, or "

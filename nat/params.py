@@ -184,7 +184,7 @@ class Augment(Group):
 class Training(Group):
     """SGD with the schedule of section 3.3."""
 
-    epochs: Count
+    epochs: Annotated[int, Field(gt=0, le=10**6)]
     batch_size: Batch
     lr: Positive
     lr_hold: Annotated[int, Field(ge=0, le=10**9)]

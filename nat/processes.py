@@ -5,12 +5,18 @@ import os
 import resource
 import signal
 import threading
+import time
 from collections.abc import Callable
 from contextlib import suppress
 from multiprocessing.connection import Connection
 from multiprocessing.connection import wait as wait_for
 from pathlib import Path
 from typing import Any
+
+from nat.signals import deaf_children
+
+LOOK = 1.0  # seconds between looks at whether the launcher is still there
+GRACE = 30.0  # seconds to tidy up in
 
 
 class Ended(Exception):
@@ -34,6 +40,23 @@ def end_with_parent() -> None:
     threading.Thread(target=watch, daemon=True).start()
 
 
+def stop_with_launcher() -> None:
+    """Stop, as by SIGTERM, when the process that started this one was killed.
+
+    For processes under torchrun, which ends them itself unless it was killed.
+    """
+    launcher = os.getppid()
+
+    def watch() -> None:
+        while os.getppid() == launcher:
+            time.sleep(LOOK)
+        os.kill(os.getpid(), signal.SIGTERM)
+        time.sleep(GRACE)  # it may wait for processes that have ended
+        os._exit(1)
+
+    threading.Thread(target=watch, daemon=True).start()
+
+
 def call_apart(memory: int, function: Callable[..., Any], *arguments: Any) -> Any:
     """Call a function in a new process, which is gone afterwards whatever happens.
 
@@ -50,7 +73,8 @@ def call_apart(memory: int, function: Callable[..., Any], *arguments: Any) -> An
     context = multiprocessing.get_context("spawn")
     receiver, sender = context.Pipe(duplex=False)
     process = context.Process(target=_answer, args=(sender, memory, function, arguments))
-    process.start()
+    with deaf_children():
+        process.start()
     sender.close()
     try:
         failed, answer = receiver.recv()

@@ -66,6 +66,7 @@ def test_overrides_reach_groups_and_top_level() -> None:
         ("pictures.corrupt_limit=-1", "pictures.corrupt_limit: "),
         ("machine.device=tpu", "machine.device: "),
         ("pretrain.lr=1e308", "pretrain.lr: should be less than or equal to 1000000"),
+        ("pretrain.epochs=1000000000", "pretrain.epochs: should be less than or equal to 1000000"),
         ("model.hidden=70000", "model.hidden: should be less than or equal to 65536"),
         ("targets.dimension=100000000", "targets.dimension: should be less than or equal to 65536"),
         ("machine.threads=100000", "machine.threads: should be less than or equal to 1000"),

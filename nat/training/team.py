@@ -15,7 +15,9 @@ from torch import nn
 from torch.nn.parallel import DistributedDataParallel
 
 from nat.errors import UserError
+from nat.foreign import reason
 from nat.params import Machine
+from nat.processes import stop_with_launcher
 from nat.training.device import check_compiler, prepare_device
 
 
@@ -138,12 +140,15 @@ def join(machine: Machine) -> Team:
 
     Raises:
         UserError: ``machine.device`` names a device that this machine lacks, or one device for
-            several processes.
+            several processes; or the processes that the environment tells of do not meet.
     """
-    size, rank, local = (
-        int(os.environ.get(name, default))
-        for name, default in (("WORLD_SIZE", "1"), ("RANK", "0"), ("LOCAL_RANK", "0"))
-    )
+    try:
+        size, rank, local = (
+            int(os.environ.get(name, default))
+            for name, default in (("WORLD_SIZE", "1"), ("RANK", "0"), ("LOCAL_RANK", "0"))
+        )
+    except ValueError as error:
+        raise UserError(f"launcher: WORLD_SIZE, RANK or LOCAL_RANK is {reason(error)}") from error
     device = prepare_device(machine)
     if device.type == "cuda":
         if size > 1 and device.index is not None:
@@ -158,7 +163,15 @@ def join(machine: Machine) -> Team:
         device = torch.device("cuda", device.index if size == 1 and device.index else local)
         torch.cuda.set_device(device)
     if size > 1 and not dist.is_initialized():
-        dist.init_process_group("nccl" if device.type == "cuda" else "gloo")
+        stop_with_launcher()
+        try:
+            dist.init_process_group("nccl" if device.type == "cuda" else "gloo")
+        except (ValueError, dist.DistError) as error:
+            raise UserError(
+                f"launcher: the environment tells of {size} processes, which do not meet "
+                f"({reason(error)}); start them all by `python -m nat.launch`, or unset WORLD_SIZE "
+                "for one alone"
+            ) from error
     precision = torch.float32
     if machine.precision == "bfloat16" or (machine.precision == "auto" and _fast_bfloat16(device)):
         precision = torch.bfloat16

@@ -52,9 +52,7 @@ class Job:
         words += f" --record {self.folder}/record-{out}"
         launcher = [sys.executable]
         if processes > 1:
-            launcher += (
-                f"-m torch.distributed.run --standalone --nproc-per-node {processes}".split()
-            )
+            launcher += f"-m nat.launch --standalone --nproc-per-node {processes}".split()
         return [*launcher, *words.split()]
 
     def run(self, out: str, processes: int = 2) -> subprocess.CompletedProcess:
@@ -275,8 +273,15 @@ def test_old_gpus_compute_in_float32(make_params: Any, monkeypatch: pytest.Monke
 def test_more_processes_than_a_batch_holds_are_refused(manifest: Path, tmp_path: Path) -> None:
     job = Job(tmp_path, manifest, pretrain={"batch_size": 2})
     done = job.run("net")
-    assert done.returncode != 0
-    assert "error: pretrain.batch_size: 2 pictures cannot be shared by 2 processes" in done.stderr
+    assert done.returncode == 1
+    said = "error: pretrain.batch_size: 2 pictures cannot be shared by 2 processes"
+    assert done.stderr.startswith(said)
+    assert done.stderr.count("\n") == 1
+    words = [word.replace("nat.launch", "torch.distributed.run") for word in job.command("net", 2)]
+    plain = subprocess.run(words, cwd=PROJECT, capture_output=True, text=True)
+    assert plain.returncode == 1
+    assert f"\n{said}" in plain.stderr  # by a process, and within torchrun's own report
+    assert f"traceback : {said}" in plain.stderr
 
 
 def test_synchronised_statistics_need_gpus() -> None:
