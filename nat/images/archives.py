@@ -17,6 +17,7 @@ import numpy as np
 from nat.arrays import BYTES, Kinds, open_archive
 from nat.errors import UserError
 from nat.files import whole
+from nat.foreign import reason
 from nat.images.encoded import Encoded
 from nat.outputs import FILE_OF_OURS
 from nat.places import place
@@ -114,7 +115,7 @@ def _members(file: BinaryIO, start: int, end: int) -> Iterator[tuple[str, int, i
             raise tarfile.ReadError("it stops without an end mark")
     except (tarfile.TarError, ValueError, OverflowError) as error:  # of numbers beyond any file
         raise UserError(
-            f"{name}: truncated, damaged or no tar archive: at byte {last:,}, {error}; "
+            f"{name}: truncated, damaged or no tar archive: at byte {last:,}, {reason(error)}; "
             "download it again"
         ) from error
 

@@ -105,7 +105,7 @@ def _unpickle(where: Path, name: str, md5: str) -> Any:
         raise UserError(f"{where / name}: missing; extract {CIFAR10.filename} again") from error
     except (tarfile.TarError, zlib.error, EOFError, KeyError, ValueError, OSError) as error:
         raise UserError(
-            f"{where}: truncated, damaged or not CIFAR-10's ({error}); remove it and get "
+            f"{where}: truncated, damaged or not CIFAR-10's ({reason(error)}); remove it and get "
             f"{CIFAR10.url} again"
         ) from error
     if hashlib.md5(content, usedforsecurity=False).hexdigest() != md5:

@@ -21,7 +21,7 @@ from torchvision.datasets import FashionMNIST
 
 from nat.errors import UserError
 from nat.files import whole
-from nat.foreign import shortened
+from nat.foreign import reason, shortened
 from nat.images.store import Source, Split
 from nat.outputs import any_of
 from nat.outputs import folder as folder_kind
@@ -192,7 +192,7 @@ def _read_checked(folder: Path, name: str) -> bytes:
             content = file.read(LARGEST + 1)  # a small file may unpack to any length
     except (OSError, EOFError, zlib.error) as error:
         raise UserError(
-            f"{path}.gz: truncated or damaged ({error}); remove it and run prepare again"
+            f"{path}.gz: truncated or damaged ({reason(error)}); remove it and run prepare again"
         ) from error
     if hashlib.sha256(content).hexdigest() != SHA256[name]:
         raise UserError(

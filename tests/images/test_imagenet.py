@@ -250,6 +250,15 @@ def test_a_header_that_claims_gigabytes_is_refused(kind: bytes, tmp_path: Path) 
         index(tmp_path / "a.tar", str(tmp_path / "scratch"))
 
 
+def test_a_name_of_any_bytes_is_told_in_one_line(tmp_path: Path) -> None:
+    header = tarfile.TarInfo("a\udc95\x07b")
+    header.size = 2**20
+    (tmp_path / "a.tar").write_bytes(header.tobuf() + bytes(2**16))
+    with pytest.raises(UserError, match=r"a b goes on behind the end; download it") as caught:
+        index(tmp_path / "a.tar", str(tmp_path / "scratch"))
+    assert str(caught.value).isprintable()
+
+
 def test_no_folder_no_pictures(tmp_path: Path, refused: Any) -> None:
     assert "no such folder" in refused(tmp_path / "none")
     (tmp_path / "in").mkdir()
