@@ -59,8 +59,9 @@ def disk_faults(path: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        # a file elsewhere is another's to tell of
-        if error.errno not in DISK or not str(error.filename or path).startswith(str(path.parent)):
+        # a file elsewhere is another's to tell of, one in a workplace is the whole output's
+        elsewhere = error.filename and path.parent not in Path(error.filename).parents
+        if error.errno not in DISK or elsewhere or _in_workplace(path):
             raise
         raise UserError(
             f"{path}: {os.strerror(error.errno)}; make room there, or name another place, and run "
@@ -95,6 +96,8 @@ def check_output(path: Path | str, kind: Kind = NOTHING) -> Path:
         sweep(path)
         foreign = path.exists() and not kind.may_replace(path)
     except OSError as error:
+        if _in_workplace(path):
+            raise
         raise UserError(
             f"{path}: cannot be written ({error.strerror or error}); name another output "
             f"or mend the permissions of {path.parent}"
@@ -127,6 +130,11 @@ def workplace(path: Path) -> Iterator[Path]:
         _put_back(folder, path)
         shutil.rmtree(folder, ignore_errors=True)
         os.close(handle)
+
+
+def _in_workplace(path: Path) -> bool:
+    """Whether a path is below a temporary folder, which tells a user nothing."""
+    return any(name.startswith(".") and name.endswith(TEMPORARY) for name in path.parts[:-1])
 
 
 def sweep(path: Path) -> None:
