@@ -5,6 +5,7 @@ cache. The manifest stands for them in the pipeline.
 """
 
 import hashlib
+import io
 import re
 from pathlib import Path
 from typing import Any
@@ -86,7 +87,10 @@ def compose(params: Params) -> dict[str, Any]:
                 pixels, things = scene(objects, wide, high, draws)
                 height, width = pixels.shape
                 xml = annotation_xml(name, width, height, 1, things)
-                Image.fromarray(pixels).save(jpeg(devkit, name), quality=QUALITY)
+                # by way of memory: into a file, Pillow does not notice what a full disk leaves out
+                encoded = io.BytesIO()
+                Image.fromarray(pixels).save(encoded, "JPEG", quality=QUALITY)
+                jpeg(devkit, name).write_bytes(encoded.getbuffer())
                 annotation(devkit, name).write_bytes(xml)
                 digest.update(pixels.tobytes())
                 digest.update(xml)
