@@ -3,8 +3,9 @@
 A header is compared with the length of its file, and with what is expected, before anything is
 allocated; nothing is unpickled.
 
-Of a full disk, NumPy's own writer into a file tells "64 requested and 0 written", and a memory map
-nothing: a signal ends the process. Written as here, it is an error that tells its cause.
+Of a full disk, NumPy's own writer into a file tells "64 requested and 0 written", or nothing where
+the rest of a small array fits into the C library's buffer; and of a memory map a signal ends the
+process. Written as here, it is an error that tells its cause.
 """
 
 import io

@@ -185,9 +185,12 @@ def test_reports_leave_files_of_others(bench: Bench, name: str, tmp_path: Path) 
         assert contents(tmp_path) == before
 
 
-def test_printing_to_a_full_disk() -> None:
-    done = command(PROJECT, "profile", "--list", limits=Limits(output=Path("/dev/full")))
-    assert (done.code, done.err) == (1, "error: No space left on device\n")
+def test_printing_to_a_full_disk(bench: Bench, tmp_path: Path) -> None:
+    words = RECIPES["proposals"].line(bench.inputs, tmp_path, tmp_path / "scratch")
+    for line in (["profile", "--list"], words):
+        done = command(PROJECT, *line, limits=Limits(output=Path("/dev/full")))
+        assert (done.code, done.err) == (1, "error: No space left on device\n")
+    assert (tmp_path / "proposals" / "summary.json").exists()
 
 
 @mounted
