@@ -4,6 +4,7 @@ The processes are forked from a server that has imported everything, since impor
 longer than most commands do on tiny data.
 """
 
+import importlib
 import os
 import pkgutil
 import resource
@@ -114,6 +115,8 @@ def _run(words: list[str], folder: Path, out: Path, err: Path, limits: Limits) -
     os.environ.update(limits.variables)
     os.umask(limits.umask)
     if limits.user is not None:
+        # Python loads its decoders late, from where another user may not look
+        importlib.import_module("encodings.utf_8_sig")
         os.setgroups([])
         os.setgid(limits.user)
         os.setuid(limits.user)
