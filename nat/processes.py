@@ -73,16 +73,17 @@ def call_apart(memory: int, function: Callable[..., Any], *arguments: Any) -> An
     context = multiprocessing.get_context("spawn")
     receiver, sender = context.Pipe(duplex=False)
     process = context.Process(target=_answer, args=(sender, memory, function, arguments))
-    with deaf_children():
-        process.start()
-    sender.close()
     try:
+        with deaf_children():  # at whose end this process may be stopped
+            process.start()
+        sender.close()
         failed, answer = receiver.recv()
     except EOFError as error:
         raise Ended from error
     finally:
-        process.kill()
-        process.join()
+        if process.pid is not None:
+            process.kill()
+            process.join()
     if failed:
         raise answer
     return answer

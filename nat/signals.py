@@ -15,9 +15,7 @@ from contextlib import contextmanager
 from types import FrameType
 
 STOPPING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-ONE_WISH = (
-    1.0  # seconds in which a second signal is the same wish: a terminal and torchrun send two
-)
+ONE_WISH = 1.0  # seconds in which a second signal is the same wish, as two may be sent
 RECENT = 5.0  # seconds in which an error is taken for what a library has made of a stop
 AGAIN = 0.01  # seconds until an exception that went nowhere is raised anew
 

@@ -280,8 +280,7 @@ def test_more_processes_than_a_batch_holds_are_refused(manifest: Path, tmp_path:
     words = [word.replace("nat.launch", "torch.distributed.run") for word in job.command("net", 2)]
     plain = subprocess.run(words, cwd=PROJECT, capture_output=True, text=True)
     assert plain.returncode == 1
-    assert f"\n{said}" in plain.stderr  # by a process, and within torchrun's own report
-    assert f"traceback : {said}" in plain.stderr
+    assert f"traceback : {said}" in plain.stderr  # in the last lines of torchrun's own report
 
 
 def test_synchronised_statistics_need_gpus() -> None:
