@@ -19,7 +19,7 @@ class Checked(BaseModel):
 class Provenance(Checked):
     """See nat/training/provenance.py."""
 
-    data: str
+    data: Annotated[str, Field(min_length=1)]
     seed: Integer
     seconds: Annotated[float, Field(ge=0, allow_inf_nan=False)]
     device: str

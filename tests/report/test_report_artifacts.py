@@ -67,6 +67,7 @@ def test_refuses_what_is_no_number(make_artifacts: Any, value: Any) -> None:
         ("provenance", None, []),
         ("provenance", "data", ["fashion-mnist"]),
         ("provenance", "data", None),
+        ("provenance", "data", ""),
         ("provenance", "seconds", "90"),
         ("provenance", "seconds", float("nan")),
         ("provenance", "seconds", -1),
