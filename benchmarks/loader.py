@@ -31,7 +31,7 @@ def sparse_store(folder: Path, n: int, size: int, channels: int = 1, classes: in
     content = {"source": "zeros", "size": size, "channels": channels}
     content |= {"classes": [str(label) for label in range(classes)]}
     for name, count in counts.items():
-        splits[name] = {"count": count, "labelled": count, "sha256": ""}
+        splits[name] = {"count": count, "labelled": count, "sha256": "0" * 64}
     content |= {"splits": splits}
     place = store_folder(content, str(folder))
     place.mkdir(parents=True)

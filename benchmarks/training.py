@@ -74,7 +74,7 @@ MEASURING = (
     f"permute_every={PERIOD}",
     "pretrain.save_every=never",
     "pretrain.knn_every=never",
-    f"labels.epochs={2**31}",  # after the last there is a kNN check
+    f"labels.epochs={10**6}",  # after the last there is a kNN check
 )
 
 

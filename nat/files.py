@@ -116,6 +116,7 @@ def workplace(path: Path) -> Iterator[Path]:
 
     It is locked for as long as its process lives, by which ``sweep`` tells the forgotten ones.
     """
+    sweep(path)
     while True:
         folder = Path(tempfile.mkdtemp(prefix=f".{path.name}.", suffix=TEMPORARY, dir=path.parent))
         handle = os.open(folder, os.O_RDONLY)

@@ -12,6 +12,7 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from nat.errors import UserError
+from nat.places import place
 from nat.settings_file import load, read_text, shown
 
 # The largest values are far beyond any use: they keep a slip from taking all memory.
@@ -62,9 +63,9 @@ def _place(folder: str) -> str:
     if "\0" in folder:
         raise ValueError("holds a zero byte, which no path may")
     try:
-        Path(folder).expanduser()
-    except RuntimeError as error:
-        raise ValueError(f"{shown(folder)}: no such user's folder; write the path") from error
+        place(folder)
+    except UserError as error:
+        raise ValueError(str(error)) from error
 
     def value(found: re.Match[str]) -> str:
         name = found[1].strip("{}")

@@ -77,7 +77,7 @@ def test_overrides_reach_groups_and_top_level() -> None:
         ("machine.scratch=$NAT_NOT_SET/nat", "machine.scratch: $NAT_NOT_SET is not set here"),
         ("voc.folder=${NAT_NOT_SET}", "voc.folder: $NAT_NOT_SET is not set here"),
         ("proposals.test=$NAT_EMPTY/x", "proposals.test: $NAT_EMPTY is not set here"),
-        ("machine.data=~nobodyhere/x", "machine.data: '~nobodyhere/x': no such user's folder"),
+        ("machine.data=~nobodyhere/x", "machine.data: ~nobodyhere/x: there is no such user"),
         ('machine.data="a\\0b"', "machine.data: holds a zero byte"),
         ("launcher=' '", "launcher: "),
         ("pretrain.speed=3", "--set pretrain.speed: no such setting"),

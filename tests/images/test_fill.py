@@ -267,7 +267,7 @@ def test_an_end_at_any_later_step_goes_on(
     assert (tmp_path / "m.json").read_bytes() == (tmp_path / "first.json").read_bytes()
 
 
-@pytest.mark.parametrize("where", ["unfinished.sync", "fill.np.save", "fill.write_json"])
+@pytest.mark.parametrize("where", ["unfinished.sync", "fill.save_array", "fill.write_json"])
 @pytest.mark.parametrize("damage", ["line", "all", "foreign"])
 def test_a_damaged_journal_costs_work_and_nothing_else(
     where: str, damage: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

@@ -124,6 +124,9 @@ class Call:
     def __reduce__(self) -> Any:
         return self.call
 
+    def __call__(self, *_: Any, **__: Any) -> None:
+        raise AssertionError("called instead of pickled")
+
 
 @pytest.mark.parametrize(
     ("function", "asked"),
