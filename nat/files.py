@@ -19,6 +19,7 @@ from typing import Any
 from nat.errors import UserError
 from nat.locks import is_open, try_lock
 from nat.outputs import NOTHING, Kind, json_like
+from nat.signals import held
 
 TEMPORARY = ".part"  # how the names of temporary folders end
 RANDOM = 8  # characters that mkdtemp draws
@@ -117,19 +118,28 @@ def workplace(path: Path) -> Iterator[Path]:
     It is locked for as long as its process lives, by which ``sweep`` tells the forgotten ones.
     """
     sweep(path)
+    folder: Path | None = None
+    try:
+        with held():
+            folder, handle = _claimed(path)
+        yield folder
+    finally:
+        with held():
+            if folder is not None:
+                _put_back(folder, path)
+                shutil.rmtree(folder, ignore_errors=True)
+                os.close(handle)
+
+
+def _claimed(path: Path) -> tuple[Path, int]:
+    """A new temporary folder beside ``path``, and its handle, by which it is locked."""
     while True:
         folder = Path(tempfile.mkdtemp(prefix=f".{path.name}.", suffix=TEMPORARY, dir=path.parent))
         handle = os.open(folder, os.O_RDONLY)
         with suppress(OSError):  # a disk without locks
             try_lock(handle)
         if is_open(folder, handle):  # nobody swept it before it was locked
-            break
-        os.close(handle)
-    try:
-        yield folder
-    finally:
-        _put_back(folder, path)
-        shutil.rmtree(folder, ignore_errors=True)
+            return folder, handle
         os.close(handle)
 
 

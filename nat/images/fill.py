@@ -16,7 +16,7 @@ import PIL
 from PIL import features
 
 from nat.arrays import save_array
-from nat.files import check_output, disk_faults, replace_folder, sha256, write_json
+from nat.files import check_output, disk_faults, replace_folder, sha256, sweep, write_json
 from nat.images.encoded import EncodedSource
 from nat.images.journal import Journal
 from nat.images.space import announce_space
@@ -55,11 +55,12 @@ def fill_store(source: EncodedSource, settings: Pictures, machine: Machine, mani
     check_output(manifest, json_like(content))
     stores = place(machine.data) / "stores"
     key = _key(source, settings)
+    building = stores / own_name(stores, f"unfinished-{key}")
+    lock = building.with_suffix(".lock")
     stored = _stored(stores, source.name, key)
-    if stored is None:
-        building = stores / own_name(stores, f"unfinished-{key}")
+    if stored is None or lock.exists():  # which a killed process may have left beside its store
         check_output(building, FOLDER_OF_OURS)
-        with locked(building.with_suffix(".lock")), disk_faults(building):
+        with locked(lock), disk_faults(building):
             stored = _stored(stores, source.name, key)  # by whom this waited for
             if stored is None:
                 counts = {name: len(split) for name, split in source.splits.items()}
@@ -71,7 +72,8 @@ def fill_store(source: EncodedSource, settings: Pictures, machine: Machine, mani
                 replace_folder(building, store_folder(content, machine.data))
                 stored = content
     final = store_folder(stored, machine.data)
-    with suppress(OSError):  # of another user's store it stays
+    with suppress(OSError):  # of another user's store they stay
+        sweep(final)
         (final / "journal").unlink(missing_ok=True)
     write_json(manifest, stored)
     return final
