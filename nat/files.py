@@ -135,7 +135,10 @@ def _claimed(path: Path) -> tuple[Path, int]:
     """A new temporary folder beside ``path``, and its handle, by which it is locked."""
     while True:
         folder = Path(tempfile.mkdtemp(prefix=f".{path.name}.", suffix=TEMPORARY, dir=path.parent))
-        handle = os.open(folder, os.O_RDONLY)
+        try:
+            handle = os.open(folder, os.O_RDONLY)
+        except FileNotFoundError:  # somebody swept it already
+            continue
         with suppress(OSError):  # a disk without locks
             try_lock(handle)
         if is_open(folder, handle):  # nobody swept it before it was locked

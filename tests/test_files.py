@@ -1,7 +1,9 @@
 import errno
 import os
 import shutil
+import tempfile
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -157,3 +159,22 @@ def test_a_folder_is_discarded_at_once(tmp_path: Path) -> None:
     discard(tmp_path / "state")
     discard(tmp_path / "state")
     assert not list(tmp_path.iterdir())
+
+
+def test_a_temporary_folder_swept_before_it_is_locked_is_made_anew(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Another process takes it for a forgotten one in the moment before its lock."""
+    original, swept = tempfile.mkdtemp, []
+
+    def lose(**words: Any) -> str:
+        folder = original(**words)
+        if not swept:
+            swept.append(folder)
+            Path(folder).rmdir()
+        return folder
+
+    monkeypatch.setattr(tempfile, "mkdtemp", lose)
+    write_json(tmp_path / "x.json", {})
+    assert swept
+    assert [path.name for path in tmp_path.iterdir()] == ["x.json"]

@@ -10,6 +10,7 @@ import hashlib
 import json
 import os
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,7 +20,7 @@ import torch
 
 from nat.arrays import Kinds, header, open_array, save_array, write_rows
 from nat.errors import UserError
-from nat.files import check_output, whole, write_json
+from nat.files import check_output, sweep, whole, write_json
 from nat.foreign import reading
 from nat.images.manifest import REMEDY, facts_of, read_manifest
 from nat.outputs import FOLDER_OF_OURS, json_like
@@ -84,7 +85,10 @@ def write_store(source: Source, size: int, channels: int, folder: str, manifest:
             "sha256": digest.hexdigest(),
         }
     final = store_folder(content, folder)
-    if not holds(final, content):
+    if holds(final, content):
+        with suppress(OSError):  # another user's
+            sweep(final)  # of a process that was killed after it was in place
+    else:
         with whole(final, FOLDER_OF_OURS) as temporary:
             temporary.mkdir()
             for name, split in source.splits.items():
