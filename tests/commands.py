@@ -4,7 +4,6 @@ The processes are forked from a server that has imported everything, since impor
 longer than most commands do on tiny data.
 """
 
-import importlib
 import os
 import pkgutil
 import resource
@@ -16,6 +15,7 @@ from multiprocessing import get_context
 from pathlib import Path
 
 from tiny import PROJECT
+from users import become
 
 import nat
 
@@ -115,11 +115,7 @@ def _run(words: list[str], folder: Path, out: Path, err: Path, limits: Limits) -
     os.environ.update(limits.variables)
     os.umask(limits.umask)
     if limits.user is not None:
-        # Python loads its decoders late, from where another user may not look
-        importlib.import_module("encodings.utf_8_sig")
-        os.setgroups([])
-        os.setgid(limits.user)
-        os.setuid(limits.user)
+        become(limits.user)
     if limits.largest is not None:
         resource.setrlimit(resource.RLIMIT_FSIZE, (limits.largest, limits.largest))
     from nat.cli import main
