@@ -25,10 +25,11 @@ import torch
 from ruamel.yaml import YAML
 from torchvision.datasets import FashionMNIST
 
-from nat.model import Trunk, initialise
-from nat.params import Detect
-from nat.training.seeds import generator
-from nat.training.team import Team
+from nat.data.seeds import generator
+from nat.network.model import Trunk, initialise
+from nat.runtime.distributed import Team
+from nat.runtime.settings.params import Detect
+from nat.voc.data.reader import Ground
 from nat.voc.detection.detect import pooled_cells
 from nat.voc.detection.evaluate import AT_ONCE, detected
 from nat.voc.detection.model import Detector
@@ -41,7 +42,6 @@ from nat.voc.detection.train import (
     make_optimizer,
     multi_task_loss,
 )
-from nat.voc.reader import Ground
 
 PROFILE = YAML(typ="safe").load(
     (Path(__file__).parents[1] / "profiles" / "embedded.yaml").read_text()

@@ -28,7 +28,7 @@ import click
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
 import readers
 
-from nat.processes import Ended, call_apart
+from nat.runtime.processes import Ended, call_apart
 
 GUIDING = ("nat", "csv", "json", "pickletools", "tarfile", "xml", "zipfile")  # packages
 AT_ONCE = 5000  # inputs of a process, of which a crash loses the count

@@ -19,12 +19,12 @@ from pathlib import Path
 import click
 import numpy as np
 
-from nat.params import load_params
+from nat.runtime.settings.params import load_params
+from nat.voc.data.boxes import recall
+from nat.voc.data.manifest import open_voc
+from nat.voc.data.proposals import load_proposals, save_proposals
+from nat.voc.data.reader import VocSplit
 from nat.voc.detection.detect import detect
-from nat.voc.manifest import open_voc
-from nat.voc.proposals.boxes import recall
-from nat.voc.proposals.store import load_proposals, save_proposals
-from nat.voc.reader import VocSplit
 
 SPLITS = ("trainval", "test")
 GROUND_TRUTH = "ground truth"

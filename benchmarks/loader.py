@@ -19,10 +19,10 @@ import numpy as np
 import torch
 from jpegs import jpeg
 
-from nat.files import write_json
-from nat.images.augment import cut_out, draw_cuts
-from nat.images.squares import read_square
-from nat.images.store import Store, store_folder
+from nat.data.augment import cut_out, draw_cuts
+from nat.data.squares import read_square
+from nat.data.store import Store, store_folder
+from nat.runtime.io.files import write_json
 
 
 def sparse_store(folder: Path, n: int, size: int, channels: int = 1, classes: int = 1) -> Path:

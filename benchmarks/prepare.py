@@ -52,7 +52,7 @@ def write_archives(folder: Path, count: int) -> int:
     """Archives of ``count`` training and a few val pictures; returns the mean bytes of one."""
     from torchvision.datasets.imagenet import ARCHIVE_META
 
-    from nat.images import imagenet
+    from nat.datasets import imagenet
 
     draws = np.random.default_rng(0)
     distinct = [jpeg(draws) for _ in range(min(count, 64))]
@@ -75,8 +75,8 @@ def write_archives(folder: Path, count: int) -> int:
 
 def seconds(folder: Path, work: Path, channels: int, processes: int) -> tuple[float, float]:
     """Of this process's CPU, and of the clock."""
-    from nat.images.prepare import prepare_pictures
-    from nat.params import Params
+    from nat.datasets.filling.prepare import prepare_pictures
+    from nat.runtime.settings.params import Params
 
     content = YAML(typ="safe").load((PROJECT / "params.yaml").read_text())
     content["pictures"] |= {"source": "imagenet", "folder": str(folder), "train": None, "val": None}
@@ -125,7 +125,7 @@ def watch_children(done: threading.Event, megabytes: dict[str, float]) -> None:
 
 def index_megabytes() -> float:
     """What the names and places of all training pictures take."""
-    from nat.images.encoded import Encoded
+    from nat.datasets.filling.encoded import Encoded
 
     before = peak()
     names = [f"n{i // 1300:08d}/n{i // 1300:08d}_{i % 1300:05d}.JPEG" for i in range(WHOLE)]

@@ -20,12 +20,12 @@ import numpy as np
 from PIL import Image
 from sklearn.datasets import load_sample_images
 
-from nat.params import ProposalSettings, load_params
-from nat.training.seeds import generator
-from nat.voc.manifest import open_voc
-from nat.voc.proposals.boxes import recall
+from nat.data.seeds import generator
+from nat.runtime.settings.params import ProposalSettings, load_params
+from nat.voc.data.boxes import recall
+from nat.voc.data.manifest import open_voc
+from nat.voc.data.proposals import Proposals
 from nat.voc.proposals.selective_search import search, search_split
-from nat.voc.proposals.store import Proposals
 
 
 def photographs(settings: ProposalSettings) -> None:

@@ -3,7 +3,7 @@
     python benchmarks/solver.py --d 2048 --b 128 --b 256 --b 512
 
 Random features stand for a trained network; collapsed ones (mean cosine 0.95) for an untrained
-one. "images on rows" is scipy's plain call, "targets on rows" is what nat/assignment.py does, lapx
+one. "images on rows" is scipy's plain call, "targets on rows" is what nat/alignments.py does, lapx
 is the extra's solver; all reach the same optimum, which is checked. Columns are medians in ms;
 ratios are over the plain call.
 """
@@ -18,8 +18,7 @@ import torch
 import torch.nn.functional as F
 from scipy.optimize import linear_sum_assignment
 
-from nat.alignments import lapx
-from nat.assignment import best_permutation
+from nat.alignments import best_permutation, lapx
 
 
 def milliseconds(function: Callable[[], object], runs: int) -> float:

@@ -17,9 +17,9 @@ import torch
 import torch.nn.functional as F
 
 from nat.alignments import find_alignment, reassign
-from nat.loss import square_loss
-from nat.model import Network, initialise
-from nat.params import ModelSettings, TargetSettings
+from nat.network.loss import square_loss
+from nat.network.model import Network, initialise
+from nat.runtime.settings.params import ModelSettings, TargetSettings
 from nat.targets import sample_targets
 
 CLASSES = 1000

@@ -18,7 +18,7 @@ from pathlib import Path
 import click
 import torch
 
-from nat.params import TargetSettings
+from nat.runtime.settings.params import TargetSettings
 from nat.targets import load_targets, sample_targets, save_targets
 
 GB = 1e9

@@ -4,7 +4,7 @@ r"""Speed and memory of pretraining and of training with labels, as the pipeline
     python benchmarks/training.py --n 4000 --batch 32 --steps 3 --warm 1 --rounds 2 --threads 1
     python benchmarks/training.py --profile embedded --n 10000
 
-What runs is nat/pretrain.py and nat/baselines/labels.py themselves, by default with the settings of
+What runs is nat/methods/nat.py and labels.py themselves, by default with the settings of
 profiles/imagenet.yaml and as many pictures as ImageNet has, each in a process of its own. From
 outside come a Loader that ends an epoch after ``--warm`` and ``--steps`` batches and reads the
 clock before and after the latter, and a Run that leaves the training after the last epoch, before
@@ -42,16 +42,16 @@ import click
 import torch
 from loader import sparse_store
 
-from nat.baselines.labels import supervised
-from nat.errors import UserError
-from nat.images.loader import Batch, Loader
-from nat.params import Params, load_params
-from nat.pretrain import pretrain
-from nat.profiles import render
+from nat.data.loader import Batch, Loader
+from nat.methods.labels import supervised
+from nat.methods.nat import pretrain
+from nat.network.schedule import permutes_in
+from nat.runtime.device import clock
+from nat.runtime.errors import UserError
+from nat.runtime.resume import Run
+from nat.runtime.settings.params import Params, load_params
+from nat.runtime.settings.profiles import render
 from nat.targets import Targets, sample_targets, save_targets
-from nat.training.device import clock
-from nat.training.run import Run
-from nat.training.schedule import permutes_in
 
 WHOLE, EPOCHS = 1_281_167, 100  # what the last column is told for
 CLASSES = 1000

@@ -2,7 +2,7 @@
 
 TYPE_CHECKING = False  # typing's own, without loading it: this file comes before all signals
 if TYPE_CHECKING:
-    from nat.trunk import load_trunk
+    from nat.api.load import load_trunk
 
 __all__ = ["__version__", "load_trunk"]
 __version__ = "0.1.0"
@@ -11,7 +11,7 @@ __version__ = "0.1.0"
 def __getattr__(name: str) -> object:
     """Import on first use: `import nat` alone loads no PyTorch."""
     if name == "load_trunk":
-        from nat import trunk
+        from nat.api import load as trunk
 
         return trunk.load_trunk
     raise AttributeError(f"module 'nat' has no attribute {name!r}")

@@ -9,10 +9,10 @@ import sys
 def main() -> None:
     """Run the command that the words of the command line name, and exit."""
     try:
-        from nat.signals import Stopped, deafen, listen, told
+        from nat.runtime.signals import Stopped, deafen, listen, told
 
         listen()
-        from nat.boundary import run
+        from nat.runtime.boundary import run
 
         run()
     except KeyboardInterrupt:  # before `listen`
@@ -22,7 +22,7 @@ def main() -> None:
         deafen()
         number = stopped.number
     # here nothing holds the frames any more, so that progress bars have ended too
-    from nat.boundary import report
+    from nat.runtime.boundary import report
 
     report(told(number))
     sys.exit(128 + number)

@@ -22,7 +22,7 @@ from nat.options import (
     option_seed,
     option_voc,
 )
-from nat.params import LayersTrained, Params
+from nat.runtime.settings.params import LayersTrained, Params
 
 
 @click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})
@@ -56,7 +56,7 @@ def main() -> None:
 )
 def profile(name: str | None, show: bool, force: bool, path: Path, folder: Path) -> None:
     """Rewrite the parameter file from the profile NAME; `machine` stays as it is."""
-    from nat.profiles import listing, switch
+    from nat.runtime.settings.profiles import listing, switch
 
     lines = listing(folder) if show or name is None else switch(name, path, folder, force)
     click.echo("\n".join(lines))
@@ -66,9 +66,9 @@ def profile(name: str | None, show: bool, force: bool, path: Path, folder: Path)
 @option_out("File that says that they are right, for the stages that wait for it.", "data/checked")
 def check(params: Params, out: Path) -> None:
     """Refuse a setting of the parameter file that is wrong, by name."""
-    from nat.files import whole
-    from nat.outputs import beginning
-    from nat.places import check_untracked
+    from nat.runtime.io.files import whole
+    from nat.runtime.io.outputs import beginning
+    from nat.runtime.io.paths import check_untracked
 
     check_untracked("machine.data", params.machine.data)
     check_untracked("machine.scratch", params.machine.scratch)
@@ -87,7 +87,7 @@ def prepare() -> None:
 @option_out("The store's manifest.", "data/pictures.json")
 def prepare_pictures(params: Params, out: Path) -> None:
     """Fill the image store with the pictures to train on and to probe with."""
-    from nat.images.prepare import prepare_pictures
+    from nat.datasets.filling.prepare import prepare_pictures
 
     prepare_pictures(params, out)
 
@@ -96,7 +96,7 @@ def prepare_pictures(params: Params, out: Path) -> None:
 @option_out("The set's manifest.", "data/voc.json")
 def prepare_voc(params: Params, out: Path) -> None:
     """Compose the VOC-format set to fine-tune on, or check one's own VOC 2007."""
-    from nat.voc.prepare import prepare_voc
+    from nat.voc.data.prepare import prepare_voc
 
     prepare_voc(params, out)
 
@@ -117,7 +117,7 @@ def proposals(params: Params, voc: Path, out: Path) -> None:
 @option_out("Array of the targets, .npy.")
 def targets(params: Params, pictures: Path, seed: int, out: Path) -> None:
     """Sample the fixed targets, one for each training picture."""
-    from nat.images.manifest import facts_of, read_manifest
+    from nat.data.manifest import facts_of, read_manifest
     from nat.targets import sample_targets, save_targets
 
     n = facts_of(read_manifest(pictures), "train", pictures)["count"]
@@ -134,7 +134,7 @@ def pretrain(
     params: Params, pictures: Path, targets: Path, seed: int, out: Path, record: Path
 ) -> None:
     """Train a network without labels: Noise As Targets (Algorithm 1)."""
-    from nat.pretrain import pretrain
+    from nat.methods.nat import pretrain
 
     pretrain(params, seed, pictures, targets, out, record)
 
@@ -150,11 +150,11 @@ def baseline(
 ) -> None:
     """Make the network of a compared METHOD."""
     if method == "random":
-        from nat.baselines.random import untrained
+        from nat.methods.random import untrained
 
         untrained(params, seed, pictures, out, record)
     else:
-        from nat.baselines.labels import supervised
+        from nat.methods.labels import supervised
 
         supervised(params, seed, pictures, out, record)
 
@@ -199,7 +199,7 @@ def finetune(
     params: Params, network: Path, layers: LayersTrained, voc: Path, seed: int, out: Path
 ) -> None:
     """Fine-tune a network on VOC classification (Table 4)."""
-    from nat.voc.classify import finetune
+    from nat.voc.classification.finetune import finetune
 
     finetune(params, seed, voc, network, layers, out)
 
@@ -224,7 +224,7 @@ def export(
     network: Path, form: Literal["nat", "torchvision"], keep_batch_norm: bool, out: Path
 ) -> None:
     """Write a network's trunk to a file of its own, for other programs."""
-    from nat.export import export_trunk
+    from nat.api.export import export_trunk
 
     export_trunk(network, out, form, keep_batch_norm)
 
@@ -258,9 +258,9 @@ def embed(
     out: Path,
 ) -> None:
     """Turn a folder of pictures into features, a row a picture; of the settings, uses `machine`."""
-    from nat.embed import embed_folder
-    from nat.training.device import prepare_device
-    from nat.trunk import load_trunk
+    from nat.api.embed import embed_folder
+    from nat.api.load import load_trunk
+    from nat.runtime.device import prepare_device
 
     trunk = load_trunk(network, size, prepare_device(params.machine))
     for fault in embed_folder(trunk, pictures, out, layer, skip_corrupt):
@@ -324,7 +324,7 @@ def illustrate(
     params: Params, pictures: Path, nat: Path, labels: Path, targets: Path, seed: int, out: Path
 ) -> None:
     """Gather what Figures 1, 3 and 4 show: features, neighbours, filters."""
-    from nat.illustrate import illustrate
+    from nat.illustrate.features import illustrate
 
     illustrate(params, seed, pictures, nat, labels, targets, out)
 
@@ -351,7 +351,7 @@ def illustrate_detections(
     params: Params, voc: Path, result: Path, detections: Path, seed: int, out: Path
 ) -> None:
     """Gather what the figure of detections shows: the best and the worst class."""
-    from nat.voc.detection.illustrate import illustrate_detections
+    from nat.illustrate.detections import illustrate_detections
 
     illustrate_detections(params, seed, voc, result, detections, out)
 

@@ -10,8 +10,8 @@ import signal
 import sys
 from typing import TYPE_CHECKING, NoReturn
 
-from nat.boundary import LAUNCHED, LOST, report
-from nat.signals import Stopped, deafen, listen, told
+from nat.runtime.boundary import LAUNCHED, LOST, report
+from nat.runtime.signals import Stopped, deafen, listen, told
 
 if TYPE_CHECKING:
     from torch.distributed.elastic.multiprocessing.errors import ChildFailedError

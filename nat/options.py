@@ -7,9 +7,9 @@ from typing import Any
 
 import click
 
-from nat.boundary import report, told
-from nat.params import load_params
-from nat.signals import stopped_by
+from nat.runtime.boundary import report, told
+from nat.runtime.settings.params import load_params
+from nat.runtime.signals import stopped_by
 
 FILE = click.Path(path_type=Path)
 

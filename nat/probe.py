@@ -14,23 +14,23 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from nat.errors import UserError
-from nat.features import features
-from nat.files import check_output, write_json
-from nat.images.loader import Loader
-from nat.images.store import Store
-from nat.model import Trunk, initialise, load_network, mlp, read_network
-from nat.multi_crop import multi_crop_accuracies
-from nat.neighbours import knn_accuracy
-from nat.outputs import Kind, result
-from nat.params import Params
-from nat.training.progress import progress
-from nat.training.provenance import provenance
-from nat.training.run import Run, scratch_folder
-from nat.training.schedule import constant_then_decay
-from nat.training.seeds import generator, seed_layers
-from nat.training.sgd import Guard
-from nat.training.team import Team, join
+from nat.data.loader import Loader
+from nat.data.seeds import generator, seed_layers
+from nat.data.store import Store
+from nat.evaluation.features import features
+from nat.evaluation.knn import knn_accuracy
+from nat.evaluation.multi_crop import multi_crop_accuracies
+from nat.network.model import Trunk, initialise, load_network, mlp, read_network
+from nat.network.optimizer import Guard
+from nat.network.schedule import constant_then_decay
+from nat.runtime.distributed import Team, join
+from nat.runtime.errors import UserError
+from nat.runtime.io.files import check_output, write_json
+from nat.runtime.io.outputs import Kind, result
+from nat.runtime.progress import progress
+from nat.runtime.provenance import provenance
+from nat.runtime.resume import Run, scratch_folder
+from nat.runtime.settings.params import Params
 
 BANK = 100_000  # pictures that kNN looks at, at most: AlexNet's conv5 of so many is 3.7 GB
 USED = {"augment", "model", "probe"}  # groups of settings

@@ -128,10 +128,10 @@ def _stand_in() -> None:
     from conftest import CLASSES, fake_objects, picture_set
     from matplotlib.figure import Figure
 
-    from nat.images import prepare
-    from nat.images.store import Source, Split
-    from nat.params import Pictures
-    from nat.voc import prepare as voc
+    from nat.data.store import Source, Split
+    from nat.datasets.filling import prepare
+    from nat.runtime.settings.params import Pictures
+    from nat.voc.data import prepare as voc
 
     def read(settings: Pictures, data: str) -> Source:
         counts = {"train": settings.train or 96, "val": settings.val or 48}

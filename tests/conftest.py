@@ -10,8 +10,8 @@ import torch
 from PIL import Image
 from tiny import settings
 
-from nat.images.store import Source, Split, write_store
-from nat.params import Params
+from nat.data.store import Source, Split, write_store
+from nat.runtime.settings.params import Params
 
 CLASSES = ["across", "along", "disc"]
 

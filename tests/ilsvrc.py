@@ -12,7 +12,7 @@ from conftest import draw
 from PIL import Image
 from torchvision.datasets.imagenet import ARCHIVE_META
 
-from nat.images import imagenet
+from nat.datasets import imagenet
 
 WNIDS = ["n01440764", "n01443537", "n02085620", "n03000134"]
 # As in the devkit, where identifiers count from 1 in an order that is not that of the names, and

@@ -248,9 +248,9 @@ class World:
                 (folder / f"{name}.gz").write_bytes(gzip.compress(content))
                 sums[name] = hashlib.sha256(content).hexdigest()
         self.replaced = {
-            "nat.images.fashion_mnist.SHA256": sums,
-            "nat.images.fashion_mnist.PRETRAINING": PRETRAINING,
-            "nat.images.journal.SECONDS": 0.0,  # each chunk is saved when it is finished
+            "nat.datasets.fashion_mnist.SHA256": sums,
+            "nat.datasets.fashion_mnist.PRETRAINING": PRETRAINING,
+            "nat.datasets.filling.journal.SECONDS": 0.0,  # each chunk is saved when it is finished
         }
 
         (self.folder / "replaced.json").write_text(json.dumps(self.replaced))
@@ -278,7 +278,7 @@ class World:
 
     def _write_mat(self) -> None:
         """The proposals once more, as Fast R-CNN's files hold them."""
-        from nat.voc.proposals.store import load_proposals
+        from nat.voc.data.proposals import load_proposals
 
         for split in ("trainval", "test"):
             found = load_proposals(self.folder / f"proposals/{split}.safetensors")

@@ -31,28 +31,26 @@ from shown import detected, illustration, provenance
 from tiny import settings
 from torchvision.datasets import CIFAR10
 
-from nat.errors import UserError
-from nat.export import export_trunk, load_exported
-from nat.illustrate import load_assignment
-from nat.images import fashion_mnist
-from nat.images.archives import index
-from nat.images.cifar10 import read_cifar10
-from nat.images.ground_truth import class_of_each
-from nat.images.journal import Journal
-from nat.images.store import Source, Split, Store, write_store
-from nat.model import Network, initialise, load_network, save_network
-from nat.params import Params
+from nat.api.export import export_trunk, load_exported
+from nat.api.load import load_trunk
+from nat.data.store import Source, Split, Store, write_store
+from nat.datasets import fashion_mnist
+from nat.datasets.cifar10 import read_cifar10
+from nat.datasets.filling.archives import index
+from nat.datasets.filling.ground_truth import class_of_each
+from nat.datasets.filling.journal import Journal
+from nat.illustrate.detected import load_detected, save_detected
+from nat.illustrate.detections import read_precisions
+from nat.illustrate.features import load_assignment
+from nat.illustrate.illustration import load_illustration, save_illustration
+from nat.network.model import Network, initialise, load_network, save_network
 from nat.probe import find_checkpoints
 from nat.report.artifacts import read_history
-from nat.report.detected import load_detected, save_detected
-from nat.report.illustration import load_illustration, save_illustration
 from nat.report.record import Folder
+from nat.runtime.errors import UserError
+from nat.runtime.settings.params import Params
 from nat.targets import Targets, load_targets, save_targets
-from nat.trunk import load_trunk
-from nat.voc.detection.average_precision import Detections
-from nat.voc.detection.illustrate import read_precisions
-from nat.voc.detection.results import read_results, write_results
-from nat.voc.devkit import (
+from nat.voc.data.devkit import (
     Box,
     Thing,
     annotation,
@@ -61,13 +59,15 @@ from nat.voc.devkit import (
     make_folders,
     write_image_set,
 )
-from nat.voc.manifest import open_voc
-from nat.voc.prepare import describe
+from nat.voc.data.manifest import open_voc
+from nat.voc.data.prepare import describe
+from nat.voc.data.proposals import load_proposals, save_proposals
+from nat.voc.data.reader import VocSplit, read_annotation, read_list
+from nat.voc.detection.average_precision import Detections
+from nat.voc.detection.results import read_results, write_results
 from nat.voc.proposals.detectron import read_detectron
 from nat.voc.proposals.matlab import read_mat
 from nat.voc.proposals.selective_search import search_split
-from nat.voc.proposals.store import load_proposals, save_proposals
-from nat.voc.reader import VocSplit, read_annotation, read_list
 
 CLASSES = ["cat", "dog"]
 NAMES = [f"{number:06d}" for number in range(1, 4)]

@@ -4,8 +4,8 @@ from typing import Any
 
 import numpy as np
 
-from nat.report.detected import Detected
-from nat.report.illustration import Illustration
+from nat.illustrate.detected import Detected
+from nat.illustrate.illustration import Illustration
 
 CLASSES = ["across", "along", "a_disc|50%"]
 

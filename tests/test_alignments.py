@@ -8,10 +8,9 @@ import torch.nn.functional as F
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from nat.alignments import exact, find_alignment, greedy, reassign, sinkhorn
-from nat.assignment import best_permutation
-from nat.errors import UserError
-from nat.params import file_names
+from nat.alignments import best_permutation, exact, find_alignment, greedy, reassign, sinkhorn
+from nat.runtime.errors import UserError
+from nat.runtime.settings.params import file_names
 
 NAMES = file_names("alignments")
 

@@ -11,9 +11,9 @@ from conftest import fake_objects
 from ruamel.yaml import YAML
 from tiny import PROJECT
 
-from nat.model import Network, initialise, save_network
-from nat.training.seeds import generator
-from nat.voc import prepare
+from nat.data.seeds import generator
+from nat.network.model import Network, initialise, save_network
+from nat.voc.data import prepare
 from nat.voc.proposals.prepare import prepare_proposals
 
 COMMANDS = {

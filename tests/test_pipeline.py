@@ -12,8 +12,8 @@ from conftest import fake_objects, write_picture_folder
 from pipeline import clone_with_remote, commit, copy_project, reports, run, stages_run
 from tiny import settings
 
-from nat.params import Params
-from nat.voc import prepare
+from nat.runtime.settings.params import Params
+from nat.voc.data import prepare
 
 TABLES = ("stages/ablations/dvc.yaml:tabulate", "tabulate", "page")
 

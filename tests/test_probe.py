@@ -12,14 +12,14 @@ from safetensors.torch import load_file, save_file
 from sklearn.neighbors import KNeighborsClassifier
 
 import nat.probe
-from nat.baselines.random import untrained
-from nat.errors import UserError
-from nat.images.loader import Loader
-from nat.images.store import UNLABELLED, Source, Split, write_store
-from nat.model import Network, load_network, save_network
-from nat.neighbours import knn_accuracy, nearest
-from nat.params import ModelSettings
+from nat.data.loader import Loader
+from nat.data.store import UNLABELLED, Source, Split, write_store
+from nat.evaluation.knn import knn_accuracy, nearest
+from nat.methods.random import untrained
+from nat.network.model import Network, load_network, save_network
 from nat.probe import Classifiers, evolution, find_checkpoints, probe
+from nat.runtime.errors import UserError
+from nat.runtime.settings.params import ModelSettings
 
 
 @pytest.fixture

@@ -9,9 +9,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from nat import targets as package
-from nat.errors import UserError
-from nat.illustrate import load_assignment
-from nat.params import TargetSettings, file_names
+from nat.illustrate.features import load_assignment
+from nat.runtime.errors import UserError
+from nat.runtime.settings.params import TargetSettings, file_names
 from nat.targets import Targets, load_targets, sample_targets, save_targets
 
 KINDS = file_names("targets")

@@ -9,8 +9,10 @@ from collections.abc import Callable
 from importlib import import_module
 from typing import NamedTuple
 
+import numpy as np
 import torch
 import torch.nn.functional as F
+from scipy.optimize import linear_sum_assignment
 
 
 class Aligned(NamedTuple):
@@ -63,3 +65,22 @@ def reassign(
     if weights is None:
         return order, vectors[order]
     return order, F.normalize(weights.to(vectors.dtype) @ vectors)
+
+
+def best_permutation(similarity: np.ndarray) -> np.ndarray:
+    """The permutation p that maximises ``sum_i similarity[i, p[i]]`` (eq. 5 on one batch).
+
+    The solver works row by row, and takes 6 to 15 times longer when rows are alike, as they are
+    while the features of different images are. Targets are never alike, so they go on the rows:
+    the transposed problem has the same optimum.
+
+    Args:
+        similarity: (b, b), inner products of features (rows) and targets (columns).
+
+    Returns:
+        int64, (b,).
+    """
+    targets, images = linear_sum_assignment(similarity.T, maximize=True)
+    permutation = np.empty_like(targets)
+    permutation[images] = targets
+    return permutation

@@ -2,8 +2,7 @@
 
 import torch
 
-from nat.alignments import Aligned
-from nat.assignment import best_permutation
+from nat.alignments import Aligned, best_permutation
 
 
 def align(similarity: torch.Tensor) -> Aligned:

@@ -7,7 +7,7 @@ it may find another one than the solver of ``exact``.
 import torch
 
 from nat.alignments import Aligned
-from nat.errors import UserError
+from nat.runtime.errors import UserError
 
 try:
     from lap import lapjvh

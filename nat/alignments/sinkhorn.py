@@ -10,8 +10,7 @@ the u_i and v_j add the same to the logarithm for every permutation, that is the
 
 import torch
 
-from nat.alignments import Aligned
-from nat.assignment import best_permutation
+from nat.alignments import Aligned, best_permutation
 
 EPSILON = 0.05  # in units of the inner product
 ROUNDS = 30  # of scaling rows, then columns

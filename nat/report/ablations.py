@@ -5,12 +5,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from nat.params import Ablations as Values
-from nat.report.illustration import load_illustration
+from nat.illustrate.illustration import load_illustration
 from nat.report.names import ALIGNMENTS, TARGETS, pace
 from nat.report.paper import TABLE_1, TABLE_2
 from nat.report.record import Folder, Record, check_same_data
 from nat.report.table import Measured, joined
+from nat.runtime.settings.params import Ablations as Values
 
 Value = int | str
 

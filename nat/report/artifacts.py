@@ -9,13 +9,13 @@ from typing import Any
 
 import numpy as np
 
-from nat.errors import UserError
-from nat.foreign import reading
-from nat.report.detected import Detected, load_detected
-from nat.report.illustration import Illustration, load_illustration
+from nat.illustrate.detected import Detected, load_detected
+from nat.illustrate.illustration import Illustration, load_illustration
 from nat.report.names import LAYERS, METHODS, READINGS
 from nat.report.record import Folder, Record, check_same_data, epoch_key, number
 from nat.report.table import Measured, joined
+from nat.runtime.errors import UserError
+from nat.runtime.io.foreign import reading
 
 TRAIN = {"random": "baseline random", "labels": "baseline labels", "nat": "pretrain"}
 TRAINED = {"fc6-8": "fc6-8 trained", "all": "all layers trained"}

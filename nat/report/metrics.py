@@ -6,9 +6,9 @@ import json
 
 import numpy as np
 
-from nat.errors import UserError
 from nat.report.artifacts import Artifacts
 from nat.report.names import METHODS, READINGS
+from nat.runtime.errors import UserError
 
 VOC = {"voc_fc": "fc6-8", "voc_all": "all"}
 

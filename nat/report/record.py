@@ -8,11 +8,11 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from nat.errors import UserError
-from nat.files import read_json
-from nat.foreign import reason
 from nat.report.names import METHODS, data_name
 from nat.report.schema import Written
+from nat.runtime.errors import UserError
+from nat.runtime.io.files import read_json
+from nat.runtime.io.foreign import reason
 
 OF_CLASS = ": "  # between a number's key and the class it is of
 
@@ -26,7 +26,7 @@ class Record:
         stage: the command that wrote it.
         method: whose numbers they are; empty where a file belongs to none.
         measured: its numbers.
-        provenance: see nat/training/provenance.py.
+        provenance: see nat/runtime/provenance.py.
         detail: what sets it apart from others of its stage and method; may be empty.
     """
 

@@ -17,7 +17,7 @@ class Checked(BaseModel):
 
 
 class Provenance(Checked):
-    """See nat/training/provenance.py."""
+    """See nat/runtime/provenance.py."""
 
     data: Annotated[str, Field(min_length=1)]
     seed: Integer
@@ -39,7 +39,7 @@ class Written(Checked):
 
 
 class IllustrationFacts(Checked):
-    """See nat/illustrate.py."""
+    """See nat/illustrate/features.py."""
 
     source: str
     classes: list[str]
@@ -71,7 +71,7 @@ class DetectedClass(Checked):
 
 
 class DetectedFacts(Checked):
-    """See nat/voc/detection/illustrate.py."""
+    """See nat/illustrate/detections.py."""
 
     source: str
     test: Integer

@@ -7,9 +7,6 @@ written whole, and other files in the reports' folder stay as they are.
 from collections.abc import Sequence
 from pathlib import Path
 
-from nat.files import check_output, whole
-from nat.outputs import FILE_OF_OURS, Kind, beginning, json_with
-from nat.params import Params
 from nat.report.ablation_tables import TABLES, by_period, tidy
 from nat.report.ablations import Ablations, read_ablations
 from nat.report.artifacts import Artifacts, read_artifacts
@@ -19,6 +16,9 @@ from nat.report.formats import comma_separated, latex, markdown
 from nat.report.metrics import evolution, metrics, training
 from nat.report.table import Table
 from nat.report.tables import table_3, table_4
+from nat.runtime.io.files import check_output, whole
+from nat.runtime.io.outputs import FILE_OF_OURS, Kind, beginning, json_with
+from nat.runtime.settings.params import Params
 
 KEY, KEY_OF_ABLATIONS = "metrics.json", "ablations.csv"
 METRICS = json_with("metrics that `nat tabulate` wrote", "random_mlp")

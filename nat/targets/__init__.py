@@ -14,14 +14,14 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 
-from nat.arrays import Kinds, open_array, save_array
-from nat.errors import UserError
-from nat.files import whole
-from nat.foreign import reading
-from nat.outputs import array
-from nat.params import TargetSettings
-from nat.training.device import fits
-from nat.training.seeds import generator
+from nat.data.seeds import generator
+from nat.runtime.device import fits
+from nat.runtime.errors import UserError
+from nat.runtime.io.arrays import Kinds, open_array, save_array
+from nat.runtime.io.files import whole
+from nat.runtime.io.foreign import reading
+from nat.runtime.io.outputs import array
+from nat.runtime.settings.params import TargetSettings
 
 ARRAY = array("targets that `nat targets` wrote")
 PIECE = 2**16  # rows whose lengths are checked at once

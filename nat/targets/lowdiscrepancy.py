@@ -11,8 +11,8 @@ import torch.nn.functional as F
 from scipy.special import ndtri
 from scipy.stats import qmc
 
-from nat.errors import UserError
-from nat.params import TargetSettings
+from nat.runtime.errors import UserError
+from nat.runtime.settings.params import TargetSettings
 from nat.targets import Targets
 
 CHUNK = 2**14  # rows at once, a power of two: the sequence is balanced in such pieces

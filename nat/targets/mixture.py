@@ -7,8 +7,8 @@ section 4.1 names as what discrete targets lack.
 import torch
 import torch.nn.functional as F
 
-from nat.errors import UserError
-from nat.params import TargetSettings
+from nat.runtime.errors import UserError
+from nat.runtime.settings.params import TargetSettings
 from nat.targets import Targets
 
 

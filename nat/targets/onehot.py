@@ -2,8 +2,8 @@
 
 import torch
 
-from nat.errors import UserError
-from nat.params import TargetSettings
+from nat.runtime.errors import UserError
+from nat.runtime.settings.params import TargetSettings
 from nat.targets import Targets
 
 

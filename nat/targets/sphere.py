@@ -3,7 +3,7 @@
 import torch
 import torch.nn.functional as F
 
-from nat.params import TargetSettings
+from nat.runtime.settings.params import TargetSettings
 from nat.targets import Targets
 
 

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 from shown import CLASSES, detected, illustration, provenance
 
-from nat.report.detected import save_detected
-from nat.report.illustration import save_illustration
+from nat.illustrate.detected import save_detected
+from nat.illustrate.illustration import save_illustration
 
 # mlp, linear, knn; then mean average precision of fc6-8 and all
 ACCURACIES = {"random": (50.0, 48.0, 49.0), "labels": (90.0, 89.0, 88.0), "nat": (70.0, 66.0, 67.0)}

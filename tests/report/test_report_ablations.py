@@ -9,8 +9,6 @@ from typing import Any
 import numpy as np
 import pytest
 
-from nat.errors import UserError
-from nat.params import Ablations as Values
 from nat.report import paper
 from nat.report.ablation_tables import (
     TABLES,
@@ -26,6 +24,8 @@ from nat.report.ablations import Ablations, ordered, read_ablations
 from nat.report.figures import OF_ABLATIONS, classes, dimension, period
 from nat.report.formats import comma_separated, latex, markdown
 from nat.report.table import Difference, Measured, Missing, Quoted, Table
+from nat.runtime.errors import UserError
+from nat.runtime.settings.params import Ablations as Values
 
 
 def ablations(folder: Path, listed: dict[str, Any], seeds: tuple[int, ...] = (0,)) -> Ablations:

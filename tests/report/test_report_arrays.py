@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 from shown import detected, illustration
 
-from nat.errors import UserError
-from nat.report.detected import load_detected, save_detected
-from nat.report.illustration import load_illustration, save_illustration
+from nat.illustrate.detected import load_detected, save_detected
+from nat.illustrate.illustration import load_illustration, save_illustration
+from nat.runtime.errors import UserError
 
 
 @pytest.mark.parametrize(

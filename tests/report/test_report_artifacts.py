@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from nat.errors import UserError
 from nat.report.artifacts import read_artifacts
 from nat.report.tables import table_3
+from nat.runtime.errors import UserError
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nat.params import Ablations as Values
 from nat.report.ablations import read_ablations
 from nat.report.artifacts import read_artifacts
 from nat.report.claims import claims, reading_of_verdicts
@@ -25,6 +24,7 @@ from nat.report.verdict import (
     of_accuracies,
 )
 from nat.report.words import plain
+from nat.runtime.settings.params import Ablations as Values
 
 
 def measured(*values: float) -> Measured:

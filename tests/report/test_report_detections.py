@@ -12,11 +12,11 @@ from hypothesis import strategies as st
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
-from nat.errors import UserError
+from nat.illustrate.detected import Detected, load_detected, save_detected
 from nat.report.artifacts import Artifacts, read_artifacts
-from nat.report.detected import Detected, load_detected, save_detected
 from nat.report.figures.detections import DIFFICULT, MISSED, RIGHT, WRONG, Kind, caption, draw
 from nat.report.figures.labels import places
+from nat.runtime.errors import UserError
 
 COLUMNS = ("boxes", "boxes_in", "scores", "right", "neither")
 

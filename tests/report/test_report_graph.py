@@ -14,9 +14,9 @@ from hypothesis import strategies as st
 from ruamel.yaml import YAML
 from tiny import PROJECT
 
-from nat.errors import UserError
 from nat.report.page.drawing import draw_graph
 from nat.report.page.graph import Graph, fill, find, meet, read_graph, reduced
+from nat.runtime.errors import UserError
 
 
 def params() -> dict[str, Any]:

@@ -8,8 +8,9 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from nat.errors import UserError
-from nat.illustrate import (
+from nat.data.seeds import generator
+from nat.data.store import Store
+from nat.illustrate.features import (
     SECTORS,
     SIDE,
     first_filters,
@@ -18,12 +19,11 @@ from nat.illustrate import (
     overview,
     small,
 )
-from nat.images.store import Store
-from nat.model import Network, Trunk, initialise, load_network, save_network
-from nat.params import Params
-from nat.report.illustration import load_illustration
+from nat.illustrate.illustration import load_illustration
+from nat.network.model import Network, Trunk, initialise, load_network, save_network
+from nat.runtime.errors import UserError
+from nat.runtime.settings.params import Params
 from nat.targets import Targets, sample_targets, save_targets
-from nat.training.seeds import generator
 
 
 @pytest.mark.parametrize("name", ["small", "alexnet"])

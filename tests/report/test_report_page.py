@@ -8,7 +8,6 @@ from typing import Any
 import pytest
 from tiny import PROJECT
 
-from nat.params import Ablations as Values
 from nat.report.ablations import read_ablations
 from nat.report.artifacts import read_artifacts
 from nat.report.page import html, markdown
@@ -17,6 +16,7 @@ from nat.report.page.graph import read_graph
 from nat.report.page.sources import anchor, files
 from nat.report.page.stage import pages
 from nat.report.record import Record
+from nat.runtime.settings.params import Ablations as Values
 
 
 def render(folder: Path, listed: dict[str, Any], seeds: tuple[int, ...] = (0,)) -> dict[str, str]:

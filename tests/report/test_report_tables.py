@@ -11,12 +11,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nat.errors import UserError
 from nat.report import paper
 from nat.report.artifacts import read_artifacts
 from nat.report.formats import comma_separated, escape_latex, escape_markdown, latex, markdown
 from nat.report.table import Column, Difference, Measured, Missing, Quoted, Row, Table, signed
 from nat.report.tables import not_run, table_3, table_4
+from nat.runtime.errors import UserError
 
 
 def test_a_column_holds_one_kind_and_one_data_set() -> None:

@@ -10,7 +10,6 @@ import numpy as np
 import pytest
 from tiny import PROJECT
 
-from nat.errors import UserError
 from nat.report.ablation_tables import TABLES
 from nat.report.artifacts import read_artifacts
 from nat.report.claims import of_comparison
@@ -19,6 +18,7 @@ from nat.report.figures.filters import mosaic
 from nat.report.figures.style import apart
 from nat.report.page.stage import write_page
 from nat.report.tabulate import tabulate, tabulate_ablations
+from nat.runtime.errors import UserError
 
 NAMES = {"metrics.json", "evolution.csv", "training.csv"}
 NAMES |= {f"table{number}.{ending}" for number in (3, 4) for ending in ("md", "csv", "tex")}
@@ -39,7 +39,8 @@ def test_same_artifacts_give_the_same_bytes(
     detections = {"random": 20.0, "labels": 50.0, "nat": 40.0}
     folder = make_artifacts(seeds=(0, 1), detections=detections)
     code = (
-        "import sys; from pathlib import Path; from nat.params import load_params\n"
+        "import sys; from pathlib import Path\n"
+        "from nat.runtime.settings.params import load_params\n"
         "from nat.report.page.stage import write_page\n"
         "from nat.report.tabulate import tabulate, tabulate_ablations\n"
         "project, artifacts, out = map(Path, sys.argv[1:4])\n"

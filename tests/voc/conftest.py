@@ -10,11 +10,11 @@ from conftest import fake_objects
 from PIL import Image
 from torch import nn
 
-from nat.model import Network, initialise, save_network
-from nat.params import Params
-from nat.training.seeds import generator
-from nat.voc import prepare
-from nat.voc.devkit import (
+from nat.data.seeds import generator
+from nat.network.model import Network, initialise, save_network
+from nat.runtime.settings.params import Params
+from nat.voc.data import prepare
+from nat.voc.data.devkit import (
     Box,
     Thing,
     annotation,

@@ -12,12 +12,12 @@ from typing import Any
 import pytest
 from torchvision.datasets.voc import DATASET_YEAR_DICT
 
-from nat.errors import UserError
-from nat.params import Params
-from nat.voc import archives
-from nat.voc.devkit import annotation
-from nat.voc.manifest import extracted_devkit, open_voc
-from nat.voc.prepare import prepare_voc
+from nat.runtime.errors import UserError
+from nat.runtime.settings.params import Params
+from nat.voc.data import archives
+from nat.voc.data.devkit import annotation
+from nat.voc.data.manifest import extracted_devkit, open_voc
+from nat.voc.data.prepare import prepare_voc
 
 TRAINVAL, TEST = "VOCtrainval_06-Nov-2007.tar", "VOCtest_06-Nov-2007.tar"
 Pack = Callable[..., Path]

@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sklearn.metrics import average_precision_score
 
-from nat.voc.average_precision import average_precision, mean_average_precision
+from nat.voc.classification.average_precision import average_precision, mean_average_precision
 
 
 def by_hand(scores: np.ndarray, labels: np.ndarray) -> float:

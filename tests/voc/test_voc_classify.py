@@ -10,14 +10,14 @@ import torch
 from ruamel.yaml import YAML
 from tiny import PROJECT
 
-from nat.errors import UserError
-from nat.model import Trunk, load_network
-from nat.params import Params
-from nat.training.seeds import generator
-from nat.voc import classify
-from nat.voc.classify import finetune, make_network, masked_loss
-from nat.voc.manifest import open_voc
-from nat.voc.prepare import prepare_voc
+from nat.data.seeds import generator
+from nat.network.model import Trunk, load_network
+from nat.runtime.errors import UserError
+from nat.runtime.settings.params import Params
+from nat.voc.classification import finetune as classify
+from nat.voc.classification.finetune import finetune, make_network, masked_loss
+from nat.voc.data.manifest import open_voc
+from nat.voc.data.prepare import prepare_voc
 
 
 def result(file: Path) -> dict[str, Any]:
@@ -238,7 +238,7 @@ KEEPING = """
 import os, pathlib, sys
 import numpy as np
 from nat.cli import main
-from nat.voc import classify
+from nat.voc.classification import finetune as classify
 
 def keeps(scores, labels):
     np.save(pathlib.Path(__file__).with_name("scores" + os.environ["RANK"]), scores)

@@ -3,9 +3,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from nat.training.seeds import generator
-from nat.voc.compose import Draws, Layer, Objects, _annotate, scene
-from nat.voc.devkit import Box
+from nat.data.seeds import generator
+from nat.voc.data.compose import Draws, Layer, Objects, _annotate, scene
+from nat.voc.data.devkit import Box
 
 CLASSES = [f"class{index}" for index in range(10)]
 

@@ -1,8 +1,8 @@
 import pytest
 import torch
 
-from nat.training.seeds import generator
-from nat.voc.crops import random_squares
+from nat.data.seeds import generator
+from nat.voc.classification.crops import random_squares
 
 CPU = torch.device("cpu")
 

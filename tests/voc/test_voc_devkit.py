@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from nat.voc.devkit import Box, Thing, image_set, presence
+from nat.voc.data.devkit import Box, Thing, image_set, presence
 
 BOX = Box(1, 1, 2, 2)
 

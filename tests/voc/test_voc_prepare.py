@@ -6,12 +6,12 @@ from typing import Any
 
 import pytest
 
-from nat.errors import UserError
-from nat.params import Params
-from nat.voc import prepare
-from nat.voc.devkit import image_set
-from nat.voc.manifest import composed_folder, open_voc
-from nat.voc.prepare import prepare_voc
+from nat.runtime.errors import UserError
+from nat.runtime.settings.params import Params
+from nat.voc.data import prepare
+from nat.voc.data.devkit import image_set
+from nat.voc.data.manifest import composed_folder, open_voc
+from nat.voc.data.prepare import prepare_voc
 
 
 def content(folder: Path) -> dict[str, str]:

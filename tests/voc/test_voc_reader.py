@@ -8,9 +8,9 @@ import pytest
 import torch
 from PIL import Image
 
-from nat.errors import UserError
-from nat.voc.devkit import Box, annotation, image_set, jpeg
-from nat.voc.reader import VocSplit, read_classes
+from nat.runtime.errors import UserError
+from nat.voc.data.devkit import Box, annotation, image_set, jpeg
+from nat.voc.data.reader import VocSplit, read_classes
 
 CLASSES = ["cat", "dog"]
 

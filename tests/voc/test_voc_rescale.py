@@ -4,11 +4,11 @@ import pytest
 import torch
 from torch import nn
 
-from nat.model import Trunk, initialise
-from nat.training.seeds import generator
-from nat.voc.classify import Classifier, initialise_top
-from nat.voc.rescale import _rates, fold_batch_norm, scale_between, scale_within
-from nat.voc.top import layers_to_fc7
+from nat.data.seeds import generator
+from nat.network.model import Trunk, initialise
+from nat.voc.classification.finetune import Classifier, initialise_top
+from nat.voc.transfer.rescale import _rates, fold_batch_norm, scale_between, scale_within
+from nat.voc.transfer.top import layers_to_fc7
 
 
 def trained_trunk(name: str = "small") -> Trunk:

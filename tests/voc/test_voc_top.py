@@ -3,10 +3,10 @@ from typing import Any
 
 import pytest
 
-from nat.errors import UserError
-from nat.model import Network, save_network
-from nat.training import device
-from nat.voc.top import hidden_layers, load_trunk
+from nat.network.model import Network, save_network
+from nat.runtime import device
+from nat.runtime.errors import UserError
+from nat.voc.transfer.top import hidden_layers, load_trunk
 
 
 @pytest.mark.parametrize(

@@ -8,8 +8,8 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 from matplotlib.patheffects import withStroke
 
+from nat.illustrate.detected import Detected
 from nat.report.artifacts import Artifacts
-from nat.report.detected import Detected
 from nat.report.figures.labels import Frame, places
 from nat.report.figures.style import BLUE, INK, SOFT, VERMILLION, place_array, sheet
 from nat.report.names import data_name

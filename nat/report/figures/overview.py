@@ -12,6 +12,7 @@ from matplotlib.collections import LineCollection
 from matplotlib.figure import Figure
 from matplotlib.patches import Circle, FancyArrowPatch, Polygon, Rectangle
 
+from nat.illustrate.illustration import Illustration
 from nat.report.artifacts import Artifacts
 from nat.report.figures.style import (
     FEATURE,
@@ -24,7 +25,6 @@ from nat.report.figures.style import (
     place_picture,
     sheet,
 )
-from nat.report.illustration import Illustration
 from nat.report.names import data_name
 
 WIDTH, HEIGHT = 11.2, 5.85

@@ -11,7 +11,7 @@ from typing import Any
 from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
-from nat.errors import UserError
+from nat.runtime.errors import UserError
 
 
 @dataclass(frozen=True)

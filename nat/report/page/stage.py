@@ -2,15 +2,15 @@
 
 from pathlib import Path
 
-from nat.files import check_output
-from nat.outputs import beginning
-from nat.params import Params
 from nat.report.ablations import Ablations, read_ablations
 from nat.report.artifacts import Artifacts, read_artifacts
 from nat.report.page import html, markdown
 from nat.report.page.content import TITLE, content
 from nat.report.page.graph import Graph, read_graph
 from nat.report.tabulate import write_files
+from nat.runtime.io.files import check_output
+from nat.runtime.io.outputs import beginning
+from nat.runtime.settings.params import Params
 
 KEY = "index.html"
 PAGE = beginning("a page that `nat page` wrote", html.head(TITLE).encode())

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from nat.voc.proposals.boxes import overlaps
+from nat.voc.data.boxes import overlaps
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,7 @@
 """Boxes as the development kit writes them: pixels counted from 1, both ends inclusive.
 
 A box from xmin to xmax is ``xmax - xmin + 1`` pixels wide; how much such boxes overlap tells
-``nat.voc.proposals.boxes``.
+``nat.voc.data.boxes``.
 """
 
 import math

@@ -17,15 +17,18 @@ from typing import Any
 
 import torch
 
-from nat.errors import UserError
-from nat.files import check_output, write_json
-from nat.images.store import check_batch
-from nat.model import Trunk
-from nat.outputs import result
-from nat.params import Detect, Params
-from nat.training.provenance import provenance
-from nat.training.run import Run, scratch_folder
-from nat.training.team import join
+from nat.data.store import check_batch
+from nat.network.model import Trunk
+from nat.runtime.distributed import join
+from nat.runtime.errors import UserError
+from nat.runtime.io.files import check_output, write_json
+from nat.runtime.io.outputs import result
+from nat.runtime.provenance import provenance
+from nat.runtime.resume import Run, scratch_folder
+from nat.runtime.settings.params import Detect, Params
+from nat.voc.data.manifest import open_voc
+from nat.voc.data.proposals import load_proposals
+from nat.voc.data.reader import VocSplit
 from nat.voc.detection.evaluate import detected, judged
 from nat.voc.detection.model import check_size, pooled_side
 from nat.voc.detection.pictures import scale_factor
@@ -33,10 +36,7 @@ from nat.voc.detection.results import DETECTIONS, read_results, write_results
 from nat.voc.detection.sampling import usable
 from nat.voc.detection.targets import make_example
 from nat.voc.detection.train import TrainingSet, make_detector, make_optimizer, train
-from nat.voc.manifest import open_voc
-from nat.voc.proposals.store import load_proposals
-from nat.voc.reader import VocSplit
-from nat.voc.top import load_trunk
+from nat.voc.transfer.top import load_trunk
 
 
 def regions_of(folder: Path, split: VocSplit, name: str) -> tuple[Path, list[torch.Tensor]]:

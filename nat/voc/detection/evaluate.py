@@ -14,10 +14,11 @@ import torch
 import torch.nn.functional as F
 from torchvision.ops import nms
 
-from nat.errors import UserError
-from nat.params import Detect
-from nat.training.progress import progress
-from nat.training.team import Team
+from nat.runtime.distributed import Team
+from nat.runtime.errors import UserError
+from nat.runtime.progress import progress
+from nat.runtime.settings.params import Detect
+from nat.voc.data.reader import VocSplit
 from nat.voc.detection.average_precision import (
     Detections,
     Truth,
@@ -29,7 +30,6 @@ from nat.voc.detection.average_precision import (
 from nat.voc.detection.boxes import clipped, end_exclusive
 from nat.voc.detection.model import Detector, Regions
 from nat.voc.detection.pictures import scale_factor, scaled
-from nat.voc.reader import VocSplit
 
 AT_ONCE = 8  # test pictures, of one size, so that none is filled up
 

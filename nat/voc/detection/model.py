@@ -13,11 +13,11 @@ import torch
 from torch import nn
 from torchvision.ops import roi_pool
 
-from nat.errors import UserError
-from nat.model import POOLED, SHAPES, Trunk
+from nat.network.model import POOLED, SHAPES, Trunk
+from nat.runtime.errors import UserError
 from nat.voc.detection.boxes import decode
-from nat.voc.rescale import fold_batch_norm
-from nat.voc.top import hidden_layers, initialise_hidden
+from nat.voc.transfer.rescale import fold_batch_norm
+from nat.voc.transfer.top import hidden_layers, initialise_hidden
 
 
 @dataclass(frozen=True)

@@ -9,10 +9,10 @@ from pathlib import Path
 
 import numpy as np
 
-from nat.errors import UserError
-from nat.files import whole
-from nat.foreign import shortened
-from nat.outputs import any_of
+from nat.runtime.errors import UserError
+from nat.runtime.io.files import whole
+from nat.runtime.io.foreign import shortened
+from nat.runtime.io.outputs import any_of
 from nat.voc.detection.average_precision import Detections
 
 DETECTIONS = any_of("detections that `nat detect` wrote", r"comp4_det_test_.*\.txt")

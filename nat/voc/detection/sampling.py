@@ -9,8 +9,8 @@ from collections.abc import Iterator, Sequence
 
 import torch
 
-from nat.params import Detect
-from nat.training.seeds import generator
+from nat.data.seeds import generator
+from nat.runtime.settings.params import Detect
 from nat.voc.detection.targets import Example
 
 BACKGROUND = 0  # the label of background; a class's is its row plus 1

@@ -10,9 +10,9 @@ from dataclasses import dataclass
 
 import torch
 
+from nat.voc.data.boxes import overlaps
+from nat.voc.data.reader import Ground
 from nat.voc.detection.boxes import encode
-from nat.voc.proposals.boxes import overlaps
-from nat.voc.reader import Ground
 
 
 @dataclass(frozen=True)

@@ -12,20 +12,20 @@ from dataclasses import dataclass
 import torch
 import torch.nn.functional as F
 
-from nat.model import Trunk
-from nat.params import Detect
-from nat.training.progress import progress
-from nat.training.run import Run
-from nat.training.seeds import generator, seed_layers
-from nat.training.sgd import Guard
-from nat.training.team import Team
+from nat.data.seeds import generator, seed_layers
+from nat.network.model import Trunk
+from nat.network.optimizer import Guard
+from nat.runtime.distributed import Team
+from nat.runtime.progress import progress
+from nat.runtime.resume import Run
+from nat.runtime.settings.params import Detect
 from nat.voc.detection.boxes import encode, mirrored
 from nat.voc.detection.model import Detector, Regions, initialise_outputs
 from nat.voc.detection.pictures import scale_factor, scaled
 from nat.voc.detection.sampling import BACKGROUND, picture_batches, sample_regions, usable
 from nat.voc.detection.targets import Example, move_statistics
-from nat.voc.rescale import scale_between, scale_within
-from nat.voc.top import layers_to_fc7
+from nat.voc.transfer.rescale import scale_between, scale_within
+from nat.voc.transfer.top import layers_to_fc7
 
 RESCALING = 4  # training batches to measure the layers' statistics on
 

@@ -13,9 +13,9 @@ from typing import Any
 
 import numpy as np
 
-from nat.errors import UserError
-from nat.unpickle import read_plain_pickle
-from nat.voc.proposals.boxes import corners
+from nat.runtime.errors import UserError
+from nat.runtime.io.unpickle import read_plain_pickle
+from nat.voc.data.boxes import corners
 
 DIGITS = 6  # of VOC 2007's names, such as 000005
 LONGEST = 100  # characters of a name

@@ -16,10 +16,10 @@ from typing import Any
 import numpy as np
 from scipy.io import loadmat
 
-from nat.errors import UserError
-from nat.foreign import reading
-from nat.processes import Ended, call_apart
-from nat.voc.proposals.boxes import corners
+from nat.runtime.errors import UserError
+from nat.runtime.io.foreign import reading
+from nat.runtime.processes import Ended, call_apart
+from nat.voc.data.boxes import corners
 
 # Compressed zeros unfold to 1000 times their length, boxes to 10 or 20 times.
 LEAST, UNFOLDED = 2**30, 32  # bytes that reading may take; and more for each byte of the file

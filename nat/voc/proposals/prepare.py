@@ -8,21 +8,21 @@ from typing import Any
 import cv2
 import numpy as np
 
-from nat.errors import UserError
-from nat.files import check_output, discard, sha256, whole, write_json
-from nat.outputs import folder
-from nat.params import Params, ProposalSettings
-from nat.places import place
-from nat.training.device import prepare_device
-from nat.training.provenance import provenance
-from nat.training.run import scratch_folder, state_folder
-from nat.voc.manifest import open_voc
-from nat.voc.proposals.boxes import clean, recall
+from nat.runtime.device import prepare_device
+from nat.runtime.errors import UserError
+from nat.runtime.io.files import check_output, discard, sha256, whole, write_json
+from nat.runtime.io.outputs import folder
+from nat.runtime.io.paths import place
+from nat.runtime.provenance import provenance
+from nat.runtime.resume import scratch_folder, state_folder
+from nat.runtime.settings.params import Params, ProposalSettings
+from nat.voc.data.boxes import clean, recall
+from nat.voc.data.manifest import open_voc
+from nat.voc.data.proposals import Proposals, save_proposals
+from nat.voc.data.reader import VocSplit
 from nat.voc.proposals.detectron import read_detectron
 from nat.voc.proposals.matlab import read_mat
 from nat.voc.proposals.selective_search import check_opencv, search_split
-from nat.voc.proposals.store import Proposals, save_proposals
-from nat.voc.reader import VocSplit
 
 FOLDER = folder(
     "proposals that `nat proposals` wrote", "summary.json", r"(trainval|test)\.safetensors"

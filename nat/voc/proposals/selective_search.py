@@ -24,16 +24,16 @@ import numpy as np
 import torch
 from pydantic import TypeAdapter
 
-from nat.errors import UserError
-from nat.files import write_json
-from nat.outputs import FILE_OF_OURS
-from nat.params import NotNegative, ProposalSettings
-from nat.training.progress import progress
-from nat.training.run import state_folder
-from nat.training.seeds import generator
-from nat.voc.proposals.boxes import clean
-from nat.voc.proposals.store import load_proposals, save_proposals
-from nat.voc.reader import Annotation, VocSplit
+from nat.data.seeds import generator
+from nat.runtime.errors import UserError
+from nat.runtime.io.files import write_json
+from nat.runtime.io.outputs import FILE_OF_OURS
+from nat.runtime.progress import progress
+from nat.runtime.resume import state_folder
+from nat.runtime.settings.params import NotNegative, ProposalSettings
+from nat.voc.data.boxes import clean
+from nat.voc.data.proposals import load_proposals, save_proposals
+from nat.voc.data.reader import Annotation, VocSplit
 
 CHUNK = 16  # pictures between two states of an interrupted search
 AHEAD = 4  # pictures a thread may be given before the first of them is done

@@ -6,10 +6,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from nat.params import Params
-from nat.voc.manifest import open_voc
-from nat.voc.proposals.store import save_proposals
-from nat.voc.reader import VocSplit
+from nat.runtime.settings.params import Params
+from nat.voc.data.manifest import open_voc
+from nat.voc.data.proposals import save_proposals
+from nat.voc.data.reader import VocSplit
 
 
 def near_objects(split: VocSplit, seed: int = 0) -> dict[str, np.ndarray]:

@@ -8,19 +8,19 @@ import numpy as np
 import pytest
 import torch
 
-from nat.errors import UserError
-from nat.params import Params
-from nat.training.team import Team
+from nat.runtime.distributed import Team
+from nat.runtime.errors import UserError
+from nat.runtime.settings.params import Params
+from nat.voc.data.manifest import open_voc
+from nat.voc.data.prepare import prepare_voc
+from nat.voc.data.proposals import save_proposals
+from nat.voc.data.reader import Ground, VocSplit
 from nat.voc.detection import detect as stage
 from nat.voc.detection import train as training
 from nat.voc.detection.detect import detect
 from nat.voc.detection.evaluate import judged
 from nat.voc.detection.model import Detector, Regions
 from nat.voc.detection.results import read_results
-from nat.voc.manifest import open_voc
-from nat.voc.prepare import prepare_voc
-from nat.voc.proposals.store import save_proposals
-from nat.voc.reader import Ground, VocSplit
 
 
 def result(file: Path) -> dict[str, Any]:

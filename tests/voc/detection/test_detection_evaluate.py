@@ -6,18 +6,18 @@ import pytest
 import torch
 from tiny import settings as tiny
 
-from nat.errors import UserError
-from nat.model import Trunk, initialise
-from nat.params import Detect, Params
-from nat.training.seeds import generator
-from nat.training.team import Team
+from nat.data.seeds import generator
+from nat.network.model import Trunk, initialise
+from nat.runtime.distributed import Team
+from nat.runtime.errors import UserError
+from nat.runtime.settings.params import Detect, Params
+from nat.voc.data.manifest import open_voc
+from nat.voc.data.proposals import load_proposals
+from nat.voc.data.reader import VocSplit
 from nat.voc.detection import evaluate
 from nat.voc.detection.average_precision import Detections
 from nat.voc.detection.evaluate import detected, judged, kept, truth_of
 from nat.voc.detection.model import Detector, initialise_outputs
-from nat.voc.manifest import open_voc
-from nat.voc.proposals.store import load_proposals
-from nat.voc.reader import VocSplit
 
 CPU = torch.device("cpu")
 SPREAD = torch.tensor([[10.0 * k + 1, 1, 10 * k + 9, 9] for k in range(6)])

@@ -8,12 +8,8 @@ import numpy as np
 import pytest
 import torch
 
-from nat.errors import UserError
-from nat.params import Params
-from nat.report.detected import Detected, load_detected
-from nat.voc.detection.average_precision import Detections, ranked_hits
-from nat.voc.detection.evaluate import judged, truth_of
-from nat.voc.detection.illustrate import (
+from nat.illustrate.detected import Detected, load_detected
+from nat.illustrate.detections import (
     SIDE,
     best_and_worst,
     choose,
@@ -21,9 +17,13 @@ from nat.voc.detection.illustrate import (
     moved,
     reduced,
 )
+from nat.runtime.errors import UserError
+from nat.runtime.settings.params import Params
+from nat.voc.data.manifest import open_voc
+from nat.voc.data.reader import VocSplit
+from nat.voc.detection.average_precision import Detections, ranked_hits
+from nat.voc.detection.evaluate import judged, truth_of
 from nat.voc.detection.results import read_results, write_results
-from nat.voc.manifest import open_voc
-from nat.voc.reader import VocSplit
 
 CPU = torch.device("cpu")
 

@@ -5,8 +5,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from nat.illustrate.judge import best_f1, missed, some, verdicts
 from nat.voc.detection.average_precision import Detections, Truth, positives, ranked_hits
-from nat.voc.detection.judge import best_f1, missed, some, verdicts
 
 BOXES = st.tuples(*[st.integers(1, 6)] * 4).map(
     lambda v: (min(v[0], v[2]), min(v[1], v[3]), max(v[0], v[2]), max(v[1], v[3]))

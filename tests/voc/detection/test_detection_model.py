@@ -3,9 +3,9 @@ import math
 import pytest
 import torch
 
-from nat.errors import UserError
-from nat.model import Trunk, initialise
-from nat.training.seeds import generator
+from nat.data.seeds import generator
+from nat.network.model import Trunk, initialise
+from nat.runtime.errors import UserError
 from nat.voc.detection.boxes import encode
 from nat.voc.detection.model import (
     Detector,

@@ -3,7 +3,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from nat.errors import UserError
+from nat.runtime.errors import UserError
 from nat.voc.detection.average_precision import Detections
 from nat.voc.detection.results import read_results, write_results
 

@@ -6,8 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tiny import settings as tiny
 
-from nat.params import Detect
-from nat.training.seeds import generator
+from nat.data.seeds import generator
+from nat.runtime.settings.params import Detect
 from nat.voc.detection.sampling import picture_batches, sample_regions, usable
 from nat.voc.detection.targets import Example
 

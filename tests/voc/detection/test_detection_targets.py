@@ -1,8 +1,8 @@
 import torch
 
+from nat.voc.data.reader import Ground
 from nat.voc.detection.boxes import encode, mirrored
 from nat.voc.detection.targets import Example, make_example, move_statistics
-from nat.voc.reader import Ground
 
 OBJECTS = torch.tensor([[1.0, 1, 10, 10], [21, 1, 30, 10], [1, 21, 10, 30]])
 PROPOSALS = torch.tensor(

@@ -5,9 +5,10 @@ import torch
 import torch.nn.functional as F
 from tiny import settings as tiny
 
-from nat.model import Trunk, initialise
-from nat.params import Detect
-from nat.training.seeds import generator
+from nat.data.seeds import generator
+from nat.network.model import Trunk, initialise
+from nat.runtime.settings.params import Detect
+from nat.voc.data.reader import Ground
 from nat.voc.detection.boxes import decode
 from nat.voc.detection.model import Detector, Regions
 from nat.voc.detection.targets import make_example
@@ -20,7 +21,6 @@ from nat.voc.detection.train import (
     multi_task_loss,
     set_step_size,
 )
-from nat.voc.reader import Ground
 
 CPU = torch.device("cpu")
 

@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from nat.params import Params
-from nat.voc.manifest import open_voc
-from nat.voc.reader import VocSplit
+from nat.runtime.settings.params import Params
+from nat.voc.data.manifest import open_voc
+from nat.voc.data.reader import VocSplit
 
 
 @pytest.fixture

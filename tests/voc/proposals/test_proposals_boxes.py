@@ -5,9 +5,9 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from nat.voc.proposals.boxes import clean, overlaps, recall
-from nat.voc.proposals.store import Proposals
-from nat.voc.reader import VocSplit
+from nat.voc.data.boxes import clean, overlaps, recall
+from nat.voc.data.proposals import Proposals
+from nat.voc.data.reader import VocSplit
 
 corner = st.integers(-5, 30)
 some_boxes = st.lists(st.tuples(corner, corner, corner, corner), max_size=12)

@@ -12,8 +12,8 @@ import numpy as np
 import pytest
 from scipy.io import savemat
 
-from nat.errors import UserError
-from nat.unpickle import STAND_INS, _encode, read_plain_pickle
+from nat.runtime.errors import UserError
+from nat.runtime.io.unpickle import STAND_INS, _encode, read_plain_pickle
 from nat.voc.proposals import matlab
 from nat.voc.proposals.detectron import read_detectron
 from nat.voc.proposals.matlab import read_mat

@@ -16,14 +16,14 @@ from ruamel.yaml import YAML
 from scipy.io import savemat
 from tiny import PROJECT
 
-from nat.errors import UserError
-from nat.params import Params
-from nat.voc import prepare
-from nat.voc.manifest import open_voc
-from nat.voc.proposals.boxes import recall
+from nat.runtime.errors import UserError
+from nat.runtime.settings.params import Params
+from nat.voc.data import prepare
+from nat.voc.data.boxes import recall
+from nat.voc.data.manifest import open_voc
+from nat.voc.data.proposals import load_proposals
+from nat.voc.data.reader import VocSplit
 from nat.voc.proposals.prepare import prepare_proposals
-from nat.voc.proposals.store import load_proposals
-from nat.voc.reader import VocSplit
 
 FILES = ["summary.json", "test.safetensors", "trainval.safetensors"]
 

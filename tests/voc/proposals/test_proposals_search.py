@@ -7,15 +7,15 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from nat.errors import UserError
-from nat.params import ProposalSettings
-from nat.training.seeds import generator
-from nat.voc.devkit import jpeg
+from nat.data.seeds import generator
+from nat.runtime.errors import UserError
+from nat.runtime.settings.params import ProposalSettings
+from nat.voc.data.boxes import overlaps
+from nat.voc.data.devkit import jpeg
+from nat.voc.data.proposals import Proposals, save_proposals
+from nat.voc.data.reader import VocSplit
 from nat.voc.proposals import selective_search
-from nat.voc.proposals.boxes import overlaps
 from nat.voc.proposals.selective_search import CHUNK, search, search_split
-from nat.voc.proposals.store import Proposals, save_proposals
-from nat.voc.reader import VocSplit
 
 
 def settings(**changes: Any) -> ProposalSettings:

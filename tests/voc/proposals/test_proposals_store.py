@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from safetensors.numpy import load_file, save_file
 
-from nat.errors import UserError
-from nat.voc.proposals.store import Proposals, load_proposals, save_proposals
+from nat.runtime.errors import UserError
+from nat.voc.data.proposals import Proposals, load_proposals, save_proposals
 
 TWO = {"000005": np.array([[1, 2, 3, 4], [5, 6, 500, 375]]), "b": np.zeros((0, 4), np.int64)}
 

@@ -1,0 +1,1 @@
+"""For programs: load a trunk, embed images, export weights."""

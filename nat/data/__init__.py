@@ -1,0 +1,1 @@
+"""The image store, and how training reads it: rows, crops, seeds."""

@@ -1,0 +1,58 @@
+"""The manifest that stands for an image store in the pipeline: what it holds, checked."""
+
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from nat.runtime.errors import UserError
+from nat.runtime.io.files import read_json
+from nat.runtime.io.foreign import reading
+
+REMEDY = "make it again with `python -m nat prepare pictures`"
+MOST = 2**40  # pictures, which no store reaches
+
+
+class _Split(BaseModel):
+    model_config = ConfigDict(strict=True)
+
+    count: Annotated[int, Field(ge=1, lt=MOST)]
+    labelled: Annotated[int, Field(ge=0, lt=MOST)]
+    sha256: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+
+
+class _Manifest(BaseModel):
+    model_config = ConfigDict(strict=True)
+
+    source: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]*$")]  # names a folder
+    size: Annotated[int, Field(ge=1, le=2**16)]
+    channels: Literal[1, 3]
+    classes: list[str]
+    splits: dict[str, _Split]
+
+
+def read_manifest(path: Path) -> dict[str, Any]:
+    """Read what ``nat prepare pictures`` wrote.
+
+    Returns:
+        source, size and channels of the pictures, classes, and splits: count, labelled and sha256
+        of each.
+
+    Raises:
+        UserError: missing, damaged, or something else.
+    """
+    content = read_json(path, "prepare pictures", *_Manifest.model_fields)
+    with reading(path, "manifest of pictures", REMEDY):
+        _Manifest.model_validate(content)
+    return content
+
+
+def facts_of(content: dict[str, Any], split: str, path: Path) -> dict[str, Any]:
+    """What the manifest at ``path``, read, says of a split.
+
+    Raises:
+        UserError: there is no such split.
+    """
+    if split not in content["splits"]:
+        raise UserError(f"{path}: has no split {split!r}; {REMEDY}")
+    return content["splits"][split]

@@ -1,0 +1,1 @@
+"""Data sets, a file each: how its images come into the image store."""

@@ -1,0 +1,146 @@
+"""CIFAR-10 (Krizhevsky, 2009): 50,000 and 10,000 pictures of 32 px, in ten classes.
+
+Looked for in the folder that the user names, packed or extracted; otherwise downloaded. Every file
+is checked against torchvision's MD5. The batches are pickles, which could run any code: they are
+read by an unpickler that knows arrays and nothing else, whatever the checksum says.
+"""
+
+import gzip
+import hashlib
+import socket
+import tarfile
+import zlib
+from http.client import HTTPException
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image
+from torchvision.datasets import CIFAR10
+from torchvision.datasets.utils import download_url
+
+from nat.data.store import Source, Split
+from nat.datasets.filling.archives import in_pieces
+from nat.runtime.errors import UserError
+from nat.runtime.io.files import whole
+from nat.runtime.io.foreign import reading, reason
+from nat.runtime.io.paths import place
+from nat.runtime.io.unpickle import plain
+from nat.runtime.settings.params import Pictures
+
+SIDE = 32
+LARGEST = 2**26  # bytes; a batch has half of them
+
+
+def read_cifar10(settings: Pictures, data: str) -> Source:
+    """CIFAR-10 as a source.
+
+    Args:
+        settings: pictures beyond ``train`` or ``val`` are left out; ``size`` of more than 32 gets a
+            margin, ``channels`` 1 takes the luma.
+        data: ``machine.data``, to download into.
+
+    Raises:
+        UserError: the batches cannot be obtained or are not CIFAR-10's, or more pictures are asked
+            for than there are.
+    """
+    where = _find(settings.folder, data)
+    train = [_read_batch(where, name, md5) for name, md5 in CIFAR10.train_list]
+    test = [_read_batch(where, name, md5) for name, md5 in CIFAR10.test_list]
+    meta = _unpickle(where, CIFAR10.meta["filename"], CIFAR10.meta["md5"])
+    splits = {"train": _split(train, settings, "train"), "val": _split(test, settings, "val")}
+    return Source("cifar10", [str(name) for name in meta[CIFAR10.meta["key"]]], splits)
+
+
+def _find(named: str | None, data: str) -> Path:
+    """The folder of the batches, or the archive that holds them."""
+    folder = place(named) if named else place(data) / "raw" / "CIFAR10"
+    first = CIFAR10.train_list[0][0]
+    for path in (folder, folder / CIFAR10.base_folder):
+        if (path / first).is_file():
+            return path
+    archive = folder / CIFAR10.filename
+    if archive.is_file():
+        return archive
+    if named:
+        raise UserError(
+            f"pictures.folder: {folder}: should hold {CIFAR10.filename} or the folder "
+            f"{CIFAR10.base_folder} extracted from it"
+        )
+    before = socket.getdefaulttimeout()
+    socket.setdefaulttimeout(20)  # a closed network may swallow packets instead of refusing them
+    try:
+        with whole(archive) as temporary:
+            download_url(CIFAR10.url, str(temporary.parent), temporary.name, CIFAR10.tgz_md5)
+    except (OSError, RuntimeError, HTTPException) as error:
+        raise UserError(
+            f"CIFAR-10: no download ({reason(error)}); get {CIFAR10.url} elsewhere and put it into "
+            f"{folder}, or name its folder by pictures.folder"
+        ) from error
+    finally:
+        socket.setdefaulttimeout(before)
+    return archive
+
+
+def _read_batch(where: Path, name: str, md5: str) -> tuple[np.ndarray, np.ndarray]:
+    """uint8 (n, 3, 32, 32) and int64 (n,)."""
+    content = _unpickle(where, name, md5)
+    pictures = np.asarray(content["data"], np.uint8).reshape(-1, 3, SIDE, SIDE)
+    return pictures, np.asarray(content["labels"], np.int64)
+
+
+def _unpickle(where: Path, name: str, md5: str) -> Any:
+    try:
+        if where.is_dir():
+            with open(where / name, "rb") as file:
+                content = file.read(LARGEST)
+        else:
+            with gzip.open(where) as packed:
+                # tarfile believes the length that a header gives to names and the like
+                pieces = in_pieces(packed)
+                with tarfile.open(fileobj=pieces, mode="r:") as tar:
+                    member = tar.extractfile(f"{CIFAR10.base_folder}/{name}")
+                    content = member.read(LARGEST) if member else b""
+    except FileNotFoundError as error:
+        raise UserError(f"{where / name}: missing; extract {CIFAR10.filename} again") from error
+    except (tarfile.TarError, zlib.error, EOFError, KeyError, ValueError, OSError) as error:
+        raise UserError(
+            f"{where}: truncated, damaged or not CIFAR-10's ({reason(error)}); remove it and get "
+            f"{CIFAR10.url} again"
+        ) from error
+    if hashlib.md5(content, usedforsecurity=False).hexdigest() != md5:
+        raise UserError(
+            f"{where}: {name} has another MD5 than {md5}, so it is damaged or not CIFAR-10's; get "
+            f"{CIFAR10.url} again"
+        )
+    with reading(
+        where / name if where.is_dir() else where, "batches of CIFAR-10", f"get {CIFAR10.url} again"
+    ):
+        return plain(content)
+
+
+def _split(batches: list[tuple[np.ndarray, np.ndarray]], settings: Pictures, name: str) -> Split:
+    pictures = np.concatenate([batch[0] for batch in batches])
+    labels = np.concatenate([batch[1] for batch in batches])
+    count = getattr(settings, name) or len(pictures)
+    if count > len(pictures):
+        raise UserError(
+            f"pictures.{name}: {count} is more than the {len(pictures)} pictures there are"
+        )
+    margin = settings.size - SIDE
+    if not 0 <= margin < SIDE:
+        raise UserError(
+            f"pictures.size: {settings.size}: CIFAR-10's pictures are of {SIDE} pixels; use "
+            f"{SIDE} to {2 * SIDE - 1}, of which what is more becomes a margin"
+        )
+    chosen = pictures[:count]
+    if settings.channels == 1:
+        chosen = np.stack([_luma(picture) for picture in chosen])
+    # the picture mirrored at its border: a black margin would be an edge that the scene has not
+    before, after = margin // 2, margin - margin // 2
+    sides = ((0, 0), (0, 0), (before, after), (before, after))
+    return Split(count, np.pad(chosen, sides, mode="reflect"), labels[:count])
+
+
+def _luma(picture: np.ndarray) -> np.ndarray:
+    return np.asarray(Image.fromarray(np.moveaxis(picture, 0, 2)).convert("L"))[None]

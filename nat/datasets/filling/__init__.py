@@ -1,0 +1,1 @@
+"""How an image store is filled: archives, decoding by several processes, resumption."""

@@ -1,0 +1,142 @@
+"""Pictures as files hold them: where their bytes lie, before anything is decoded."""
+
+import hashlib
+import os
+import sys
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from nat.data.discovery import File, Unused, shown
+from nat.data.seeds import generator
+from nat.data.store import UNLABELLED
+from nat.runtime.errors import UserError
+
+
+@dataclass(frozen=True)
+class Encoded:
+    """A split's pictures, in the order of the store's rows.
+
+    Attributes:
+        root: a folder, or a tar archive.
+        names: (n,) files below the folder, or members of the archive.
+        labels: int64 (n,), ``UNLABELLED`` where there is none.
+        lengths: int64 (n,), bytes.
+        changed: int64 (n,), when the files (or the archive) were last written, nanoseconds.
+        offsets: int64 (n,), where in the archive they begin; None for a folder.
+        md5: what the archive's checksum should be, if reading the pictures reads all of it.
+    """
+
+    root: Path
+    names: list[str]
+    labels: np.ndarray
+    lengths: np.ndarray
+    changed: np.ndarray
+    offsets: np.ndarray | None = None
+    md5: str | None = None
+
+    def __len__(self) -> int:
+        return len(self.names)
+
+    def take(self, rows: np.ndarray) -> "Encoded":
+        """Some of the pictures, in the order of ``rows``."""
+        return replace(
+            self,
+            names=[self.names[row] for row in rows],
+            labels=self.labels[rows],
+            lengths=self.lengths[rows],
+            changed=self.changed[rows],
+            offsets=None if self.offsets is None else self.offsets[rows],
+            md5=self.md5 if len(rows) == len(self) else None,
+        )
+
+    def labelled(self, label: int) -> "Encoded":
+        """The same pictures, all of one label."""
+        return replace(self, labels=np.full_like(self.labels, label))
+
+    def limited(self, count: int | None, split: str) -> "Encoded":
+        """The first ``count`` in a fixed random order, so that every class is represented.
+
+        Raises:
+            UserError: there are fewer.
+        """
+        if count is None or count == len(self):
+            return self
+        if count > len(self):
+            raise UserError(
+                f"pictures.{split}: {count} is more than the {len(self)} pictures there are"
+            )
+        order = torch.randperm(len(self), generator=generator(0, split)).numpy()
+        return self.take(np.sort(order[:count]))
+
+    def digest(self) -> str:
+        """Changes with any picture's name, place, length, time of writing or label."""
+        digest = hashlib.sha256(os.fsencode("\0".join(self.names)))
+        for array in (self.labels, self.lengths, self.changed, self.offsets):
+            digest.update(b"" if array is None else array.tobytes())
+        return digest.hexdigest()
+
+
+@dataclass(frozen=True)
+class EncodedSource:
+    """A data set as a reader describes it.
+
+    Attributes:
+        name: of the data set.
+        classes: their names.
+        splits: ``train`` and ``val``.
+        upright: whether EXIF rotations are applied.
+        unused: what was found beside the pictures.
+    """
+
+    name: str
+    classes: list[str]
+    splits: dict[str, Encoded]
+    upright: bool
+    unused: Unused = field(default_factory=Unused)
+
+    def announce_gaps(self) -> None:
+        """Say on standard error which classes one split has and the other lacks."""
+        train, val = (
+            {int(label) for label in np.unique(self.splits[name].labels) if label != UNLABELLED}
+            for name in ("train", "val")
+        )
+        if unseen := self._named(val - train):
+            print(
+                f"pictures: {unseen} have pictures in val but none in train, to learn them",
+                file=sys.stderr,
+            )
+        if val and (untested := self._named(set(range(len(self.classes))) - val)):
+            print(
+                f"pictures: {untested} have no pictures in val: accuracies are of the others",
+                file=sys.stderr,
+            )
+
+    def _named(self, labels: set[int]) -> str:
+        """How many classes, and the first of them."""
+        if not labels:
+            return ""
+        names = [shown(self.classes[label]) for label in sorted(labels)]
+        more = ", ..." if len(names) > 3 else ""
+        return f"{len(names)} of {len(self.classes)} classes ({', '.join(names[:3])}{more})"
+
+
+def encoded(root: Path, files: list[File]) -> Encoded:
+    """Files below ``root``, in their order, not labelled."""
+    lengths = np.array([file.size for file in files], dtype=np.int64)
+    changed = np.array([file.changed for file in files], dtype=np.int64)
+    names = [file.name for file in files]
+    return Encoded(root, names, np.full_like(lengths, UNLABELLED), lengths, changed)
+
+
+def joined(parts: list[Encoded]) -> Encoded:
+    """Pictures in folders of the same root, one part after another."""
+    return Encoded(
+        parts[0].root,
+        [name for part in parts for name in part.names],
+        np.concatenate([part.labels for part in parts]),
+        np.concatenate([part.lengths for part in parts]),
+        np.concatenate([part.changed for part in parts]),
+    )

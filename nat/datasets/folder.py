@@ -1,0 +1,144 @@
+"""A folder of one's own pictures as a source.
+
+``folder/CLASS/*.jpg`` is labelled by class; pictures directly in ``folder``, without class folders
+beside them, are unlabelled. If ``folder`` holds ``train`` and ``val``, these are the splits;
+otherwise some are held out.
+"""
+
+from collections import Counter
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from nat.data.discovery import BESIDE, LOOSE, Unused, look, no_pictures, shown
+from nat.data.seeds import generator
+from nat.datasets.filling.encoded import Encoded, EncodedSource, joined
+from nat.datasets.filling.layout import (
+    Layout,
+    check_no_splits,
+    check_several_classes,
+    class_numbers,
+    look_into,
+    same_class,
+)
+from nat.runtime.errors import UserError
+from nat.runtime.io.paths import place
+from nat.runtime.settings.params import Pictures
+
+
+def read_folder(settings: Pictures) -> EncodedSource:
+    """Describe the pictures below ``settings.folder``; EXIF rotations are applied.
+
+    Without ``train`` and ``val`` folders, ``settings.val`` pictures (a tenth if null) are held out
+    at random, always the same ones.
+
+    Raises:
+        UserError: the folder is missing, holds no or too few pictures, or its folders are no
+            classes, or other ones in ``val`` than in ``train``.
+    """
+    folder = place(str(settings.folder))
+    if not folder.is_dir():
+        raise UserError(f"pictures.folder: {folder}: no such folder; name one with pictures")
+    unused = Unused()
+    if (folder / "train").is_dir() and (folder / "val").is_dir():
+        _count_beside(folder, unused)
+        classes, train, val = _two_folders(folder, unused)
+    else:
+        layout = look_into(folder, unused)
+        check_no_splits(layout)
+        check_several_classes(layout)
+        classes, numbers = class_numbers(layout)
+        files = _labelled(layout, numbers, unused)
+        train, val = _hold_out(files, folder, settings.val)
+    splits = {
+        "train": train.limited(settings.train, "train"),
+        "val": val.limited(settings.val, "val"),
+    }
+    source = EncodedSource("folder", classes, splits, upright=True, unused=unused)
+    source.announce_gaps()
+    return source
+
+
+def _count_beside(folder: Path, unused: Unused) -> None:
+    folders, loose = look(folder, unused)
+    for inner in folders:
+        if inner.name not in ("train", "val"):
+            unused.add(BESIDE, inner.name)
+    for file in loose:
+        unused.add(LOOSE, file.name)
+
+
+def _two_folders(folder: Path, unused: Unused) -> tuple[list[str], Encoded, Encoded]:
+    """Classes and pictures of ``train`` and ``val``."""
+    inside = {name: Unused() for name in ("train", "val")}
+    layouts = {name: look_into(folder / name, inside[name]) for name in inside}
+    train, val = layouts["train"], layouts["val"]
+    check_several_classes(train, "train")
+    classes, numbers = class_numbers(train)
+    found = [_labelled(train, numbers, inside["train"])]
+    unknown = [name for name in val.by_class if same_class(name) not in numbers]
+    if unknown:
+        count = sum(len(val.by_class[name]) for name in unknown)
+        raise UserError(
+            f"pictures.folder: {val.root / shown(unknown[0])}: train has no such class "
+            f"({len(unknown)} of the {len(val.by_class)} in val, {count} pictures); give it the "
+            "name that it has in train, or take it away"
+        )
+    if numbers and len(val.loose) and not val.by_class:
+        raise UserError(
+            f"pictures.folder: {val.root}: its {len(val.loose)} pictures are in no class folders, "
+            "those of train are; sort them into folders of the same names"
+        )
+    found.append(_labelled(val, numbers, inside["val"]))
+    for name in inside:
+        unused.include(inside[name], name)
+    return classes, found[0], found[1]
+
+
+def _labelled(layout: Layout, numbers: dict[str, int], unused: Unused) -> Encoded:
+    """The pictures in order of class and name; all are unlabelled if there are no classes."""
+    if not layout.by_class and not len(layout.loose):
+        raise UserError(f"pictures.folder: {no_pictures(layout.root, unused)}")
+    if not layout.by_class:
+        return layout.loose
+    for name in layout.loose.names:
+        unused.add(LOOSE, name)
+    label = {name: numbers[same_class(name)] for name in layout.by_class}
+    parts = [
+        layout.by_class[name].labelled(label[name])
+        for name in sorted(label, key=lambda name: (label[name], name))
+    ]
+    return joined(parts)
+
+
+def _hold_out(files: Encoded, folder: Path, asked: int | None) -> tuple[Encoded, Encoded]:
+    """Divide at random into pictures to train on and others, leaving every class one to train on.
+
+    Raises:
+        UserError: there are too few.
+    """
+    held_out = len(files) // 10 if asked is None else asked
+    if held_out >= len(files) or not held_out:
+        raise UserError(
+            f"pictures.folder: {folder}: {len(files)} pictures do not suffice to hold out "
+            f"{held_out}; add pictures or change pictures.val"
+        )
+    order = torch.randperm(len(files), generator=generator(0, "hold out")).numpy()
+    left = Counter(files.labels.tolist())
+    chosen: list[int] = []
+    for row in order.tolist():
+        label = int(files.labels[row])
+        if len(chosen) == held_out:
+            break
+        if left[label] > 1:
+            left[label] -= 1
+            chosen.append(row)
+    if len(chosen) < held_out:
+        raise UserError(
+            f"pictures.folder: {folder}: of {len(files)} pictures in {len(left)} classes, "
+            f"{len(chosen)} can be held out if each class keeps one to train on, not {held_out}; "
+            "add pictures, or set pictures.val to fewer"
+        )
+    rows = np.sort(np.array(chosen))
+    return files.take(np.setdiff1d(order, rows)), files.take(rows)

@@ -1,0 +1,1 @@
+"""What the figures show of networks and images, gathered into small files."""

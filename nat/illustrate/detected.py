@@ -1,0 +1,96 @@
+"""What the figure of detections shows, in one small file.
+
+The stage ``illustrate-detections`` writes it, so that ``tabulate`` reads no test pictures.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from nat.illustrate.arrays import load_arrays, save_arrays
+from nat.report.schema import DetectedFacts, within
+from nat.runtime.io.arrays import Kinds
+
+
+@dataclass(frozen=True)
+class Detected:
+    """p pictures with n detections and m objects, each of the one class its picture shows.
+
+    Boxes are float32 (..., 4): left, top, right and bottom, in pixels of the picture as it is
+    here, from its upper left corner.
+
+    Attributes:
+        facts: see ``nat.illustrate.detections.illustrate_detections``.
+        provenance: of this file, as of any record.
+        pictures: uint8 (p, h, w), luma, filled up to the right and below.
+        sizes: int64 (p, 2), height and width without the filling.
+        labels: int64 (p,), rows of facts["classes"].
+        boxes: (n, 4), of detections, the highest score first within a picture.
+        boxes_in: int64 (n,), rows of ``pictures``.
+        scores: float32 (n,).
+        right: bool (n,).
+        neither: bool (n,), those of difficult objects, neither right nor wrong.
+        objects: (m, 4).
+        objects_in: int64 (m,), rows of ``pictures``.
+        difficult: bool (m,).
+        missed: bool (m,), neither difficult nor found by any of the detections.
+    """
+
+    facts: dict[str, Any]
+    provenance: dict[str, Any]
+    pictures: np.ndarray
+    sizes: np.ndarray
+    labels: np.ndarray
+    boxes: np.ndarray
+    boxes_in: np.ndarray
+    scores: np.ndarray
+    right: np.ndarray
+    neither: np.ndarray
+    objects: np.ndarray
+    objects_in: np.ndarray
+    difficult: np.ndarray
+    missed: np.ndarray
+
+    def check(self) -> None:
+        """Check that labels are of the classes, boxes of the pictures, and sizes within them.
+
+        Raises:
+            ValueError: one is not.
+        """
+        within(self.labels, len(self.facts["classes"]), "labels")
+        for name in ("boxes_in", "objects_in"):
+            within(getattr(self, name), len(self.pictures), name)
+        if not ((self.sizes >= 1) & (self.sizes <= self.pictures.shape[1:])).all():
+            raise ValueError("sizes leave the pictures")
+
+
+LAYOUT: dict[str, Kinds] = {
+    "pictures": {"uint8": ("p", "h", "w")},
+    "sizes": {"int64": ("p", 2)},
+    "labels": {"int64": ("p",)},
+    "boxes": {"float32": ("n", 4)},
+    "boxes_in": {"int64": ("n",)},
+    "scores": {"float32": ("n",)},
+    "right": {"bool": ("n",)},
+    "neither": {"bool": ("n",)},
+    "objects": {"float32": ("m", 4)},
+    "objects_in": {"int64": ("m",)},
+    "difficult": {"bool": ("m",)},
+    "missed": {"bool": ("m",)},
+}
+
+
+def save_detected(detected: Detected, path: Path) -> None:
+    """Write ``path`` (.npz), whole."""
+    save_arrays(detected, path)
+
+
+def load_detected(path: Path) -> Detected:
+    """Read what ``save_detected`` wrote.
+
+    Raises:
+        UserError: missing, damaged, or of another version of this project.
+    """
+    return load_arrays(Detected, path, "illustrate-detections", LAYOUT, DetectedFacts)

@@ -1,0 +1,100 @@
+"""What the figures need of pictures and networks, in one small file.
+
+The stage ``illustrate`` writes it, so that the stage ``tabulate`` reads neither image store nor
+networks.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from nat.illustrate.arrays import load_arrays, save_arrays
+from nat.report.schema import IllustrationFacts, within
+from nat.runtime.io.arrays import Kinds
+
+
+@dataclass(frozen=True)
+class Illustration:
+    """m pictures of Figure 1, q queries of Figure 3, filters of Figure 4.
+
+    Pictures are uint8, (..., channels, side, side). Points of Figure 1 are coordinates in one plane
+    through the centre of the sphere, float32, (..., 2), of length at most 1.
+
+    Attributes:
+        facts: of data, network and targets; JSON values, see ``illustrate`` in features.py.
+        provenance: of this file, as of any record.
+        pictures: (m, channels, side, side).
+        gradients: float16 (2 or channels, crop, crop), what the network sees of the first picture.
+        features: (m, 2), f_theta of the pictures.
+        targets: (m, 2), the target of each picture by NAT's assignment P.
+        cosines: float32 (m,), inner products of both in all d dimensions.
+        other_features: (e, 2), of other training pictures.
+        other_targets: (e, 2), theirs.
+        queries: (q, channels, side, side), val pictures.
+        query_labels: int64 (q,).
+        neighbours: (q, 3, channels, side, side), training pictures, the closest first.
+        neighbour_labels: int64 (q, 3).
+        distances: float32 (q, 3), L2, between 0 and 2.
+        labels_filters: float16 (w, k + 2, k + 2), conv1 after the front end, trained with labels.
+        nat_filters: the same, of NAT.
+    """
+
+    facts: dict[str, Any]
+    provenance: dict[str, Any]
+    pictures: np.ndarray
+    gradients: np.ndarray
+    features: np.ndarray
+    targets: np.ndarray
+    cosines: np.ndarray
+    other_features: np.ndarray
+    other_targets: np.ndarray
+    queries: np.ndarray
+    query_labels: np.ndarray
+    neighbours: np.ndarray
+    neighbour_labels: np.ndarray
+    distances: np.ndarray
+    labels_filters: np.ndarray
+    nat_filters: np.ndarray
+
+    def check(self) -> None:
+        """Check that labels are of the classes.
+
+        Raises:
+            ValueError: one is not.
+        """
+        for name in ("query_labels", "neighbour_labels"):
+            within(getattr(self, name), len(self.facts["classes"]), name)
+
+
+LAYOUT: dict[str, Kinds] = {
+    "pictures": {"uint8": ("m", "channels", "side", "side")},
+    "gradients": {"float16": ("g", "crop", "crop")},
+    "features": {"float32": ("m", 2)},
+    "targets": {"float32": ("m", 2)},
+    "cosines": {"float32": ("m",)},
+    "other_features": {"float32": ("e", 2)},
+    "other_targets": {"float32": ("e", 2)},
+    "queries": {"uint8": ("q", "channels", "side", "side")},
+    "query_labels": {"int64": ("q",)},
+    "neighbours": {"uint8": ("q", "r", "channels", "side", "side")},
+    "neighbour_labels": {"int64": ("q", "r")},
+    "distances": {"float32": ("q", "r")},
+    "labels_filters": {"float16": ("v", "k", "k")},
+    "nat_filters": {"float16": ("w", "l", "l")},
+}
+
+
+def save_illustration(illustration: Illustration, path: Path) -> None:
+    """Write ``path`` (.npz), whole."""
+    save_arrays(illustration, path)
+
+
+def load_illustration(path: Path) -> Illustration:
+    """Read what ``save_illustration`` wrote.
+
+    Raises:
+        UserError: missing, damaged, or of another version of this project.
+    """
+    return load_arrays(Illustration, path, "illustrate", LAYOUT, IllustrationFacts)

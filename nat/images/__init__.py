@@ -1,1 +1,0 @@
-"""Where pictures come from: readers, the image store they fill, and augmentation on the device."""

@@ -1,0 +1,1 @@
+"""The network and its training steps: front ends, trunk, head, loss, optimiser, schedule."""

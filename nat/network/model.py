@@ -1,0 +1,211 @@
+"""The network: a front end, AlexNet's convolutions with batch norm, and its MLP head.
+
+The paper's AlexNet (section 3.3), at 224 px, and a small trunk of the same shape for 28 to 32 px.
+Layer order is convolution, batch norm, max pool, ReLU; no groups, no local response normalisation.
+"""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Literal
+
+import torch
+from pydantic import BaseModel, ConfigDict, Field
+from safetensors import safe_open
+from safetensors.torch import save
+from torch import nn
+
+from nat.network.front_ends import FRONT_ENDS, standardise
+from nat.runtime.device import check_weights
+from nat.runtime.errors import UserError
+from nat.runtime.io.files import whole
+from nat.runtime.io.foreign import reading
+from nat.runtime.io.outputs import tensors
+from nat.runtime.io.tensors import described, layout_of, read_tensors
+from nat.runtime.settings.params import ModelSettings, Preprocessing
+
+NETWORK = tensors("a network of this project", "network")
+
+
+@dataclass(frozen=True)
+class Shape:
+    """The numbers of a trunk: (width, kernel, stride, padding) of conv1 to conv5."""
+
+    convolutions: tuple[tuple[int, int, int, int], ...]
+    pool_padding: int
+
+
+SHAPES = {
+    # 224 px -> 55 -> 27 -> 13 -> 6, 9216 features
+    "alexnet": Shape(
+        ((96, 11, 4, 2), (256, 5, 1, 2), (384, 3, 1, 1), (384, 3, 1, 1), (256, 3, 1, 1)), 0
+    ),
+    # 28 px -> 14 -> 7 -> 4 -> 2, 256 features; 4.3 million multiplications a picture
+    "small": Shape(((32, 5, 2, 2), (64, 3, 1, 1), (96, 3, 1, 1), (96, 3, 1, 1), (64, 3, 1, 1)), 1),
+}
+POOLED = (1, 2, 5)
+Side = Annotated[int, Field(ge=8, le=4096)]  # of a network's crops, pixels
+
+
+class Trunk(nn.Module):
+    """Standardisation, the front end and the five convolutional layers."""
+
+    def __init__(
+        self, name: str, preprocessing: Preprocessing = "sobel", channels: int = 1
+    ) -> None:
+        """``channels`` are the pictures'."""
+        super().__init__()
+        self.name, self.channels = name, channels
+        self.front_end = FRONT_ENDS[preprocessing](channels)
+        shape = SHAPES[name]
+        self.layers = nn.Sequential()
+        channels = self.front_end.outputs
+        for index, (width, kernel, stride, padding) in enumerate(shape.convolutions, start=1):
+            self.layers.add_module(
+                f"conv{index}", nn.Conv2d(channels, width, kernel, stride, padding)
+            )
+            self.layers.add_module(f"bn{index}", nn.BatchNorm2d(width))
+            if index in POOLED:
+                self.layers.add_module(f"pool{index}", nn.MaxPool2d(3, 2, shape.pool_padding))
+            self.layers.add_module(f"relu{index}", nn.ReLU(inplace=True))
+            channels = width
+
+    def forward(self, pictures: torch.Tensor) -> torch.Tensor:
+        """Pictures, uint8 (b, c, h, w), to conv5 features after pooling, float (b, w5, h', w')."""
+        return self.layers(self.seen(pictures).contiguous(memory_format=torch.channels_last))
+
+    def seen(self, pictures: torch.Tensor) -> torch.Tensor:
+        """What conv1 sees of pictures, uint8 (b, c, h, w): float (b, front_end.outputs, h, w)."""
+        return self.front_end(standardise(pictures))
+
+    def features(self, input_size: int) -> int:
+        """How many numbers conv5 gives for a square picture of ``input_size`` pixels."""
+        size = input_size
+        shape = SHAPES[self.name]
+        for index, (_, kernel, stride, padding) in enumerate(shape.convolutions, start=1):
+            size = (size + 2 * padding - kernel) // stride + 1
+            if index in POOLED:
+                size = (size + 2 * shape.pool_padding - 3) // 2 + 1
+            if size < 1:
+                raise UserError(
+                    f"augment.crop: {input_size} px is too small for the trunk {self.name!r}"
+                )
+        return shape.convolutions[-1][0] * size * size
+
+
+def mlp(inputs: int, hidden: int, outputs: int, dropout: float) -> nn.Sequential:
+    """AlexNet's fully connected layers with batch norm; no batch norm on the output.
+
+    inputs - hidden - BN - ReLU - dropout - hidden - BN - ReLU - outputs. It is the head of
+    pretraining (outputs = d) and the classifier of the probe (outputs = classes).
+
+    Raises:
+        UserError: no memory holds so many weights.
+    """
+    check_weights((inputs + hidden + outputs) * hidden, "model.hidden")
+    return nn.Sequential(
+        nn.Flatten(),
+        nn.Linear(inputs, hidden),
+        nn.BatchNorm1d(hidden),
+        nn.ReLU(inplace=True),
+        nn.Dropout(dropout),
+        nn.Linear(hidden, hidden),
+        nn.BatchNorm1d(hidden),
+        nn.ReLU(inplace=True),
+        nn.Linear(hidden, outputs),
+    )
+
+
+class Network(nn.Module):
+    """Trunk and head; ``f_theta`` before normalisation."""
+
+    def __init__(
+        self, settings: ModelSettings, input_size: int, outputs: int, channels: int = 1
+    ) -> None:
+        """``input_size`` is the side of the square crops; ``outputs`` is d, or the classes."""
+        super().__init__()
+        self.settings, self.input_size, self.outputs = settings, input_size, outputs
+        self.trunk = Trunk(settings.trunk, settings.preprocessing, channels)
+        inputs = self.trunk.features(input_size)
+        self.head = mlp(inputs, settings.hidden, outputs, settings.dropout)
+
+    def forward(self, pictures: torch.Tensor) -> torch.Tensor:
+        """Pictures, uint8 (b, c, h, w), to outputs, float (b, outputs)."""
+        return self.head(self.trunk(pictures))
+
+
+@torch.no_grad()
+def initialise(module: nn.Module, generator: torch.Generator) -> None:
+    """Weights and biases U(+-1/sqrt(fan_in)); batch norm's gamma U(0, 1), beta 0."""
+    for layer in module.modules():
+        if isinstance(layer, nn.Conv2d | nn.Linear):
+            bound = layer.weight[0].numel() ** -0.5
+            layer.weight.uniform_(-bound, bound, generator=generator)
+            if layer.bias is not None:
+                layer.bias.uniform_(-bound, bound, generator=generator)
+        elif isinstance(layer, nn.BatchNorm1d | nn.BatchNorm2d) and layer.affine:
+            layer.weight.uniform_(0, 1, generator=generator)
+            layer.bias.zero_()
+
+
+def save_network(network: Network, path: Path) -> None:
+    """Write weights as safetensors, with what the shape follows from as metadata, whole."""
+    weights = {name: value.contiguous() for name, value in network.state_dict().items()}
+    shape = {
+        "model": network.settings.model_dump(),
+        "input_size": network.input_size,
+        "outputs": network.outputs,
+        "channels": network.trunk.channels,
+    }
+    with whole(path, NETWORK) as temporary:
+        # one entry: the order of several is not fixed, and the same network gives the same bytes
+        # not save_file, whose files nobody else can read, and whose errors are its own
+        temporary.write_bytes(save(weights, {"network": json.dumps(shape)}))
+
+
+class Described(BaseModel):
+    """What a file says of its network, beside the weights."""
+
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+
+    model: ModelSettings
+    input_size: Side
+    outputs: Annotated[int, Field(ge=1)]
+    channels: Literal[1, 3]
+
+    def network(self) -> Network:
+        """A network of this shape, with weights of its own.
+
+        Raises:
+            ValueError: the input is too small for the trunk.
+        """
+        try:
+            return Network(self.model, self.input_size, self.outputs, self.channels)
+        except UserError as error:  # of the setting that it would be elsewhere
+            raise ValueError(f"input_size: {self.input_size} is too small") from error
+
+
+def read_network(path: Path) -> tuple[Described, dict[str, torch.Tensor]]:
+    """Read and check what ``save_network`` wrote, without making a network of it.
+
+    Raises:
+        UserError: missing, damaged, not of this project, or with a weight that is not finite.
+    """
+    remedy = "make it with `python -m nat pretrain`"
+    with reading(path, "network of this project", remedy), safe_open(path, "pt") as file:
+        shape = Described.model_validate_json(described(file, "network"))
+        with torch.device("meta"):  # which takes no memory, whatever the file says of its shape
+            expected = layout_of(shape.network().state_dict())
+        return shape, read_tensors(file, expected)
+
+
+def load_network(path: Path) -> Network:
+    """The network that ``save_network`` wrote.
+
+    Raises:
+        UserError: as ``read_network``.
+    """
+    shape, weights = read_network(path)
+    network = shape.network()
+    network.load_state_dict(weights)
+    return network

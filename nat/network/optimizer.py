@@ -1,0 +1,131 @@
+"""Stochastic gradient descent as section 3.3 runs it, and the guard against divergence."""
+
+from collections.abc import Callable, Iterator, Mapping
+from typing import NoReturn
+
+import torch
+from torch import nn
+
+from nat.network.schedule import constant_then_decay
+from nat.runtime.errors import UserError
+from nat.runtime.settings.params import Training
+
+INTERVAL = 20  # steps between looks at a GPU's numbers, as each look waits for it
+
+
+def sgd(module: nn.Module, settings: Training) -> torch.optim.SGD:
+    """Plain SGD over the parameters of ``module`` with the settings' momentum and weight decay."""
+    return torch.optim.SGD(
+        module.parameters(),
+        lr=settings.lr,
+        momentum=settings.momentum,
+        weight_decay=settings.weight_decay,
+    )
+
+
+def set_step_size(optimizer: torch.optim.Optimizer, settings: Training, t: int) -> float:
+    """Set and return the step size of batch ``t``, counted from 0 over the whole training."""
+    lr = constant_then_decay(settings.lr, settings.lr_decay, settings.lr_hold, t)
+    for group in optimizer.param_groups:
+        group["lr"] = lr
+    return lr
+
+
+def finite(value: float) -> bool:
+    """Neither NaN nor infinite."""
+    return value - value == 0
+
+
+class Guard:
+    """Ends a training whose numbers are no longer finite, before its state is saved over.
+
+    The loss is looked at in every step on a CPU; on a GPU, where that would wait for all that was
+    given to it, in an epoch's first step and in every INTERVAL-th. At an epoch's end, all that the
+    state would hold is looked at too, since a finite loss may have made a step to infinity.
+    """
+
+    def __init__(
+        self,
+        settings: Mapping[str, float],
+        source: object,
+        network: nn.Module,
+        optimizer: torch.optim.Optimizer,
+        fault: Callable[[], str | None] = lambda: None,
+    ) -> None:
+        """A guard of one training.
+
+        Args:
+            settings: names and values of what may be at fault: step sizes, then sizes of a batch.
+            source: the file that the training starts from; at fault if its first loss is not
+                finite, as no step has been made.
+            network: what is trained.
+            optimizer: that of the network.
+            fault: looks for numbers in what is trained on that are not finite, and tells of them.
+        """
+        self.settings, self.source, self.fault = settings, source, fault
+        self.network, self.optimizer = network, optimizer
+
+    def look(self, total: torch.Tensor, epoch: int, step: int) -> None:
+        """Look at the loss, summed over the epoch so far, if its turn has come.
+
+        Args:
+            total: a number; NaN or infinite from the first such loss on.
+            epoch: counted from 0.
+            step: of this epoch, counted from 0, whose loss ``total`` ends in.
+
+        Raises:
+            UserError: it is not finite; names what to change.
+        """
+        if total.device.type != "cpu" and step and step % INTERVAL != INTERVAL - 1:
+            return
+        value = float(total)
+        if not finite(value):
+            self.fail(f"the loss is {value}", epoch, step)
+
+    def end(self, total: torch.Tensor, epoch: int) -> float:
+        """The epoch's loss as a number, before its state is saved.
+
+        Raises:
+            UserError: it, or a number of the state, is not finite.
+        """
+        value = float(total)
+        if not finite(value):
+            self.fail(f"the loss is {value}", epoch)
+        if not all(bool(torch.isfinite(tensor).all()) for tensor in self._state()):
+            self.fail("a weight is no longer finite", epoch)
+        return value
+
+    def _state(self) -> Iterator[torch.Tensor]:
+        yield from self.network.state_dict().values()
+        for kept in self.optimizer.state.values():
+            yield from (value for value in kept.values() if isinstance(value, torch.Tensor))
+
+    def fail(self, what: str, epoch: int, step: int | None = None) -> NoReturn:
+        """End the training.
+
+        Args:
+            what: was found.
+            epoch: counted from 0.
+            step: of this epoch, counted from 0; None after its last.
+
+        Raises:
+            UserError: names the settings, or what the training starts from.
+        """
+        fault = self.fault()
+        if fault is not None:
+            raise UserError(f"{fault}, so that {what}; make it again")
+        if epoch == 0 and step == 0:
+            raise UserError(
+                f"{self.source}: {what} before any step, so that no step size is at fault: what "
+                "the training starts from holds numbers that are not finite, or too large; make "
+                "it again"
+            )
+        where = (
+            f"after epoch {epoch + 1}" if step is None else f"epoch {epoch + 1}, step {step + 1}"
+        )
+        first, *_ = self.settings
+        values = ", ".join(f"{name} {value:g}" for name, value in self.settings.items())
+        raise UserError(
+            f"{first}: {what} ({where}; {values}): the training diverges; use a smaller {first}, "
+            "a tenth perhaps; what was saved before is kept"
+        )

@@ -1,0 +1,100 @@
+"""The device to compute on and the threads to compute with."""
+
+import os
+import time
+from contextlib import suppress
+from pathlib import Path
+
+import torch
+
+from nat.runtime.errors import UserError
+from nat.runtime.io.foreign import reason
+from nat.runtime.settings.params import Machine
+
+SHARE = 0.7  # of the GPU's free memory that data may take
+LIMITS = ("memory.max", "memory/memory.limit_in_bytes")  # of a container, version 2 and 1
+
+
+def prepare_device(machine: Machine) -> torch.device:
+    """Set the number of CPU threads and choose the device.
+
+    Raises:
+        UserError: ``machine.device`` names a device that this machine does not have.
+    """
+    torch.set_num_threads(machine.threads)
+    name = machine.device
+    if name == "auto":
+        name = "cuda" if torch.cuda.is_available() else "cpu"
+    if name.startswith("cuda") and not torch.cuda.is_available():
+        raise UserError(f"machine.device: {name}: no CUDA device here; use auto or cpu")
+    device = torch.device(name)
+    if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
+        raise UserError(
+            f"machine.device: {name}: there are {torch.cuda.device_count()} CUDA devices here, "
+            "counted from 0; use auto or one of them"
+        )
+    return device
+
+
+def fits(size: int, device: torch.device) -> bool:
+    """Whether ``size`` bytes should be held in the GPU's memory; False without a GPU."""
+    if device.type != "cuda":
+        return False
+    free, _ = torch.cuda.mem_get_info(device)
+    # PyTorch keeps what was released, which the driver counts as taken
+    kept = torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
+    return size <= SHARE * (free + kept)
+
+
+def check_compiler(device: torch.device) -> None:
+    """Compile a sum, so that a missing compiler shows before the work.
+
+    Raises:
+        UserError: ``machine.compile`` cannot be had here; names the reason.
+    """
+    try:
+        torch.compile(lambda x: x + 1)(torch.zeros(2, device=device))
+    except MemoryError:
+        raise
+    except (
+        Exception
+    ) as error:  # a compiler, its headers, Triton, a folder for its files: of any kind
+        needed = "g++" if device.type == "cpu" else "gcc, Python's headers and the package triton"
+        raise UserError(
+            f"machine.compile: torch.compile does not work here ({reason(error)}); install "
+            f"{needed}, or set it to false"
+        ) from error
+
+
+def memory() -> int:
+    """Bytes that this machine or container has, used ones included."""
+    found = [os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")]
+    for name in LIMITS:
+        with suppress(OSError, ValueError):  # "max", or no such file
+            found.append(int(Path("/sys/fs/cgroup", name).read_text()))
+    return min(found)
+
+
+def check_weights(count: int, setting: str) -> None:
+    """Refuse layers that cannot be trained here, before Linux ends the process for their size.
+
+    Args:
+        count: of their weights.
+        setting: what makes them so many.
+
+    Raises:
+        UserError: weights and gradients, float32, are more than all memory.
+    """
+    needed, there = 2 * 4 * count, memory()
+    if needed > there and torch.get_default_device().type != "meta":  # whose layers take none
+        raise UserError(
+            f"{setting}: makes layers of {count:,} weights, {needed / 1e9:.0f} GB with their "
+            f"gradients, of the {there / 1e9:.0f} GB here; use a smaller one"
+        )
+
+
+def clock(device: torch.device) -> float:
+    """Seconds, after all work given to the device is done, so that differences are its time."""
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
+    return time.perf_counter()

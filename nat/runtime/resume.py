@@ -1,0 +1,191 @@
+"""A training run that resumes exactly where an interruption left it.
+
+The loop stays in the open; a Run only counts its epochs and keeps its state::
+
+    with Run(folder, {"network": network, "optimizer": optimizer}) as run:
+        for epoch in run.epochs(100):
+            ...                       # any loop over batches
+            run.log(epoch=epoch + 1, loss=loss)
+
+State is written whole after every epoch, so a run that is killed at any moment repeats at most one
+epoch, and ends in the same weights.
+"""
+
+import hashlib
+import io
+import json
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from nat.runtime.distributed import Team
+from nat.runtime.errors import UserError
+from nat.runtime.io.files import check_output, discard, sha256, sweep, whole
+from nat.runtime.io.locks import locked
+from nat.runtime.io.outputs import FILE_OF_OURS, FOLDER_OF_OURS
+from nat.runtime.io.paths import own_name, place
+
+CODE = Path(__file__).parents[1]
+
+
+def scratch_folder(root: str, name: str, **determines: Any) -> Path:
+    """The state folder of a run, keyed by a hash of everything that determines its result.
+
+    A run with another parameter, input or version of the code gets another folder, so it never
+    resumes from a state that is not its own.
+
+    Args:
+        root: ``machine.scratch``.
+        name: what a person recognises the run by.
+        determines: JSON values; a Path stands for the content of that file.
+    """
+    content = {
+        key: sha256(value) if isinstance(value, Path) else value
+        for key, value in determines.items()
+    }
+    content["code"] = {
+        str(file.relative_to(CODE)): sha256(file)
+        for file in sorted(CODE.rglob("*.py"))
+        if file.relative_to(CODE).parts[0] not in ("report", "cli.py", "options.py")
+    }
+    content["torch"] = torch.__version__
+    key = hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:16]
+    return place(root) / own_name(place(root), f"{name}-{key}")
+
+
+@contextmanager
+def state_folder(folder: Path) -> Iterator[None]:
+    """Make a state folder and hold its lock; another process that wants it waits.
+
+    Raises:
+        UserError: the scratch folder cannot be written.
+    """
+    check_output(folder, FOLDER_OF_OURS)
+    with locked(folder.with_name(f"{folder.name}.lock")):
+        sweep(folder)  # what a process left that was killed while it removed the state
+        folder.mkdir(exist_ok=True)  # after the wait, as the former holder may have removed it
+        yield
+
+
+class Run:
+    """Counts epochs, keeps state and history, and resumes.
+
+    Attributes:
+        history: one dict per finished epoch, as given to ``log``.
+        seconds: wall time spent in epochs so far, over all interruptions.
+    """
+
+    def __init__(self, folder: Path, state: dict[str, Any], team: Team | None = None) -> None:
+        """A run of one process or of a team, whose first process alone writes.
+
+        Args:
+            folder: of the state; several machines must share it.
+            state: modules, optimizers or tensors by name, the same in every process; tensors are
+                restored in place.
+            team: None for one process.
+        """
+        self.folder = folder
+        self.state = state
+        self.team = team or Team(torch.device("cpu"))
+        self.history: list[dict[str, Any]] = []
+        self.seconds = 0.0
+        self._next = 0
+        self._row: dict[str, Any] = {}
+
+    def __enter__(self) -> "Run":
+        """Take the folder's lock (a second start of the same run waits), then resume."""
+        self._lock = ExitStack()
+        if self.team.first:
+            self._lock.enter_context(state_folder(self.folder))
+        self.team.wait()
+        self._resume()
+        starts = self.team.gather(torch.tensor([self._next], device=self.team.device))
+        if (starts != self._next).any():
+            raise UserError(
+                f"{self.folder}: the processes see different states of this run; put "
+                "machine.scratch on a disk that all machines share"
+            )
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._lock.close()
+
+    @property
+    def file(self) -> Path:
+        """The state as of the last finished epoch."""
+        return self.folder / "state.pt"
+
+    def epochs(self, total: int) -> Iterator[int]:
+        """Yield the epochs still to do, counted from 0; save the state after each."""
+        for epoch in range(self._next, total):
+            start = time.perf_counter()
+            yield epoch
+            self.seconds += time.perf_counter() - start
+            self._next = epoch + 1
+            self.history.append(self._row)
+            self._row = {}
+            self._save()
+
+    def log(self, **row: Any) -> None:
+        """Add to this epoch's row of the history."""
+        self._row |= row
+
+    def finish(self) -> None:
+        """Remove the state: the outputs are written."""
+        if self.team.first:
+            discard(self.folder)
+
+    def _save(self) -> None:
+        if not self.team.first:
+            return
+        content = {
+            "run": self.folder.name,
+            "next": self._next,
+            "processes": self.team.size,
+            "seconds": self.seconds,
+            "history": json.dumps(self.history),
+            "state": {
+                name: value if isinstance(value, torch.Tensor) else value.state_dict()
+                for name, value in self.state.items()
+            },
+        }
+        # by way of memory: of a full disk, torch.save itself tells nothing but a wrong position
+        buffer = io.BytesIO()
+        torch.save(content, buffer)
+        with whole(self.file, FILE_OF_OURS) as temporary:
+            temporary.write_bytes(buffer.getbuffer())
+
+    def _resume(self) -> None:
+        if not self.file.exists():
+            return
+        try:
+            content = torch.load(self.file, map_location="cpu", weights_only=True)
+            run, processes = content["run"], content["processes"]
+            if run != self.folder.name:
+                raise ValueError(f"it is the state of {run}")
+            if content["state"].keys() != self.state.keys():
+                raise ValueError("it holds something else than this run")
+            for name, value in self.state.items():
+                saved = content["state"][name]
+                if isinstance(value, torch.Tensor):
+                    value.copy_(saved)
+                else:
+                    value.load_state_dict(saved)
+        except Exception as error:
+            raise UserError(
+                f"{self.file}: damaged state of an interrupted run "
+                f"({(str(error).splitlines() or [type(error).__name__])[0]}); remove {self.folder} "
+                "to start that run from its first epoch"
+            ) from error
+        if processes != self.team.size:
+            raise UserError(
+                f"{self.folder}: state of a run of {processes} processes, not {self.team.size}, "
+                f"whose results differ; start {processes}, or remove the folder to start anew"
+            )
+        self._next = content["next"]
+        self.seconds = content["seconds"]
+        self.history = json.loads(content["history"])

@@ -1,0 +1,259 @@
+"""Profiles: settings for params.yaml by name, a file each in profiles/.
+
+``embedded.yaml`` is the whole commented parameter file; every other profile holds only what differs
+from it. Each file opens with a header, comment lines up to the first blank one, which tells what to
+expect. A switch writes params.yaml anew from both, so that nothing of the former profile lingers
+and switching back gives the same bytes; the group ``machine`` alone is carried over.
+"""
+
+import json
+import re
+from collections.abc import Iterator
+from io import StringIO
+from pathlib import Path
+from typing import Any
+
+from ruamel.yaml import YAML
+from ruamel.yaml.comments import CommentedMap, CommentedSeq
+from ruamel.yaml.representer import RoundTripRepresenter
+
+from nat.runtime.errors import UserError
+from nat.runtime.io.files import whole
+from nat.runtime.io.outputs import FILE_OF_OURS
+from nat.runtime.settings.params import check_params
+from nat.runtime.settings.yaml_file import load, read_text, shown, yaml
+
+BASE = "embedded"
+OWN = ("machine", "profile")  # the machine's, and the file's name: no profile sets them
+SHOWN = 5
+LONGEST = 200  # characters of a value in a message
+NOTHING = "nothing"
+
+
+class _Representer(RoundTripRepresenter):
+    """Writes None as ``null``, as params.yaml does, not as an empty place."""
+
+
+_Representer.add_representer(
+    type(None), lambda self, _: self.represent_scalar("tag:yaml.org,2002:null", "null")
+)
+
+
+def profiles(folder: Path) -> dict[str, str]:
+    """The profiles in ``folder``, sorted by name, with their headers as plain text.
+
+    Raises:
+        UserError: there are none, or one has no header.
+    """
+    names = sorted(file.stem for file in folder.glob("[!.]*.yaml"))
+    if BASE not in names:
+        raise UserError(f"{folder / BASE}.yaml: not found; run in the project's folder")
+    headers = {name: _parts(name, folder)[0] for name in names}
+    return {name: re.sub(r"(?m)^# ?", "", header) for name, header in headers.items()}
+
+
+def render(name: str, folder: Path, machine: dict[str, Any] | None = None) -> str:
+    """The parameter file of a profile.
+
+    Args:
+        name: of a file in ``folder``.
+        folder: the profiles'.
+        machine: values for settings of the group ``machine``; unknown names are left out.
+
+    Raises:
+        UserError: no such profile; one that is no YAML, names an unknown setting or one that no
+            profile sets; values that the schema refuses.
+    """
+    known = profiles(folder)
+    if name not in known:
+        raise UserError(f"{folder}: no profile {shown(name)}; known: {', '.join(known)}")
+    _, text = _parts(BASE, folder)
+    base = folder / f"{BASE}.yaml"
+    content = _load(text, base)
+    check_params(_plain(content), base)
+    for key, value in (machine or {}).items():
+        if key in content["machine"] and content["machine"][key] != value:
+            _set(content["machine"], key, value)
+    if name != BASE:
+        file = folder / f"{name}.yaml"
+        changes = _load(_parts(name, folder)[1], file)
+        for key in OWN:
+            if key in changes:
+                raise UserError(f"{file}: {key}: is set by no profile; leave it out")
+        _overlay(content, changes, file)
+        _set(content, "profile", name)
+        check_params(_plain(content), file)
+    return text if _plain(content) == _plain(_load(text, base)) else _dump(content)
+
+
+def listing(folder: Path) -> list[str]:
+    """The profiles and what to expect of each, as lines for people."""
+    return [
+        line
+        for name, header in profiles(folder).items()
+        for line in (name, *(f"  {line}" for line in header.splitlines()), "")
+    ]
+
+
+def switch(name: str, path: Path, folder: Path, force: bool = False) -> list[str]:
+    """Write the parameter file of a profile to ``path``, whole.
+
+    A file that differs from the profile it names, in a value or a comment, holds somebody's edits:
+    it is not overwritten without ``force``, and then kept under another name.
+
+    Args:
+        name: of the profile.
+        path: params.yaml; need not exist.
+        folder: the profiles'.
+        force: whether to overwrite edits.
+
+    Returns:
+        What was done, as lines for people: the changed settings as ``NAME: OLD -> NEW``, where
+        the former file is if it had edits, and last the profile.
+
+    Raises:
+        UserError: as ``render``; edits; a file that is no YAML.
+    """
+    if not path.exists():
+        former, edits = CommentedMap(), []
+        text = render(name, folder)
+    else:
+        former = _load(read_text(path), path)
+        machine = former.get("machine")
+        machine = dict(machine) if isinstance(machine, dict) else {}
+        edits = _edits(former, path, folder, machine)
+        text = render(name, folder, machine)
+    if edits and not force:
+        more = f" and {len(edits) - SHOWN} more" if len(edits) > SHOWN else ""
+        raise UserError(
+            f"{path}: has edits that a switch would lose ({'; '.join(edits[:SHOWN])}{more}); "
+            "undo them, make them a profile, or let --force keep a copy"
+        )
+    lines = _differences(former, _load(text, path))
+    if edits:
+        content = path.read_bytes()
+        # a switch that failed has left a copy already
+        kept = next(new for new in _copies(path) if not new.exists() or _holds(new, content))
+        lines.append(f"the former file is now {kept}")
+        if not kept.exists():
+            with whole(kept) as temporary:
+                temporary.write_bytes(content)
+    with whole(path, FILE_OF_OURS) as temporary:  # what is there has no edits, or was kept
+        temporary.write_text(text, encoding="utf-8")
+    return [*lines, f"{path}: {name}"]
+
+
+def _edits(former: CommentedMap, path: Path, folder: Path, machine: dict[str, Any]) -> list[str]:
+    """How ``former`` differs from the profile it names, empty if it does not."""
+    name = former.get("profile")
+    if not isinstance(name, str) or name not in profiles(folder):
+        return [f"profile: {_shown(name)} is none of {folder}"]
+    text = render(name, folder, machine)
+    edits = _differences(_load(text, path), former)
+    # values, then comments; not the layout, which `dvc exp run -S` changes
+    if not edits and re.findall("#.*", text) != re.findall("#.*", read_text(path)):
+        edits = ["comments"]
+    return edits
+
+
+def _copies(path: Path) -> Iterator[Path]:
+    yield path.with_name(f"{path.name}.bak")
+    number = 2
+    while True:
+        yield path.with_name(f"{path.name}.bak{number}")
+        number += 1
+
+
+def _holds(path: Path, content: bytes) -> bool:
+    return path.is_file() and path.read_bytes() == content
+
+
+def _parts(name: str, folder: Path) -> tuple[str, str]:
+    """A profile's header and settings."""
+    file = folder / f"{name}.yaml"
+    header, _, settings = read_text(file).partition("\n\n")
+    if not all(line.startswith("#") for line in header.splitlines()) or not header:
+        raise UserError(
+            f"{file}: should open with comment lines that tell what to expect, then a blank line"
+        )
+    return header, settings
+
+
+def _yaml() -> YAML:
+    writer = yaml(comments=True)
+    writer.Representer = _Representer
+    writer.width = 4096
+    return writer
+
+
+def _load(text: str, place: Path) -> CommentedMap:
+    load(text, place)  # with comments some values are kept that are none
+    content = load(text, place, comments=True)
+    if content is None:
+        return CommentedMap()
+    if not isinstance(content, CommentedMap):
+        raise UserError(f"{place}: should hold named settings, such as `permute_every: 3`")
+    return content
+
+
+def _dump(content: CommentedMap) -> str:
+    stream = StringIO()
+    _yaml().dump(content, stream)
+    return stream.getvalue()
+
+
+def _plain(content: CommentedMap) -> dict[str, Any]:
+    """Without comments: dict, list, str, int, float, bool, None."""
+    return yaml().load(_dump(content)) or {}
+
+
+def _overlay(base: CommentedMap, changes: CommentedMap, file: Path, group: str = "") -> None:
+    """Set ``changes`` in ``base``, which must know all of them."""
+    for key, value in changes.items():
+        name = f"{group}{key}"
+        if key not in base:
+            raise UserError(
+                f"{file}: {name}: unknown setting; known here: {', '.join(map(str, base))}"
+            )
+        if isinstance(value, CommentedMap) != isinstance(base[key], CommentedMap):
+            what = "one setting" if isinstance(value, CommentedMap) else "a group of settings"
+            raise UserError(f"{file}: {name}: is {what} in {BASE}.yaml")
+        if isinstance(value, CommentedMap):
+            _overlay(base[key], value, file, f"{name}.")
+            continue
+        _set(base, key, value)
+
+
+def _set(group: CommentedMap, key: str, value: Any) -> None:
+    """Set a value; the comment behind it stays, one space behind the new one."""
+    if isinstance(value, CommentedSeq):
+        value = CommentedSeq(value)  # without the comments of the profile's file
+        value.fa.set_flow_style()
+    group[key] = value
+    behind = group.ca.items.get(key, [None] * 3)[2]
+    if behind is not None:
+        behind.column = 0
+
+
+def _leaves(content: Any, name: str = "") -> dict[str, Any]:
+    if not isinstance(content, dict):
+        return {name: content}
+    found: dict[str, Any] = {}
+    for key, value in content.items():
+        found |= _leaves(value, f"{name}.{key}" if name else str(key))
+    return found
+
+
+def _differences(old: CommentedMap, new: CommentedMap) -> list[str]:
+    """``NAME: OLD -> NEW`` for every setting that differs, in the order of ``new``."""
+    before, after = _leaves(_plain(old)), _leaves(_plain(new))
+    shown = {
+        name: [NOTHING if name not in side else _shown(side[name]) for side in (before, after)]
+        for name in [*after, *(name for name in before if name not in after)]
+    }
+    return [f"{name}: {a} -> {b}" for name, (a, b) in shown.items() if a != b]
+
+
+def _shown(value: Any) -> str:
+    text = value if isinstance(value, str) else json.dumps(value, default=str, skipkeys=True)
+    return text if len(text) <= LONGEST else f"{text[:LONGEST]} ..."

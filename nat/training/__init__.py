@@ -1,1 +1,0 @@
-"""What every training loop shares: seeds, schedules, progress, resumable runs, provenance."""

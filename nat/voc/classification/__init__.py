@@ -1,0 +1,1 @@
+"""VOC 2007 classification (Table 4)."""

@@ -1,0 +1,45 @@
+"""Average precision as the classification protocol computes it (philkr/voc-classification).
+
+The area under the uninterpolated precision-recall curve, not VOC 2007's own 11-point estimate.
+"""
+
+import numpy as np
+from sklearn.metrics import average_precision_score
+
+from nat.voc.data.devkit import DIFFICULT, PRESENT
+
+
+def average_precision(scores: np.ndarray, labels: np.ndarray) -> float | None:
+    """AP of one class: ``sum_n (R_n - R_{n-1}) P_n`` over the distinct scores from high to low.
+
+    Args:
+        scores: float (n,), higher means present.
+        labels: int (n,): 1 present, 0 absent, -1 present as difficult only, which is left out.
+
+    Returns:
+        Between 0 and 1; None if no picture has the class, as recall is then undefined.
+    """
+    counted = labels != DIFFICULT
+    positive = labels[counted] == PRESENT
+    if not positive.any():
+        return None
+    return float(average_precision_score(positive, scores[counted]))
+
+
+def mean_average_precision(
+    scores: np.ndarray, labels: np.ndarray
+) -> tuple[float, list[float | None]]:
+    """The mean over the classes that some picture has, and each class's AP.
+
+    Args:
+        scores: float (n, classes).
+        labels: int (n, classes), as in ``average_precision``.
+
+    Raises:
+        ValueError: no class has a positive.
+    """
+    each = [average_precision(s, y) for s, y in zip(scores.T, labels.T, strict=True)]
+    known = [ap for ap in each if ap is not None]
+    if not known:
+        raise ValueError("no picture has any of the classes, so there is no average precision")
+    return float(np.mean(known)), each

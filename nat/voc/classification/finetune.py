@@ -1,0 +1,272 @@
+"""VOC 2007 classification (Table 4): which classes are somewhere in the picture?
+
+The protocol is that of philkr/voc-classification, stated beside each step. The network is the
+trunk, and fresh fc6, fc7, fc8 without batch norm. Trained on trainval, tested on test. A class that
+a picture shows as difficult only counts neither in the loss nor in the average precision.
+
+Two variants are published, by their numbers for the group ``finetune`` of params.yaml:
+
+``philkr``
+    Batch norm is folded away and the layers are rescaled (see rescale.py); squares are drawn by
+    their side. Batch 16, lr 0.001 halved every 10,000 of 80,000 iterations, momentum 0.9, weight
+    decay 1e-6, clip 10, dropout 0.5, 10 crops.
+``deepcluster``
+    The rendition in PyTorch. Batch norm stays, always in evaluation mode, and the trunk is not
+    rescaled; squares are drawn by their area, 0.1 to 0.5 of the picture's. lr 0.003, halved every
+    5,000. Here fc6 and fc7 begin as in the other variant.
+"""
+
+import time
+from pathlib import Path
+from typing import Any, Self
+
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+from nat.data.seeds import generator, seed_layers
+from nat.data.store import check_batch, epoch_batches
+from nat.network.model import Trunk
+from nat.network.optimizer import Guard
+from nat.runtime.distributed import Team, join
+from nat.runtime.errors import UserError
+from nat.runtime.io.files import check_output, write_json
+from nat.runtime.io.outputs import result
+from nat.runtime.progress import progress
+from nat.runtime.provenance import provenance
+from nat.runtime.resume import Run, scratch_folder
+from nat.runtime.settings.params import Finetune, LayersTrained, Params
+from nat.voc.classification.average_precision import mean_average_precision
+from nat.voc.classification.crops import random_squares
+from nat.voc.data.devkit import DIFFICULT, PRESENT
+from nat.voc.data.manifest import open_voc
+from nat.voc.data.reader import VocSplit
+from nat.voc.transfer.rescale import fold_batch_norm, scale_between, scale_within
+from nat.voc.transfer.top import hidden_layers, initialise_hidden, layers_to_fc7, load_trunk
+
+RESCALING = (4, 64)  # batches and their size, to measure the layers' statistics on
+
+
+class Classifier(nn.Module):
+    """A trunk, fc6 and fc7 with ReLU and dropout, fc8."""
+
+    def __init__(self, trunk: Trunk, features: int, hidden: int, classes: int, dropout: float):
+        super().__init__()
+        self.trunk = trunk
+        self.hidden = hidden_layers(features, hidden, dropout, "finetune.hidden")
+        self.fc8 = nn.Linear(hidden, classes)
+
+    def fc7(self, pictures: torch.Tensor) -> torch.Tensor:
+        """Pictures (b, 1, h, w), 0 to 255, to fc7's output, float (b, hidden)."""
+        return self.hidden(self.trunk(pictures).flatten(1))
+
+    def forward(self, pictures: torch.Tensor) -> torch.Tensor:
+        """Pictures (b, 1, h, w), 0 to 255, to logits, float (b, classes)."""
+        return self.fc8(self.fc7(pictures))
+
+    def train(self, mode: bool = True) -> Self:
+        """Dropout follows ``mode``; batch norm, where the trunk has it, stays as it was learnt."""
+        super().train(mode)
+        self.trunk.eval()
+        return self
+
+
+@torch.no_grad()
+def initialise_top(network: Classifier, draws: torch.Generator) -> None:
+    """fc6 and fc7: N(0, 1/inputs), bias 0, to be rescaled. fc8: N(0, 0.01^2), bias 0.1."""
+    initialise_hidden(network.hidden, draws)
+    network.fc8.weight.normal_(0, 0.01, generator=draws)
+    network.fc8.bias.fill_(0.1)
+
+
+def make_network(
+    trunk: Trunk,
+    pictures: list[torch.Tensor],
+    classes: int,
+    settings: Finetune,
+    seed: int,
+    device: torch.device,
+) -> Classifier:
+    """The network as fine-tuning starts: initialised, and rescaled on training pictures."""
+    try:
+        features = trunk.features(settings.input)
+    except UserError as error:
+        raise UserError(
+            f"finetune.input: {settings.input} px is too small for the trunk; use a larger one"
+        ) from error
+    folded = settings.variant == "philkr"
+    if folded:
+        trunk = fold_batch_norm(trunk)
+    network = Classifier(trunk, features, settings.hidden, classes, settings.dropout)
+    initialise_top(network, generator(seed, "classifier"))
+    network.to(device).eval()
+    draws = generator(seed, "rescale")
+    count, size = RESCALING
+    batches = [
+        random_squares(
+            [pictures[i] for i in torch.randint(len(pictures), (size,), generator=draws)],
+            settings.scale,
+            settings.input,
+            True,
+            torch.rand(size, 4, generator=draws),
+            device,
+            not folded,
+        )
+        for _ in range(count)
+    ]
+    layers = layers_to_fc7(network.trunk, network.hidden)
+    scale_within(network.fc7, layers[-2:], batches)
+    if folded:
+        scale_between(network.fc7, layers, batches, draws)
+    return network
+
+
+def masked_loss(logits: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
+    """Sigmoid cross entropy, summed over the classes, divided by the batch.
+
+    Args:
+        logits: float (b, classes).
+        labels: int (b, classes): 1 present, 0 absent, -1 present as difficult only, left out.
+    """
+    each = F.binary_cross_entropy_with_logits(
+        logits, (labels == PRESENT).to(logits.dtype), reduction="none"
+    )
+    return each[labels != DIFFICULT].sum() / len(logits)
+
+
+def finetune(
+    params: Params, seed: int, manifest: Path, network_file: Path, layers: LayersTrained, out: Path
+) -> None:
+    """Fine-tune a network on VOC classification and write its average precisions to ``out``.
+
+    Args:
+        params: finetune is used; voc.folder and machine.data tell where the pictures lie.
+        seed: of every random draw.
+        manifest: what ``nat prepare voc`` wrote.
+        network_file: network.safetensors of any method.
+        layers: "fc6-8" keeps the trunk as it is, "all" trains it too.
+        out: a JSON file; percent, ``measured.ap`` is null for a class that no test picture has.
+
+    Raises:
+        UserError: faulty data, a damaged network, an input too small for the trunk, a batch larger
+            than the data, an output that cannot be written, or a loss that is no longer finite.
+    """
+    settings = params.finetune
+    used: dict[str, Any] = {**params.model_dump(include={"finetune"}), "layers": layers}
+    kind = result("average precisions that `nat finetune` wrote", used)
+    check_output(out, kind)
+    team = join(params.machine)
+    device = team.device
+    source, trainval, test = open_voc(params, manifest)
+    check_batch(settings.batch_size, len(trainval), "finetune.batch_size")
+    part = team.part(settings.batch_size, "finetune.batch_size")
+    trunk = load_trunk(network_file)
+    pictures = trainval.pictures()
+    network = make_network(trunk, pictures, len(trainval.classes), settings, seed, device)
+    network.trunk.requires_grad_(layers == "all")
+    joined = team.joined(network)
+    trained = [weight for weight in network.parameters() if weight.requires_grad]
+    optimizer = torch.optim.SGD(
+        trained, settings.lr, settings.momentum, weight_decay=settings.weight_decay
+    )
+    guard = Guard(
+        {"finetune.lr": settings.lr, "finetune.batch_size": settings.batch_size},
+        network_file,
+        network,
+        optimizer,
+    )
+    scratch = scratch_folder(
+        params.machine.scratch,
+        f"finetune-{layers}-{seed}",
+        parameters=used,
+        seed=seed,
+        manifest=manifest,
+        network=network_file,
+        computing=team.computing,
+    )
+    per_epoch = len(trainval) // settings.batch_size
+    epochs = -(-settings.iterations // per_epoch)  # the last one may be shorter
+    with Run(scratch, {"network": network, "optimizer": optimizer}, team) as run:
+        for epoch in run.epochs(epochs):
+            network.train()
+            seed_layers(seed, "layers", epoch, team.rank)
+            draws = generator(seed, "crops", epoch)
+            order = epoch_batches(
+                len(trainval), settings.batch_size, generator(seed, "order", epoch)
+            )
+            start = epoch * per_epoch
+            todo = range(start, min(start + per_epoch, settings.iterations))
+            total = torch.zeros((), device=device)
+            bar = progress(todo, f"finetune {layers} {epoch + 1}/{epochs}")
+            for iteration, batch in zip(bar, order, strict=False):
+                for group in optimizer.param_groups:
+                    group["lr"] = settings.lr * 0.5 ** (iteration // settings.lr_halve_every)
+                rows = batch[part]
+                cuts = random_squares(
+                    [pictures[row] for row in rows],
+                    settings.scale,
+                    settings.input,
+                    True,
+                    torch.rand(len(batch), 4, generator=draws)[part],
+                    device,
+                    settings.variant == "deepcluster",
+                )
+                with team.autocast():
+                    logits = joined(cuts)
+                loss = masked_loss(logits.float(), trainval.labels[rows].to(device))
+                optimizer.zero_grad()
+                loss.backward()
+                nn.utils.clip_grad_norm_(trained, settings.clip)
+                optimizer.step()
+                total += loss.detach()
+                guard.look(total, epoch, iteration - start)
+            mean = guard.end(team.sum(total), epoch) / len(todo) / team.size
+            run.log(loss=mean)
+        start_of_test = time.perf_counter()
+        scores = tested(network, test, settings, generator(seed, "test"), team)
+        mean_ap, each = mean_average_precision(scores.numpy(), test.labels.numpy())
+        measured = {
+            "map": round(100 * mean_ap, 2),
+            "ap": {
+                name: None if ap is None else round(100 * ap, 2)
+                for name, ap in zip(test.classes, each, strict=True)
+            },
+        }
+        seconds = run.seconds + time.perf_counter() - start_of_test
+        where = provenance(used, seed, source, seconds, device)
+        if team.first:
+            write_json(out, {"measured": measured, "provenance": where}, kind)
+        run.finish()
+    team.leave()
+
+
+@torch.no_grad()
+def tested(
+    network: Classifier,
+    split: VocSplit,
+    settings: Finetune,
+    draws: torch.Generator,
+    team: Team,
+) -> torch.Tensor:
+    """Scores of pictures: logits summed over ``crops`` random squares, float (n, classes).
+
+    Each process tests every ``team.size``-th batch, and has the scores of all.
+    """
+    network.eval()
+    scores = torch.zeros(len(split), len(split.classes))
+    for number, rows in enumerate(progress(torch.arange(len(split)).split(16), "test")):
+        uniform = torch.rand(len(rows) * settings.crops, 4, generator=draws)
+        if number % team.size != team.rank:
+            continue
+        pictures = [split.picture(int(row)) for row in rows]
+        cuts = random_squares(
+            pictures * settings.crops,
+            settings.scale,
+            settings.input,
+            False,
+            uniform,
+            team.device,
+            settings.variant == "deepcluster",
+        )
+        scores[rows] = network(cuts).view(settings.crops, len(rows), -1).sum(0).cpu()
+    return team.sum(scores)

@@ -1,0 +1,1 @@
+"""VOC's format: annotations, splits, proposals; and the set composed in it."""

@@ -1,0 +1,93 @@
+"""Open the VOC-format data that a manifest describes.
+
+What ``nat prepare voc`` writes (see prepare.py): source, classes, and count and checksum of each
+split. Where the pictures lie follows from the parameters.
+"""
+
+import hashlib
+import json
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from nat.runtime.errors import UserError
+from nat.runtime.io.files import read_json
+from nat.runtime.io.foreign import reading
+from nat.runtime.io.paths import place
+from nat.runtime.settings.params import Params
+from nat.voc.data.devkit import YEAR
+from nat.voc.data.reader import VocSplit, read_list
+
+COMPOSED, DEVKIT = "fashion-mnist-voc", "voc2007"  # a manifest's source
+
+
+class _Split(BaseModel):
+    model_config = ConfigDict(strict=True)
+
+    count: Annotated[int, Field(ge=1)]
+
+
+class _Splits(BaseModel):
+    model_config = ConfigDict(strict=True, extra="forbid")
+
+    trainval: _Split
+    test: _Split
+
+
+class _Manifest(BaseModel):
+    model_config = ConfigDict(strict=True)
+
+    source: Literal["fashion-mnist-voc", "voc2007"]
+    classes: Annotated[list[Annotated[str, Field(pattern=r"^[^/\x00\n]+$")]], Field(min_length=1)]
+    splits: _Splits
+
+
+def composed_folder(manifest: dict[str, Any], data: str) -> Path:
+    """Where the composed pictures of ``manifest`` lie: named by their content."""
+    key = hashlib.sha256(json.dumps(manifest, sort_keys=True).encode()).hexdigest()[:12]
+    return place(data) / "voc" / f"{manifest['source']}-{key}"
+
+
+def extracted_devkit(data: str) -> Path:
+    """Where VOC 2007's official archives are extracted to."""
+    return place(data) / "voc" / DEVKIT / "VOCdevkit"
+
+
+def open_voc(params: Params, manifest: Path) -> tuple[str, VocSplit, VocSplit]:
+    """Open what a manifest describes.
+
+    Args:
+        params: voc.folder and machine.data are used.
+        manifest: what ``nat prepare voc`` wrote.
+
+    Returns:
+        The data's name, trainval and test.
+
+    Raises:
+        UserError: the folder is missing or not the manifest's, or what the reader refuses.
+    """
+    content = read_json(manifest, "prepare voc", *_Manifest.model_fields)
+    with reading(
+        manifest, "manifest of VOC-format data", "make it with `python -m nat prepare voc`"
+    ):
+        _Manifest.model_validate(content)
+    if content["source"] == COMPOSED:
+        devkit = composed_folder(content, params.machine.data) / "VOCdevkit"
+        remedy = "make them again with `python -m nat prepare voc`"
+    else:
+        devkit = extracted_devkit(params.machine.data)
+        if params.voc.folder is not None:
+            named = place(params.voc.folder)
+            if (named / YEAR).is_dir() or not any(named.glob("VOC*.tar")):
+                devkit = named
+        remedy = "mend voc.folder in params.yaml, or run `python -m nat prepare voc`"
+    if not (devkit / YEAR).is_dir():
+        raise UserError(f"{devkit}: the pictures of {manifest} are missing; {remedy}")
+    for split, described in content["splits"].items():
+        if len(read_list(devkit, split)) != described["count"]:
+            raise UserError(
+                f"{devkit}: {split} is not as {manifest} says; run `python -m nat prepare voc`"
+            )
+    trainval, test = (VocSplit(devkit, content["classes"], name) for name in ("trainval", "test"))
+    return content["source"], trainval, test

@@ -1,0 +1,1 @@
+"""From a pretrained trunk to a VOC network: layers on top, data-dependent rescaling."""

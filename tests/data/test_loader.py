@@ -1,0 +1,116 @@
+import os
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from nat.data import loader as module
+from nat.data.loader import Batch, Loader
+from nat.data.store import Store
+from nat.runtime.distributed import Team
+from nat.runtime.errors import UserError
+
+CPU = torch.device("cpu")
+
+
+def loader(params: Any, manifest: Path, batch: int = 16, team: Team | None = None) -> Loader:
+    store = Store(manifest, params.machine.data, "train")
+    return Loader(store, batch, params.augment, 0, team or Team(CPU), "pretrain.batch_size")
+
+
+def test_an_epoch_shows_each_picture_once_in_a_new_order(make_params: Any, manifest: Path) -> None:
+    found = loader(make_params(), manifest, batch=20)
+    assert (found.steps, found.seen) == (4, 80)  # of 96, the incomplete batch is dropped
+    first, second = (torch.cat([rows for rows, _ in found.epoch(e)]) for e in (0, 1))
+    assert len(first.unique()) == len(second.unique()) == 80
+    assert not torch.equal(first, second)
+    assert torch.equal(first, torch.cat([rows for rows, _ in found.epoch(0)]))
+
+
+def test_squares_are_cut_from_the_rows_pictures(make_params: Any, manifest: Path) -> None:
+    found = loader(make_params(augment={"crop": 32, "flip": False}), manifest)
+    for rows, pictures in found.epoch(0):
+        assert torch.equal(pictures, found.store.batch(rows))
+
+
+def test_processes_share_what_one_would_see(make_params: Any, manifest: Path) -> None:
+    params = make_params()
+    alone = list(loader(params, manifest).epoch(3))
+    teams = [Team(CPU, rank=rank, size=4) for rank in range(4)]
+    shared = [list(loader(params, manifest, team=team).epoch(3)) for team in teams]
+    for step, (rows, pictures) in enumerate(alone):
+        assert torch.equal(torch.cat([each[step][0] for each in shared]), rows)
+        assert torch.equal(torch.cat([each[step][1] for each in shared]), pictures)
+
+
+def same(found: Iterable[Batch], expected: Iterable[Batch]) -> bool:
+    pairs = zip(found, expected, strict=True)
+    return all(torch.equal(a, b) for two in pairs for a, b in zip(*two, strict=True))
+
+
+@pytest.mark.parametrize("piece", [7, 96, 4096])
+def test_resident_pictures_give_the_same_batches(
+    piece: int, make_params: Any, manifest: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plain = loader(make_params(), manifest)
+    asked = []
+    monkeypatch.setattr(module, "fits", lambda *words: not asked.append(words))
+    monkeypatch.setattr(module, "PIECE", piece)
+    found = loader(make_params(), manifest)
+    assert (plain.resident, found.resident) == (False, True)
+    assert asked == [(96 * 32 * 32, CPU)]
+    assert torch.equal(found.pictures, torch.from_numpy(found.store.pictures.copy()))
+    monkeypatch.setattr(found.store, "batch", lambda _: pytest.fail("the file is read again"))
+    for epoch in range(2):
+        assert same(found.epoch(epoch), plain.epoch(epoch))
+
+
+@pytest.mark.parametrize(("batch", "steps"), [(80, 1), (32, 3), (24, 4), (12, 8)])
+def test_batches_read_ahead_are_the_same(
+    batch: int, steps: int, make_params: Any, manifest: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """For epochs shorter than, as long as and longer than what is read ahead."""
+    pinned: list[int] = []
+
+    def pin(pictures: torch.Tensor) -> torch.Tensor:
+        pinned.append(len(pictures))
+        return pictures
+
+    monkeypatch.setattr(torch.Tensor, "pin_memory", pin)
+    found = loader(make_params(), manifest, batch)
+    for epoch in range(2):
+        assert same(found._read_ahead(epoch), found.epoch(epoch))
+    assert pinned == [batch] * steps * 2
+
+
+def test_no_more_is_read_ahead_than_wanted(
+    make_params: Any, manifest: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read: list[torch.Tensor] = []
+    monkeypatch.setattr(torch.Tensor, "pin_memory", lambda pictures: pictures)
+    found = loader(make_params(), manifest, 8)
+    batch_of = found.store.batch
+    monkeypatch.setattr(found.store, "batch", lambda rows: read.append(rows) or batch_of(rows))
+    for step, _ in enumerate(found._read_ahead(0)):
+        assert step < len(read) <= step + 1 + module.AHEAD
+
+
+def test_a_fault_while_reading_ahead_is_raised(
+    make_params: Any, manifest: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(torch.Tensor, "pin_memory", lambda pictures: pictures)
+    found = loader(make_params(), manifest)
+    (file,) = (manifest.parent / "data/stores").glob("*/train.npy")
+    os.truncate(file, file.stat().st_size - 1)
+    with pytest.raises(UserError, match=r"ends before picture 95"):
+        list(found._read_ahead(0))
+
+
+@pytest.mark.parametrize(("batch", "size"), [(15, 2), (6, 4), (4, 4)])
+def test_a_batch_that_cannot_be_shared_is_refused(
+    make_params: Any, manifest: Path, batch: int, size: int
+) -> None:
+    with pytest.raises(UserError, match=rf"pretrain\.batch_size: {batch} .* {size} processes"):
+        loader(make_params(), manifest, batch, Team(CPU, size=size))

@@ -1,0 +1,180 @@
+import errno
+import os
+import shutil
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from safetensors.torch import save_file
+
+from nat.runtime.errors import UserError
+from nat.runtime.io.files import FORMER, check_output, discard, read_json, whole, write_json
+from nat.runtime.io.outputs import FILE_OF_OURS, FOLDER_OF_OURS
+from nat.runtime.io.paths import place, project_folder
+
+
+def test_a_file_appears_whole_or_not_at_all(tmp_path: Path) -> None:
+    path = tmp_path / "a" / "x.txt"
+    with whole(path) as temporary:
+        temporary.write_text("one")
+        assert not path.exists()
+    with pytest.raises(ZeroDivisionError), whole(path, FILE_OF_OURS) as temporary:  # noqa: PT012
+        temporary.write_text("two")
+        raise ZeroDivisionError
+    assert path.read_text() == "one"
+    assert list(path.parent.iterdir()) == [path]
+
+
+def test_a_folder_is_replaced_whole(tmp_path: Path) -> None:
+    for content in ("old", "new"):
+        with whole(tmp_path / "out", FOLDER_OF_OURS) as temporary:
+            temporary.mkdir()
+            (temporary / content).touch()
+    assert [p.name for p in (tmp_path / "out").iterdir()] == ["new"]
+
+
+def test_an_unwritable_output_is_named(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(UserError, match=r"file/out\.json: cannot be written"):
+        check_output(tmp_path / "file" / "out.json")
+
+
+def test_json_comes_back(tmp_path: Path) -> None:
+    write_json(tmp_path / "x.json", {"a": [1, "é"]})
+    assert read_json(tmp_path / "x.json", "probe") == {"a": [1, "é"]}
+    (tmp_path / "x.json").write_text("{")
+    with pytest.raises(UserError, match="not valid JSON"):
+        read_json(tmp_path / "x.json", "probe")
+
+
+def test_a_queued_experiments_copy_sees_the_projects_folders(tmp_path: Path) -> None:
+    copy = tmp_path / ".dvc" / "tmp" / "exps" / "tmp1a2b"
+    copy.mkdir(parents=True)
+    assert project_folder(copy) == tmp_path.resolve()
+    assert project_folder(tmp_path) == tmp_path.resolve()
+
+
+def test_an_absolute_folder_stays(tmp_path: Path) -> None:
+    assert place(str(tmp_path)) == tmp_path
+
+
+def leave_behind(path: Path, moved: bool) -> Path:
+    """The temporary folder as a kill leaves it, with the former folder in it if ``moved``."""
+    with whole(path, FOLDER_OF_OURS) as temporary:
+        temporary.mkdir()
+        (temporary / "new").touch()
+        left = path.parent / "copy"
+        shutil.copytree(temporary.parent, left)
+    if moved:
+        path.rename(left / FORMER)
+    return left.rename(temporary.parent)
+
+
+def test_what_a_killed_process_left_is_removed_by_the_next(tmp_path: Path) -> None:
+    path = tmp_path / "out"
+    leave_behind(path, moved=False)
+    (tmp_path / ".out.of.others").mkdir()
+    (tmp_path / ".out.x.abcdefgh.part").mkdir()  # of the output out.x
+    check_output(path, FOLDER_OF_OURS)
+    names = {".out.of.others", ".out.x.abcdefgh.part", "out"}
+    assert {entry.name for entry in tmp_path.iterdir()} == names
+
+
+def test_a_folder_that_was_moved_aside_comes_back(tmp_path: Path) -> None:
+    """The kill came between the two renames."""
+    path = tmp_path / "out"
+    leave_behind(path, moved=True)
+    assert not path.exists()
+    check_output(path, FOLDER_OF_OURS)
+    assert [entry.name for entry in tmp_path.iterdir()] == ["out"]
+    assert [entry.name for entry in path.iterdir()] == ["new"]
+
+
+def test_a_rename_that_fails_brings_the_former_folder_back(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "out"
+    path.mkdir()
+    (path / "old").touch()
+
+    def fail(self: Path, target: Path) -> None:
+        raise OSError(errno.EIO, "Input/output error")
+
+    monkeypatch.setattr(Path, "replace", fail)
+    with (
+        pytest.raises(UserError, match=r"out: Input/output error"),
+        whole(path, FOLDER_OF_OURS) as t,
+    ):
+        t.mkdir()
+    assert [entry.name for entry in path.iterdir()] == ["old"]
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_temporary_of_a_process_that_works_stays(tmp_path: Path) -> None:
+    with whole(tmp_path / "out") as first:
+        first.write_text("first")
+        with whole(tmp_path / "out") as second:
+            second.write_text("second")
+        assert first.exists()
+    assert (tmp_path / "out").read_text() == "first"
+
+
+@pytest.mark.parametrize("mask", [0o022, 0o002, 0o077])
+def test_modes_are_the_umasks(mask: int, tmp_path: Path) -> None:
+    """Whatever the library that wrote the file gives it: safetensors writes for the owner alone."""
+    before = os.umask(mask)
+    try:
+        with whole(tmp_path / "folder") as temporary:
+            (temporary / "inner").mkdir(parents=True)
+            save_file({"a": torch.zeros(1)}, temporary / "inner" / "a.safetensors")
+        write_json(tmp_path / "file", {})
+    finally:
+        os.umask(before)
+    modes = {path.name: path.stat().st_mode & 0o777 for path in tmp_path.rglob("*")}
+    files, folders = 0o666 & ~mask, 0o777 & ~mask
+    assert modes == {"folder": folders, "inner": folders, "a.safetensors": files, "file": files}
+
+
+def test_a_full_disk_is_told_with_the_output(tmp_path: Path) -> None:
+    def fail(number: int, name: str | None = None) -> None:
+        with whole(tmp_path / "out.json"):
+            raise OSError(number, os.strerror(number), name)
+
+    for number in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS):
+        with pytest.raises(UserError, match=rf"out\.json: {os.strerror(number)}; make room"):
+            fail(number)
+    with pytest.raises(UserError, match=r"out\.json: "):
+        fail(errno.ENOSPC, str(tmp_path / ".out.json.x" / "out.json"))
+    with pytest.raises(OSError, match="elsewhere"):  # another's to tell of
+        fail(errno.ENOSPC, "/elsewhere/file")
+    with pytest.raises(FileNotFoundError):
+        fail(errno.ENOENT)
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_folder_is_discarded_at_once(tmp_path: Path) -> None:
+    (tmp_path / "state" / "inner").mkdir(parents=True)
+    discard(tmp_path / "state")
+    discard(tmp_path / "state")
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_temporary_folder_swept_before_it_is_locked_is_made_anew(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Another process takes it for a forgotten one in the moment before its lock."""
+    original, swept = tempfile.mkdtemp, []
+
+    def lose(**words: Any) -> str:
+        folder = original(**words)
+        if not swept:
+            swept.append(folder)
+            Path(folder).rmdir()
+        return folder
+
+    monkeypatch.setattr(tempfile, "mkdtemp", lose)
+    write_json(tmp_path / "x.json", {})
+    assert swept
+    assert [path.name for path in tmp_path.iterdir()] == ["x.json"]

@@ -1,0 +1,45 @@
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from tiny import PROJECT
+
+from nat.runtime.io.locks import locked
+
+# holds the lock for a moment, with a file that says so; fails if another holds it too
+HOLDER = """
+import sys, time
+from pathlib import Path
+from nat.runtime.io.locks import locked
+lock, busy = map(Path, sys.argv[1:])
+for _ in range(20):
+    with locked(lock):
+        busy.touch(exist_ok=False)
+        time.sleep(0.001)
+        busy.unlink()
+"""
+
+
+def test_one_holder_at_a_time_although_each_removes_the_file(tmp_path: Path) -> None:
+    words = [sys.executable, "-c", HOLDER, str(tmp_path / "x.lock"), str(tmp_path / "busy")]
+    holders = [subprocess.Popen(words, cwd=PROJECT, stderr=subprocess.DEVNULL) for _ in range(4)]
+    assert [holder.wait() for holder in holders] == [0] * 4
+    assert not list(tmp_path.iterdir())
+
+
+def test_who_waits_says_so(tmp_path: Path) -> None:
+    words = [sys.executable, "-c", HOLDER, str(tmp_path / "x.lock"), str(tmp_path / "busy")]
+    with locked(tmp_path / "x.lock"):
+        waiting = subprocess.Popen(words, cwd=PROJECT, stderr=subprocess.PIPE, text=True)
+        time.sleep(0.5)
+        assert waiting.poll() is None
+    _, told = waiting.communicate(timeout=60)
+    assert (waiting.returncode, told) == (0, "x: another process works on it; waiting\n")
+
+
+def test_the_lock_is_gone_after_an_error(tmp_path: Path) -> None:
+    with pytest.raises(ZeroDivisionError), locked(tmp_path / "new" / "x.lock"):
+        raise ZeroDivisionError
+    assert not list((tmp_path / "new").iterdir())

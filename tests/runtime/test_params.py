@@ -1,0 +1,138 @@
+from pathlib import Path
+
+import pytest
+from tiny import EMBEDDED as FILE
+
+from nat.runtime.errors import UserError
+from nat.runtime.settings.params import load_params
+
+
+def refused(*overrides: str) -> str:
+    with pytest.raises(UserError) as caught:
+        load_params(FILE, overrides)
+    message = str(caught.value)
+    assert "\n" not in message
+    return message
+
+
+def test_the_projects_file_is_valid() -> None:
+    params = load_params(FILE)
+    assert params.permute_every == 3
+    assert params.target_type == "sphere"
+
+
+def test_overrides_reach_groups_and_top_level() -> None:
+    params = load_params(FILE, ("pretrain.epochs=3", "permute_every=never", "seeds=[4, 2]"))
+    assert (params.pretrain.epochs, params.permute_every, params.seeds) == (3, "never", [4, 2])
+
+
+@pytest.mark.parametrize(
+    ("override", "said"),
+    [
+        ("permute_every=0", "permute_every: should be greater than 0 or should be 'never'"),
+        ("permute_every=-2", "permute_every: "),
+        ("permute_every=often", "permute_every: should be a valid integer or should be 'never'"),
+        ("pretrain.lr=0", "pretrain.lr: should be greater than 0 (got 0)"),
+        ("pretrain.lr=.nan", "pretrain.lr: should be "),
+        ("pretrain.epochs=1.5", "pretrain.epochs: should be a valid integer"),
+        ("pretrain.epochs=ten", "pretrain.epochs: should be a valid integer"),
+        ("pretrain.batch_size=-4", "pretrain.batch_size: "),
+        ("augment.flip=3", "augment.flip: should be a valid boolean"),
+        ("target_type=cube", "target_type: unknown name 'cube'; known: lowdiscrepancy, mixture,"),
+        ("target_type=3", "target_type: should be a valid string (got 3)"),
+        ("alignment=best", "alignment: unknown name 'best'; known: exact, greedy, lapx, sinkhorn"),
+        ("alignment=__init__", "alignment: unknown name '__init__'"),
+        ("model.preprocessing=canny", "model.preprocessing: should be 'sobel', 'high-pass' or"),
+        ("labels.loss=hinge", "labels.loss: should be 'softmax' or 'square'"),
+        ("ablations.permute_every=[1, 0]", "ablations.permute_every.1: should be greater than 0"),
+        ("ablations.permute_every=[2, never, 2]", "ablations.permute_every: 2 is named twice"),
+        ("ablations.permute_every=[]", "ablations.permute_every: "),
+        ("ablations.target_type=[cube]", "ablations.target_type.0: unknown name 'cube'; known:"),
+        ("ablations.alignment=[no]", "ablations.alignment.0: "),
+        ("ablations.k=[10, 20000]", "ablations.k: 20000 is larger than pictures.train 10000"),
+        ("ablations.k=[1]", "ablations.k.0: should be greater than or equal to 2"),
+        ("seeds=[]", "seeds: empty; name at least one"),
+        ("seeds=[1, 1]", "seeds: 1 is named twice; name each once"),
+        ("seeds=[-1]", "seeds.0: "),
+        ("augment.crop=40", "augment.crop: 40 is larger than pictures.size 36"),
+        ("pictures.source=folder", "pictures: source is folder, so folder must name it"),
+        ("detect.regions=257", "detect: regions must be a multiple of pictures"),
+        ("detect.background_iou=[0.5, 0.1]", "detect: background_iou must be [least, less than]"),
+        ("detect.background_iou=[0.1, 0.6]", "detect: background_iou must be [least, less than]"),
+        ("detect.short_sides=[]", "detect.short_sides: "),
+        ("detect.lr_drop_at=[0]", "detect.lr_drop_at.0: should be greater than 0"),
+        ("pictures.source=imagenet", "pictures: source is imagenet, so folder must name it"),
+        ("pictures.source=cifar", "pictures.source: should be 'fashion-mnist', 'cifar10', 'imag"),
+        ("pictures.corrupt_limit=-1", "pictures.corrupt_limit: "),
+        ("machine.device=tpu", "machine.device: "),
+        ("pretrain.lr=1e308", "pretrain.lr: should be less than or equal to 1000000"),
+        ("pretrain.epochs=1000000000", "pretrain.epochs: should be less than or equal to 1000000"),
+        ("model.hidden=70000", "model.hidden: should be less than or equal to 65536"),
+        ("targets.dimension=100000000", "targets.dimension: should be less than or equal to 65536"),
+        ("machine.threads=100000", "machine.threads: should be less than or equal to 1000"),
+        ("pictures.size=1000000", "pictures.size: should be less than or equal to 4096"),
+        ("machine.data=''", "machine.data: empty; name a folder"),
+        ("machine.scratch='  '", "machine.scratch: empty; name a folder"),
+        ("pictures.folder=''", "pictures.folder: empty; name a folder"),
+        ("machine.scratch=$NAT_NOT_SET/nat", "machine.scratch: $NAT_NOT_SET is not set here"),
+        ("voc.folder=${NAT_NOT_SET}", "voc.folder: $NAT_NOT_SET is not set here"),
+        ("proposals.test=$NAT_EMPTY/x", "proposals.test: $NAT_EMPTY is not set here"),
+        ("machine.data=~nobodyhere/x", "machine.data: ~nobodyhere/x: there is no such user"),
+        ('machine.data="a\\0b"', "machine.data: holds a zero byte"),
+        ("launcher=' '", "launcher: "),
+        ("pretrain.speed=3", "--set pretrain.speed: no such setting"),
+        ("speed", "--set speed: should be NAME=VALUE"),
+        ("pretrain=3", "pretrain: "),
+    ],
+)
+def test_a_wrong_value_is_named(override: str, said: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("NAT_EMPTY", "")
+    assert said in refused(override)
+
+
+def test_places_may_name_variables(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("NAT_DISK", "/disk/a b")
+    params = load_params(
+        FILE,
+        (
+            "machine.scratch=$NAT_DISK/nat",
+            "machine.data=/x/${NAT_DISK}_data",
+            "pictures.folder=cost$/$1",
+            "voc.folder=$NAT_DISK",
+            "proposals.trainval=$NAT_DISK/t.mat",
+        ),
+    )
+    assert params.machine.scratch == "/disk/a b/nat"
+    assert params.machine.data == "/x//disk/a b_data"
+    assert params.pictures.folder == "cost$/$1"
+    assert (params.voc.folder, params.proposals.trainval) == ("/disk/a b", "/disk/a b/t.mat")
+
+
+def test_an_unknown_setting_lists_the_known(tmp_path: Path) -> None:
+    file = tmp_path / "params.yaml"
+    file.write_text(FILE.read_text().replace("permute_every:", "permute_evry:"))
+    with pytest.raises(UserError, match=r"permute_every: missing"):
+        load_params(file)
+    file.write_text(FILE.read_text().replace("  epochs: 30", "  epochs: 30\n  epoch: 3"))
+    with pytest.raises(UserError, match=r"pretrain\.epoch: unknown setting; known here: epochs"):
+        load_params(file)
+
+
+def test_discrete_targets_need_an_image_each() -> None:
+    message = refused("target_type=onehot", "targets.k=10001")
+    assert "targets.k: 10001 is larger than pictures.train 10000" in message
+    mixed = refused("ablations.target_type=[mixture]", "targets.k=10001")
+    assert "targets.k: 10001 is larger than pictures.train 10000" in mixed
+    load_params(FILE, ("ablations.target_type=[lowdiscrepancy]", "targets.k=10001"))  # not used
+
+
+@pytest.mark.parametrize("text", ["a: [", "- 1\n", ""])
+def test_a_file_that_is_no_settings_is_refused(text: str, tmp_path: Path) -> None:
+    (tmp_path / "p.yaml").write_text(text)
+    with pytest.raises(UserError, match=r"p\.yaml: "):
+        load_params(tmp_path / "p.yaml")
+
+
+def test_a_missing_file_is_named(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="No such file"):
+        load_params(tmp_path / "none.yaml")

@@ -1,0 +1,121 @@
+import os
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from nat.data.seeds import derive, generator
+from nat.network.schedule import constant_then_decay, permutes_in
+from nat.runtime.errors import UserError
+from nat.runtime.resume import Run, scratch_folder
+
+
+class Stop(Exception):
+    pass
+
+
+def train(folder: Path, stop_in: int | None = None) -> tuple[torch.Tensor, list[Any]]:
+    weight = torch.nn.Linear(2, 1)
+    with torch.no_grad():
+        weight.weight.fill_(1.0)
+        weight.bias.fill_(0.0)
+    order = torch.arange(4)
+    optimizer = torch.optim.SGD(weight.parameters(), lr=0.1, momentum=0.9)
+    with Run(folder, {"weight": weight, "optimizer": optimizer, "order": order}) as run:
+        for epoch in run.epochs(5):
+            if epoch == stop_in:
+                raise Stop
+            x = torch.randn(8, 2, generator=generator(0, "data", epoch))
+            optimizer.zero_grad()
+            weight(x).square().sum().backward()
+            optimizer.step()
+            order.copy_(order.roll(1))
+            run.log(epoch=epoch, loss=float(x.sum()))
+        assert run.seconds > 0
+        return torch.cat([weight.weight.detach().flatten(), order.float()]), run.history
+
+
+def test_a_stopped_run_goes_on_where_it_was(tmp_path: Path) -> None:
+    whole = train(tmp_path / "whole")
+    for stop in (1, 1, 4):
+        with pytest.raises(Stop):
+            train(tmp_path / "stopped", stop)
+    resumed = train(tmp_path / "stopped")
+    assert torch.equal(whole[0], resumed[0])
+    assert whole[1] == resumed[1]
+
+
+def test_the_state_of_another_run_is_refused(tmp_path: Path) -> None:
+    for name in ("nat-0-aaaa", "nat-1-bbbb"):
+        with pytest.raises(Stop):
+            train(tmp_path / name, 2)
+    shutil.copy(tmp_path / "nat-0-aaaa" / "state.pt", tmp_path / "nat-1-bbbb" / "state.pt")
+    with pytest.raises(UserError, match=r"nat-1-bbbb/state\.pt: .*it is the state of nat-0-aaaa"):
+        train(tmp_path / "nat-1-bbbb")
+
+
+def test_nothing_is_left_of_a_finished_run(tmp_path: Path) -> None:
+    with Run(tmp_path / "run", {}) as run:
+        for _ in run.epochs(2):
+            pass
+        (run.folder / "checkpoints").mkdir()
+        run.finish()
+    assert not list(tmp_path.iterdir())
+
+
+def test_what_a_kill_left_of_a_finished_run_is_no_state(tmp_path: Path) -> None:
+    """It came while the state was being removed: all of it is out of the way, or none."""
+    left = tmp_path / ".run.abcdefgh.part" / "run"
+    left.mkdir(parents=True)
+    (left / "state.pt").touch()
+    assert train(tmp_path / "run")[1][0]["epoch"] == 0
+    assert [path.name for path in tmp_path.iterdir()] == ["run"]
+
+
+def test_a_folder_of_another_user_gives_names_of_ones_own(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    mine = scratch_folder(str(tmp_path / "new"), "run")
+    monkeypatch.setattr(os, "getuid", lambda: 12345)
+    assert scratch_folder(str(tmp_path / "new"), "run").name == f"{mine.name}-u12345"
+
+
+def test_a_damaged_state_is_named(tmp_path: Path) -> None:
+    with pytest.raises(Stop):
+        train(tmp_path / "run", 2)
+    (tmp_path / "run" / "state.pt").write_bytes(b"torn")
+    with pytest.raises(UserError, match="damaged state"):
+        train(tmp_path / "run")
+
+
+def test_folder_follows_everything_that_determines_the_run(tmp_path: Path) -> None:
+    data = tmp_path / "data"
+    data.write_text("a")
+
+    def folder(**determines: Any) -> Path:
+        return scratch_folder(str(tmp_path), "run", **determines)
+
+    base = folder(parameters={"lr": 1}, data=data)
+    assert base == folder(data=data, parameters={"lr": 1})
+    assert base != folder(parameters={"lr": 2}, data=data)
+    data.write_text("b")
+    assert base != folder(parameters={"lr": 1}, data=data)
+
+
+def test_schedule_is_section_3_3() -> None:
+    steps = [constant_then_decay(0.5, decay=0.1, hold=3, t=t) for t in range(6)]
+    assert steps == pytest.approx([0.5, 0.5, 0.5, 0.5, 0.5 / 1.1, 0.5 / 1.2])
+
+
+def test_permuting_epochs() -> None:
+    assert [permutes_in(epoch, 3) for epoch in range(5)] == [True, False, False, True, False]
+    assert all(permutes_in(epoch, 1) for epoch in range(5))
+    assert not any(permutes_in(epoch, "never") for epoch in range(5))
+
+
+def test_purposes_have_seeds_of_their_own() -> None:
+    seeds = {derive(s, p, e) for s in range(20) for p in ("order", "augment") for e in range(20)}
+    assert len(seeds) == 800
+    assert 0 <= min(seeds) <= max(seeds) < 2**63
