@@ -19,7 +19,7 @@ from pathlib import Path
 import click
 import numpy as np
 
-from nat.runtime.settings.params import load_params
+from nat.runtime.settings.load import load_params
 from nat.voc.data.boxes import recall
 from nat.voc.data.manifest import open_voc
 from nat.voc.data.proposals import load_proposals, save_proposals

@@ -21,7 +21,8 @@ from PIL import Image
 from sklearn.datasets import load_sample_images
 
 from nat.data.seeds import generator
-from nat.runtime.settings.params import ProposalSettings, load_params
+from nat.runtime.settings.load import load_params
+from nat.runtime.settings.params import ProposalSettings
 from nat.voc.data.boxes import recall
 from nat.voc.data.manifest import open_voc
 from nat.voc.data.proposals import Proposals

@@ -49,7 +49,8 @@ from nat.network.schedule import permutes_in
 from nat.runtime.device import clock
 from nat.runtime.errors import UserError
 from nat.runtime.resume import Run
-from nat.runtime.settings.params import Params, load_params
+from nat.runtime.settings.load import load_params
+from nat.runtime.settings.params import Params
 from nat.runtime.settings.profiles import render
 from nat.targets import Targets, sample_targets, save_targets
 

@@ -13,16 +13,17 @@ from nat import __version__
 from nat.options import (
     FILE,
     Commands,
+    OfTraining,
     WithParams,
-    option_artifacts,
+    argument_method,
     option_network,
-    option_out,
+    option_path,
     option_pictures,
-    option_record,
-    option_seed,
     option_voc,
 )
-from nat.runtime.settings.params import LayersTrained, Params
+from nat.runtime.naming import IMAGES, PROPOSALS, REPORTS, RESULTS, VOC, Name
+from nat.runtime.settings.families import members
+from nat.runtime.settings.params import NAT, LayersTrained, Params
 
 
 @click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})
@@ -63,15 +64,17 @@ def profile(name: str | None, show: bool, force: bool, path: Path, folder: Path)
 
 
 @main.command(cls=WithParams)
-@option_out("File that says that they are right, for the stages that wait for it.", "data/checked")
+@option_path("out", "File that says that they are right, for stages that wait.", "data/checked")
 def check(params: Params, out: Path) -> None:
     """Refuse a setting of the parameter file that is wrong, by name."""
     from nat.runtime.io.files import whole
     from nat.runtime.io.outputs import beginning
     from nat.runtime.io.paths import check_untracked
+    from nat.runtime.settings.load import check_members
 
     check_untracked("machine.data", params.machine.data)
     check_untracked("machine.scratch", params.machine.scratch)
+    check_members(params, "params.yaml")
     # the same words whatever the settings, so that a change of theirs reruns nothing by itself
     words = "Every setting has a known name and a possible value.\n"
     with whole(out, beginning("what `nat check` writes", words.encode())) as temporary:
@@ -84,16 +87,16 @@ def prepare() -> None:
 
 
 @prepare.command("pictures", cls=WithParams)
-@option_out("The store's manifest.", "data/pictures.json")
+@option_path("out", "The store's manifest.", IMAGES)
 def prepare_pictures(params: Params, out: Path) -> None:
-    """Fill the image store with the pictures to train on and to probe with."""
+    """Fill the image store with the images to train on and to probe with."""
     from nat.datasets.filling.prepare import prepare_pictures
 
     prepare_pictures(params, out)
 
 
 @prepare.command("voc", cls=WithParams)
-@option_out("The set's manifest.", "data/voc.json")
+@option_path("out", "The set's manifest.", VOC)
 def prepare_voc(params: Params, out: Path) -> None:
     """Compose the VOC-format set to fine-tune on, or check one's own VOC 2007."""
     from nat.voc.data.prepare import prepare_voc
@@ -103,87 +106,88 @@ def prepare_voc(params: Params, out: Path) -> None:
 
 @main.command(cls=WithParams)
 @option_voc
-@option_out("Folder of both splits' boxes and their summary.", "artifacts/proposals")
+@option_path("out", "Folder of both splits' boxes and their summary.", PROPOSALS)
 def proposals(params: Params, voc: Path, out: Path) -> None:
-    """Find or read the boxes that a detector classifies, for every VOC picture."""
+    """Find or read the boxes that a detector classifies, for every VOC image."""
     from nat.voc.proposals.prepare import prepare_proposals
 
     prepare_proposals(params, voc, out)
 
 
-@main.command(cls=WithParams)
+@main.command(cls=OfTraining)
 @option_pictures
-@option_seed
-@option_out("Array of the targets, .npy.")
-def targets(params: Params, pictures: Path, seed: int, out: Path) -> None:
-    """Sample the fixed targets, one for each training picture."""
-    from nat.data.manifest import facts_of, read_manifest
+@option_path("out", "Array of the targets, .npy.")
+def targets(params: Params, name: Name, pictures: Path, out: Path | None) -> None:
+    """Sample the fixed targets, one for each image to pretrain on."""
+    from nat.data.manifest import facts_of, pretraining_split, read_manifest
     from nat.targets import sample_targets, save_targets
 
-    n = facts_of(read_manifest(pictures), "train", pictures)["count"]
-    save_targets(sample_targets(params.target_type, n, params.targets, seed), out)
+    n = facts_of(read_manifest(pictures), pretraining_split(pictures), pictures)["count"]
+    sampled = sample_targets(params.target_type, n, params.targets, name.seed)
+    save_targets(sampled, out or name.targets)
 
 
-@main.command(cls=WithParams)
+@main.command(cls=OfTraining)
 @option_pictures
-@click.option("--targets", type=FILE, required=True, help="What `nat targets` wrote.")
-@option_seed
-@option_out("Folder for the network and its checkpoints.")
-@option_record
+@option_path("targets", "What `nat targets` wrote; an ablation of targets samples its own.")
+@option_path("out", "Folder for the network and its checkpoints.")
+@option_path("result", "JSON of its losses, speed and provenance.")
 def pretrain(
-    params: Params, pictures: Path, targets: Path, seed: int, out: Path, record: Path
+    params: Params,
+    name: Name,
+    pictures: Path,
+    targets: Path | None,
+    out: Path | None,
+    result: Path | None,
 ) -> None:
     """Train a network without labels: Noise As Targets (Algorithm 1)."""
     from nat.methods.nat import pretrain
 
-    pretrain(params, seed, pictures, targets, out, record)
+    if targets is None and "target" not in name.override:
+        targets = name.targets
+    result = result or name.result("train")
+    pretrain(params, name, pictures, targets, out or name.network, result)
 
 
-@main.command(cls=WithParams)
-@click.argument("method", type=click.Choice(["random", "labels"]))
+@main.command(cls=OfTraining)
+@click.argument("method", type=click.Choice([m for m in members("methods") if m != NAT]))
 @option_pictures
-@option_seed
-@option_out("Folder for the network and its checkpoints.")
-@option_record
-def baseline(
-    params: Params, method: str, pictures: Path, seed: int, out: Path, record: Path
+@option_path("out", "Folder for the network.")
+@option_path("result", "JSON of its losses, speed and provenance.")
+def train(
+    params: Params, name: Name, pictures: Path, out: Path | None, result: Path | None
 ) -> None:
-    """Make the network of a compared METHOD."""
-    if method == "random":
-        from nat.methods.random import untrained
+    """Train the network of a compared METHOD, a file of nat/methods."""
+    from nat.methods import train
 
-        untrained(params, seed, pictures, out, record)
-    else:
-        from nat.methods.labels import supervised
-
-        supervised(params, seed, pictures, out, record)
+    train(params, name, pictures, out or name.network, result or name.result("train"))
 
 
-@main.command(cls=WithParams)
+@main.command(cls=OfTraining)
+@argument_method
 @option_network
+@option_path("checkpoints", "Folder of checkpoints to probe too; by default NAT's own.")
 @option_pictures
-@option_seed
-@option_out("JSON of accuracies and their provenance.")
-def probe(params: Params, network: Path, pictures: Path, seed: int, out: Path) -> None:
-    """Train classifiers on a frozen trunk (Table 3): MLP, linear, kNN."""
+@option_path("out", "JSON of accuracies and their provenance.")
+def probe(
+    params: Params,
+    name: Name,
+    network: Path | None,
+    checkpoints: Path | None,
+    pictures: Path,
+    out: Path | None,
+) -> None:
+    """Train classifiers on METHOD's frozen trunk (Table 3): MLP, linear, kNN."""
     from nat.probe import probe
 
-    probe(params, seed, pictures, network, out)
+    if network is None and (name.network / "checkpoints").exists():
+        checkpoints = checkpoints or name.network / "checkpoints"
+    network = network or name.network / "network.safetensors"
+    probe(params, name, pictures, network, checkpoints, out or name.result("probe"))
 
 
-@main.command(cls=WithParams)
-@click.option("--checkpoints", type=FILE, required=True, help="Folder of checkpoints.")
-@option_pictures
-@option_seed
-@option_out("JSON of accuracies by epoch and their provenance.")
-def evolution(params: Params, checkpoints: Path, pictures: Path, seed: int, out: Path) -> None:
-    """Probe every checkpoint of a training (Figure 2, left)."""
-    from nat.probe import evolution
-
-    evolution(params, seed, pictures, checkpoints, out)
-
-
-@main.command(cls=WithParams)
+@main.command(cls=OfTraining)
+@argument_method
 @option_network
 @click.option(
     "--layers",
@@ -193,19 +197,85 @@ def evolution(params: Params, checkpoints: Path, pictures: Path, seed: int, out:
     help="What to train: the classifier on a frozen trunk, or everything.",
 )
 @option_voc
-@option_seed
-@option_out("JSON of average precisions and their provenance.")
+@option_path("out", "JSON of average precisions and their provenance.")
 def finetune(
-    params: Params, network: Path, layers: LayersTrained, voc: Path, seed: int, out: Path
+    params: Params,
+    name: Name,
+    network: Path | None,
+    layers: LayersTrained,
+    voc: Path,
+    out: Path | None,
 ) -> None:
-    """Fine-tune a network on VOC classification (Table 4)."""
+    """Fine-tune METHOD's network on VOC classification (Table 4)."""
     from nat.voc.classification.finetune import finetune
 
-    finetune(params, seed, voc, network, layers, out)
+    network = network or name.network / "network.safetensors"
+    finetune(params, name, voc, network, layers, out or name.result(f"finetune-{layers}"))
+
+
+@main.command(cls=OfTraining)
+@argument_method
+@option_network
+@option_voc
+@option_path("proposals", "What `nat proposals` wrote.", PROPOSALS)
+@option_path("out", "JSON of average precisions and their provenance.")
+@option_path("detections", "Folder for the kit's result files.")
+def detect(
+    params: Params,
+    name: Name,
+    network: Path | None,
+    voc: Path,
+    proposals: Path,
+    out: Path | None,
+    detections: Path | None,
+) -> None:
+    """Train and test a detector on VOC from METHOD's network (Table 4): Fast R-CNN."""
+    from nat.voc.detection.detect import detect
+
+    network = network or name.network / "network.safetensors"
+    out, detections = out or name.result("detect"), detections or name.detections
+    detect(params, name, voc, proposals, network, out, detections)
+
+
+@main.command(cls=OfTraining)
+@option_pictures
+@option_path("nat", "NAT's network folder.")
+@option_path("labels", "Network folder of the method with labels.")
+@option_path("targets", "The targets that NAT was trained with.")
+@option_voc
+@option_path("result", "What `nat detect` measured.")
+@option_path("detections", "Folder of detections that it wrote; none are shown if it is missing.")
+@option_path("out", "Folder of what the figures show.")
+def illustrate(
+    params: Params, name: Name, pictures: Path, voc: Path, out: Path | None, **given: Path | None
+) -> None:
+    """Gather what Figures 1, 3 and 4 and the figure of detections show."""
+    from nat.illustrate.stage import Inputs, illustrate
+
+    usual = {
+        "nat": name.network,
+        "labels": Name("labels", seed=name.seed).network,
+        "targets": name.targets,
+        "result": name.result("detect"),
+        "detections": name.detections,
+    }
+    paths = {key: given[key] or path for key, path in usual.items()}
+    illustrate(params, name.seed, Inputs(pictures, voc=voc, **paths), out or name.illustrations)
+
+
+@main.command(cls=WithParams)
+@option_path("results", "Folder of what the stages measured.", RESULTS)
+@option_path("out", "Folder of the reports.", REPORTS)
+def report(params: Params, results: Path, out: Path) -> None:
+    """Write Tables 1 to 4, Figures 1 to 4, and one page that tells what held."""
+    from nat.report import write_report
+
+    for line in write_report(params.model_dump(), results, out):
+        click.echo(line)
 
 
 @main.command()
-@option_network
+@click.option("--network", type=FILE, required=True, help="network.safetensors of any method.")
 @click.option(
     "--format",
     "form",
@@ -219,7 +289,7 @@ def finetune(
     is_flag=True,
     help="Do not fold batch norm into the convolutions (torchvision).",
 )
-@option_out("The trunk, .safetensors.")
+@click.option("--out", type=FILE, required=True, help="The trunk, .safetensors.")
 def export(
     network: Path, form: Literal["nat", "torchvision"], keep_batch_norm: bool, out: Path
 ) -> None:
@@ -230,7 +300,7 @@ def export(
 
 
 @main.command(cls=WithParams)
-@option_network
+@click.option("--network", type=FILE, required=True, help="network.safetensors of any method.")
 @click.option(
     "--pictures", type=FILE, required=True, help="Folder of pictures, with its subfolders."
 )
@@ -247,7 +317,7 @@ def export(
     help="Pixels that the short side is scaled to before the central crop; the crop's by default.",
 )
 @click.option("--skip-corrupt", is_flag=True, help="List unreadable pictures and leave them out.")
-@option_out("Array of features, .npy or .parquet.")
+@click.option("--out", type=FILE, required=True, help="Array of features, .npy or .parquet.")
 def embed(
     params: Params,
     network: Path,
@@ -265,125 +335,3 @@ def embed(
     trunk = load_trunk(network, size, prepare_device(params.machine))
     for fault in embed_folder(trunk, pictures, out, layer, skip_corrupt):
         click.echo(f"left out: {fault}", err=True)
-
-
-@main.command(cls=WithParams)
-@click.option("--network", type=FILE, required=True, help="network.safetensors of any method.")
-@option_voc
-@click.option(
-    "--proposals",
-    type=FILE,
-    default="artifacts/proposals",
-    show_default=True,
-    help="What `nat proposals` wrote.",
-)
-@option_seed
-@option_out("JSON of average precisions and their provenance.")
-@click.option("--detections", type=FILE, required=True, help="Folder for the kit's result files.")
-def detect(
-    params: Params,
-    network: Path,
-    voc: Path,
-    proposals: Path,
-    seed: int,
-    out: Path,
-    detections: Path,
-) -> None:
-    """Train and test a detector on VOC from a network (Table 4): Fast R-CNN."""
-    from nat.voc.detection.detect import detect
-
-    detect(params, seed, voc, proposals, network, out, detections)
-
-
-@main.command(cls=WithParams)
-@option_pictures
-@click.option(
-    "--nat",
-    type=FILE,
-    default="artifacts/networks/nat-0",
-    show_default=True,
-    help="NAT's network folder.",
-)
-@click.option(
-    "--labels",
-    type=FILE,
-    default="artifacts/networks/labels-0",
-    show_default=True,
-    help="Network folder of the method with labels.",
-)
-@click.option(
-    "--targets",
-    type=FILE,
-    default="artifacts/targets/0.npy",
-    show_default=True,
-    help="The targets that NAT was trained with.",
-)
-@option_seed
-@option_out("What the figures show, .npz.")
-def illustrate(
-    params: Params, pictures: Path, nat: Path, labels: Path, targets: Path, seed: int, out: Path
-) -> None:
-    """Gather what Figures 1, 3 and 4 show: features, neighbours, filters."""
-    from nat.illustrate.features import illustrate
-
-    illustrate(params, seed, pictures, nat, labels, targets, out)
-
-
-@main.command(cls=WithParams)
-@option_voc
-@click.option(
-    "--result",
-    type=FILE,
-    default="artifacts/detect/nat-0.json",
-    show_default=True,
-    help="Average precisions that `nat detect` wrote.",
-)
-@click.option(
-    "--detections",
-    type=FILE,
-    default="artifacts/detections/nat-0",
-    show_default=True,
-    help="Folder of detections that it wrote with them.",
-)
-@option_seed
-@option_out("What the figure shows, .npz.")
-def illustrate_detections(
-    params: Params, voc: Path, result: Path, detections: Path, seed: int, out: Path
-) -> None:
-    """Gather what the figure of detections shows: the best and the worst class."""
-    from nat.illustrate.detections import illustrate_detections
-
-    illustrate_detections(params, seed, voc, result, detections, out)
-
-
-@main.command(cls=WithParams)
-@option_artifacts
-@option_out("Folder of the reports.", "reports")
-def tabulate(params: Params, artifacts: Path, out: Path) -> None:
-    """Write Tables 3 and 4, Figures 1 to 4 and the metrics."""
-    from nat.report.tabulate import tabulate
-
-    tabulate(params, artifacts, out)
-
-
-@main.command(cls=WithParams)
-@option_artifacts
-@option_out("Folder of their own within the reports.", "reports/ablations")
-def tabulate_ablations(params: Params, artifacts: Path, out: Path) -> None:
-    """Write the tables and figures of section 4.1: Tables 1 and 2, Figure 2 right."""
-    from nat.report.tabulate import tabulate_ablations
-
-    tabulate_ablations(params, artifacts, out)
-
-
-@main.command(cls=WithParams)
-@option_artifacts
-@click.option(
-    "--pipeline", type=FILE, default=".", show_default=True, help="Folder of dvc.yaml, to draw it."
-)
-@option_out("Folder of the reports.", "reports")
-def page(params: Params, artifacts: Path, pipeline: Path, out: Path) -> None:
-    """Write one page that tells what held, as README.md and as index.html."""
-    from nat.report.page.stage import write_page
-
-    write_page(params, artifacts, pipeline, out)

@@ -1,4 +1,7 @@
-"""What the commands share: options, the parameter file, and errors in one line."""
+"""What the commands share: options, the parameter file, and errors in one line.
+
+A path that is not given is the pipeline's own (see runtime/naming.py).
+"""
 
 import sys
 from collections.abc import Callable
@@ -8,14 +11,17 @@ from typing import Any
 import click
 
 from nat.runtime.boundary import report, told
-from nat.runtime.settings.params import load_params
+from nat.runtime.naming import IMAGES, VOC, Name
+from nat.runtime.settings.families import members
+from nat.runtime.settings.load import load_params, overridden
+from nat.runtime.settings.params import NAT, Params
 from nat.runtime.signals import stopped_by
 
 FILE = click.Path(path_type=Path)
 
 
 class Commands(click.Group):
-    """Shows what a user can mend as one line on standard error (see boundary.py)."""
+    """Shows what a user can mend as one line on standard error (see runtime/boundary.py)."""
 
     def invoke(self, context: click.Context) -> Any:
         """Run a command; exit with 1 on a fault of the user's."""
@@ -54,44 +60,60 @@ class WithParams(click.Command):
 
     def invoke(self, context: click.Context) -> Any:
         """Load the parameters, then run."""
-        file, overrides = context.params.pop("params_file"), context.params.pop("overrides")
-        context.params["params"] = load_params(file, overrides)
+        context.params["params"] = self.loaded(context)
         return super().invoke(context)
+
+    def loaded(self, context: click.Context) -> Params:
+        """The parameters."""
+        return load_params(context.params.pop("params_file"), context.params.pop("overrides"))
+
+
+class OfTraining(WithParams):
+    """A command on one training: adds --seed and --override, hands on ``name`` and ``params``."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.params[:0] = [
+            click.Option(
+                ["--seed"],
+                type=click.IntRange(0),
+                default=0,
+                show_default=True,
+                help="Seed of this run.",
+            ),
+            click.Option(
+                ["--override"],
+                default="",
+                metavar="NAME=VALUE,...",
+                help="Settings of an ablation, which become a part of its name.",
+            ),
+        ]
+
+    def invoke(self, context: click.Context) -> Any:
+        """Make the name, apply the override, then run."""
+        given = context.params
+        given["name"] = Name(given.pop("method", NAT), given.pop("override"), given.pop("seed"))
+        return super().invoke(context)
+
+    def loaded(self, context: click.Context) -> Params:
+        """The parameters, with what the name overrides."""
+        name: Name = context.params["name"]
+        return overridden(super().loaded(context), name.override)
 
 
 Decorator = Callable[[Callable[..., None]], Callable[..., None]]
 
-option_seed: Decorator = click.option(
-    "--seed", type=click.IntRange(0), default=0, show_default=True, help="Seed of this run."
-)
-option_pictures: Decorator = click.option(
-    "--pictures",
-    type=FILE,
-    default="data/pictures.json",
-    show_default=True,
-    help="Manifest of the image store.",
-)
-option_voc: Decorator = click.option(
-    "--voc", type=FILE, default="data/voc.json", show_default=True, help="Manifest of the VOC set."
-)
-option_record: Decorator = click.option(
-    "--record", type=FILE, required=True, help="Folder for its record and history."
-)
-option_artifacts: Decorator = click.option(
-    "--artifacts",
-    type=FILE,
-    default="artifacts",
-    show_default=True,
-    help="Folder of what the other stages wrote.",
-)
 
-option_network: Decorator = click.option(
-    "--network", type=FILE, required=True, help="network.safetensors of any method."
-)
-
-
-def option_out(help: str, default: str | None = None) -> Decorator:
-    """--out, required without a default."""
+def option_path(name: str, help: str, default: Path | str | None = None) -> Decorator:
+    """An option that names a file or folder; without ``default`` None, for the pipeline's own."""
     return click.option(
-        "--out", type=FILE, default=default, required=default is None, show_default=True, help=help
+        f"--{name}", type=FILE, default=default, show_default=default is not None, help=help
     )
+
+
+argument_method: Decorator = click.argument(
+    "method", type=click.Choice(members("methods")), default=NAT, required=False
+)
+option_pictures = option_path("pictures", "Manifest of the image store.", IMAGES)
+option_voc = option_path("voc", "Manifest of the VOC set.", VOC)
+option_network = option_path("network", "network.safetensors of any method.")

@@ -19,16 +19,20 @@ TINY: dict[str, Any] = {
     "targets": {"dimension": 8, "k": 4},
     "model": {"hidden": 16},
     "pretrain": {"epochs": 3, "batch_size": 16, "save_every": 1, "knn_every": 1},
-    "labels": {"epochs": 2, "batch_size": 16},
-    "probe": {"epochs": 2, "batch_size": 16, "crops": 2, "neighbours": 3},
+    "baselines": {
+        "random": {"batch_size": 16},
+        "labels": {"epochs": 2, "batch_size": 16, "crops": 2},
+    },
+    "probe": {"hidden": 16, "epochs": 2, "batch_size": 16, "crops": 2, "neighbours": 3},
     "ablations": {
-        "permute_every": ["never"],
-        "k": [4],
-        "dimension": [4],
-        "target_type": ["mixture"],
-        "alignment": ["greedy"],
-        "preprocessing": ["clean"],
-        "loss": ["square"],
+        "nat": [
+            "permute_every=never",
+            "target_type=onehot,targets.k=4",
+            "targets.dimension=4",
+            "target_type=mixture",
+            "alignment=greedy",
+        ],
+        "labels": ["model.preprocessing=clean", "baselines.labels.loss=square"],
     },
     "finetune": {"hidden": 16, "iterations": 4, "batch_size": 4, "crops": 2},
     "detect": {
@@ -45,8 +49,8 @@ TINY: dict[str, Any] = {
 def merge(content: dict[str, Any], changes: dict[str, Any]) -> None:
     """Set ``changes`` in ``content``, groups setting by setting."""
     for name, value in changes.items():
-        if isinstance(value, dict):
-            content[name] |= value
+        if isinstance(value, dict) and isinstance(content.get(name), dict):
+            merge(content[name], value)
         else:
             content[name] = value
 

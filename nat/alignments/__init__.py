@@ -6,13 +6,14 @@ the inner products of eq. 5 are greatest.
 """
 
 from collections.abc import Callable
-from importlib import import_module
 from typing import NamedTuple
 
 import numpy as np
 import torch
 import torch.nn.functional as F
 from scipy.optimize import linear_sum_assignment
+
+from nat.runtime.settings.families import load_member
 
 
 class Aligned(NamedTuple):
@@ -37,7 +38,7 @@ def find_alignment(name: str) -> Align:
     Raises:
         UserError: the file needs a package that is not installed.
     """
-    return import_module(f"{__name__}.{name}").align
+    return load_member("alignments", name, "align").align
 
 
 def reassign(

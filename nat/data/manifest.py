@@ -47,6 +47,16 @@ def read_manifest(path: Path) -> dict[str, Any]:
     return content
 
 
+def pretraining_split(path: Path) -> str:
+    """The split to train on without labels: the one that is for nothing else, or "train".
+
+    Raises:
+        UserError: as ``read_manifest``.
+    """
+    splits = read_manifest(path)["splits"]
+    return "unlabelled" if "unlabelled" in splits else "train"
+
+
 def facts_of(content: dict[str, Any], split: str, path: Path) -> dict[str, Any]:
     """What the manifest at ``path``, read, says of a split.
 

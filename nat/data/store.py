@@ -147,12 +147,14 @@ class Store:
     """One split of a store, read-only.
 
     Attributes:
+        split: its name: train, val or unlabelled.
         pictures: uint8, (n, channels, size, size), memory-mapped.
         labels: int64, (n,).
         classes: class names.
         channels: of a picture.
         size: its side, pixels.
         source: the data set's name.
+        name: of the store, which changes with its content.
     """
 
     def __init__(self, manifest: Path, folder: str, split: str) -> None:
@@ -164,6 +166,7 @@ class Store:
             UserError: the store is missing, damaged, or is not the manifest's.
         """
         content = read_manifest(manifest)
+        self.split = split
         path = store_folder(content, folder)
         what = f"array of the image store of {manifest}"
         size, channels, classes = content["size"], content["channels"], content["classes"]
@@ -185,6 +188,7 @@ class Store:
         self.labels = torch.from_numpy(labels)
         self._start = os.fstat(self._file.fileno()).st_size - self.pictures.nbytes
         self.source: str = content["source"]
+        self.name = path.name
         self.classes: list[str] = content["classes"]
         self.channels: int = content["channels"]
         self.size: int = content["size"]
@@ -208,6 +212,11 @@ class Store:
                 raise UserError(f"{self._file.name}: ends before picture {row}; {REMEDY}")
             picture[:] = np.frombuffer(content, np.uint8)
         return torch.from_numpy(found)
+
+    def described(self, *others: "Store") -> dict[str, Any]:
+        """What provenance says of this split and other ones of the same store."""
+        images = {store.split: len(store) for store in (self, *others)}
+        return {"data": self.source, "store": self.name, "images": images}
 
     def require_labels(self, purpose: str) -> None:
         """Check that every picture has a label.

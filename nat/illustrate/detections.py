@@ -14,12 +14,11 @@ import numpy as np
 import torch
 
 from nat.data.seeds import generator
-from nat.illustrate.arrays import arrays_of
-from nat.illustrate.detected import Detected, save_detected
+from nat.illustrate.detected import Detected
 from nat.illustrate.judge import Operating, best_f1, missed, some, verdicts
 from nat.runtime.device import prepare_device
 from nat.runtime.errors import UserError
-from nat.runtime.io.files import check_output, read_json
+from nat.runtime.io.files import read_json
 from nat.runtime.provenance import provenance
 from nat.runtime.settings.params import Params
 from nat.voc.data.manifest import open_voc
@@ -38,10 +37,10 @@ PICTURES = 4  # of each class, at most
 SIDE = 320  # pixels; larger pictures are reduced to it, so that the file stays small
 
 
-def illustrate_detections(
-    params: Params, seed: int, manifest: Path, result: Path, folder: Path, out: Path
-) -> None:
-    """Pick pictures of two classes with their objects and detections, and write them to ``out``.
+def gather_detections(
+    params: Params, seed: int, manifest: Path, result: Path, folder: Path
+) -> Detected:
+    """Pick pictures of two classes with their objects and detections.
 
     The facts hold: source, test (how many pictures) and classes, the best first. A class holds its
     name, ap (percent), objects (how many test has to find), and score, the least of the detections
@@ -54,16 +53,14 @@ def illustrate_detections(
         manifest: what ``nat prepare voc`` wrote.
         result: the JSON file that ``nat detect`` wrote.
         folder: the detections that it wrote with it.
-        out: an .npz file (see report/detected.py).
 
     Raises:
         UserError: an input is missing or damaged, or does not fit the others.
     """
-    check_output(out, arrays_of(Detected))
     start = time.perf_counter()
     device = prepare_device(params.machine)
     precisions = read_precisions(result)
-    source, _, test = open_voc(params, manifest)
+    data, _, test = open_voc(params, manifest)
     chosen = best_and_worst(precisions)
     if not set(chosen) <= set(test.classes):
         raise UserError(f"{result}: has other classes than {manifest}; give those of one run")
@@ -102,9 +99,9 @@ def illustrate_detections(
                     "missed": missed(some(found, own), truth[row]),
                 }
             )
-    facts = {"source": source, "test": len(test), "classes": classes}
-    where = provenance({}, seed, source, time.perf_counter() - start, device)
-    save_detected(Detected(facts, where, **joined(shown)), out)
+    facts = {"source": data["data"], "test": len(test), "classes": classes}
+    where = provenance({}, seed, data, time.perf_counter() - start, device)
+    return Detected(facts, where, **joined(shown))
 
 
 def read_precisions(result: Path) -> dict[str, float]:

@@ -14,17 +14,16 @@ import torch
 import torch.nn.functional as F
 
 from nat.data.augment import fixed_crops
+from nat.data.manifest import pretraining_split
 from nat.data.seeds import generator
 from nat.data.store import Store
 from nat.evaluation.features import features, unit_features
 from nat.evaluation.knn import nearest
-from nat.illustrate.arrays import arrays_of
-from nat.illustrate.illustration import Illustration, save_illustration
+from nat.illustrate.illustration import Illustration
 from nat.network.model import Network, Trunk, load_network
 from nat.runtime.device import prepare_device
 from nat.runtime.errors import UserError
 from nat.runtime.io.arrays import open_array
-from nat.runtime.io.files import check_output
 from nat.runtime.io.foreign import reading
 from nat.runtime.provenance import provenance
 from nat.runtime.settings.params import Params
@@ -55,16 +54,15 @@ class Plane:
     targets: torch.Tensor
 
 
-def illustrate(
+def gather_features(
     params: Params,
     seed: int,
     manifest: Path,
     nat_folder: Path,
     labels_folder: Path,
     targets_file: Path,
-    out: Path,
-) -> None:
-    """Gather what Figures 1, 3 and 4 show and write it to ``out``.
+) -> Illustration:
+    """Gather what Figures 1, 3 and 4 show.
 
     The facts hold: source, classes, train and val (counts), size, channels, crop (pixels),
     preprocessing, target_type, dimension, trunk, layers ([channels, side] of conv1 to conv5),
@@ -76,14 +74,12 @@ def illustrate(
         seed: of the choice of pictures.
         manifest: of the image store.
         nat_folder: what ``nat pretrain`` wrote.
-        labels_folder: what ``nat baseline labels`` wrote.
+        labels_folder: what ``nat train labels`` wrote.
         targets_file: what that pretraining read.
-        out: an .npz file (see report/illustration.py).
 
     Raises:
         UserError: an input is missing, has no labels, or does not fit the others.
     """
-    check_output(out, arrays_of(Illustration))
     start = time.perf_counter()
     device = prepare_device(params.machine)
     train, val = (Store(manifest, params.machine.data, split) for split in ("train", "val"))
@@ -92,29 +88,35 @@ def illustrate(
     network = load_network(nat_folder / "network.safetensors").to(device).eval()
     labels = load_network(labels_folder / "network.safetensors")
     targets = load_targets(targets_file)
-    assignment = load_assignment(nat_folder / "assignment.npy", len(train), targets)
+    split = pretraining_split(manifest)
+    images = train if split == "train" else Store(manifest, params.machine.data, split)
+    assignment = load_assignment(nat_folder / "assignment.npy", len(images), targets)
 
     crop = network.input_size
-    # evenly spaced rows: a store may be sorted by class
-    rows = torch.linspace(0, len(train) - 1, min(len(train), BANK)).long()
-    bank = features(unit_features(network), train, rows, crop, device)
+    rows = spaced(images)
+    own = features(unit_features(network), images, rows, crop, device)
     vectors = targets.vectors(assignment[rows]).to(device)
-    plane = overview(bank.cpu(), vectors.cpu(), seed)
+    plane = overview(own.cpu(), vectors.cpu(), seed)
     shown = rows[plane.chosen]
 
+    searched = rows if images is train else spaced(train)
+    bank = (
+        own if images is train else features(unit_features(network), train, searched, crop, device)
+    )
     queries = one_per_class(val.labels, seed)
     found = features(unit_features(network), val, queries, crop, device)
     distances, places = nearest(found, bank, NEIGHBOURS)
-    neighbours = rows[places.cpu()]
+    neighbours = searched[places.cpu()]
 
-    pictures = train.batch(shown)
+    pictures = images.batch(shown)
     sees = network.trunk.seen(fixed_crops(pictures[:1], crop, 1)[0].to(device))
-    cosines = (bank * vectors).sum(1).cpu()
-    facts = _facts(train, val, network, params.target_type, targets, len(rows))
+    cosines = (own * vectors).sum(1).cpu()
+    facts = _facts(train, val, network, params.target_type, targets, len(searched))
     facts["cosine"] = cosines.mean().item()
-    illustration = Illustration(
+    seconds, data = time.perf_counter() - start, train.described(val)
+    return Illustration(
         facts=facts,
-        provenance=provenance({}, seed, train.source, time.perf_counter() - start, device),
+        provenance=provenance({}, seed, data, seconds, device),
         pictures=small(pictures),
         gradients=sees[0].cpu().numpy().astype(np.float16),
         features=plane.features[plane.chosen].numpy(),
@@ -130,7 +132,11 @@ def illustrate(
         labels_filters=first_filters(labels.trunk).numpy().astype(np.float16),
         nat_filters=first_filters(network.trunk.cpu()).numpy().astype(np.float16),
     )
-    save_illustration(illustration, out)
+
+
+def spaced(store: Store) -> torch.Tensor:
+    """At most BANK rows, int64, evenly spaced: a store may be sorted by class."""
+    return torch.linspace(0, len(store) - 1, min(len(store), BANK)).long()
 
 
 def overview(features: torch.Tensor, vectors: torch.Tensor, seed: int) -> Plane:

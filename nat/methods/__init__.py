@@ -1,1 +1,153 @@
-"""The compared methods: each trains a network on the same store and hands on the same folder."""
+"""The methods whose trunks are compared, a file each: rows of Tables 3 and 4.
+
+A method is a file of this folder; its name is the value in params.yaml. It defines
+
+- ``LABEL``, what tables call it, and ``REFERENCE``, whom it is due to, or "";
+- ``Settings``, what params.yaml's group ``baselines.NAME`` holds;
+- ``train(session, settings)``, which trains a network on the session's images and hands it on by
+  ``session.hand_on``. Whatever is random draws from nat/data/seeds.py.
+
+nat.py, the paper's own, is set by groups of params.yaml of their own.
+"""
+
+from collections.abc import Collection
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import torch
+
+from nat.data.loader import Loader
+from nat.data.manifest import pretraining_split
+from nat.data.seeds import generator
+from nat.data.store import Store
+from nat.network.model import Network, initialise
+from nat.network.pretrained import check_network, write_network
+from nat.network.session import Session
+from nat.runtime.naming import Name
+from nat.runtime.settings.families import load_member, own
+from nat.runtime.settings.params import Params
+
+
+def find_method(name: str) -> ModuleType:
+    """The file of a method.
+
+    Raises:
+        UserError: it lacks what a method defines.
+    """
+    return load_member("methods", name, "LABEL", "REFERENCE", "Settings", "train")
+
+
+def settings_of(
+    method: ModuleType, name: str, params: Params, path: Path | str = "params.yaml"
+) -> Any:
+    """A method's own settings, checked.
+
+    Raises:
+        UserError: one is unknown, missing or wrong.
+    """
+    return own(method.Settings, params.baselines.get(name, {}), f"baselines.{name}", path)
+
+
+def train(params: Params, name: Name, manifest: Path, out: Path, result: Path) -> None:
+    """Train the network of a compared method.
+
+    Args:
+        params: model, augment and the method's own settings are used.
+        name: of the training.
+        manifest: of the image store.
+        out: the network's folder to write.
+        result: the result's file to write.
+
+    Raises:
+        UserError: faulty settings or data, an output that cannot be written, or a loss that is no
+            longer finite.
+    """
+    method = find_method(name.method)
+    settings = settings_of(method, name.method, params)
+    used = params.model_dump(include={"model", "augment"})
+    used["baselines"] = {name.method: settings.model_dump()}
+    with TrunkSession(params, name, used, manifest, out, result) as session:
+        method.train(session, settings)
+
+
+class TrunkSession(Session):
+    """The training of a network whose trunk is to be compared.
+
+    Attributes:
+        images: what to train on without labels.
+        train: the labelled images to train on; the same as ``images`` for most data sets.
+        val: labelled images to test on.
+    """
+
+    def __init__(
+        self,
+        params: Params,
+        name: Name,
+        used: dict[str, Any],
+        manifest: Path,
+        out: Path,
+        result: Path,
+        **inputs: Path | str,
+    ) -> None:
+        """Open the images; see ``Session``."""
+        check_network(out, name.method)
+        super().__init__(params, name, "train", used, result, manifest=manifest, **inputs)
+        self.folder, self.manifest = out, manifest
+        folder, split = params.machine.data, pretraining_split(manifest)
+        self.train, self.val = (Store(manifest, folder, each) for each in ("train", "val"))
+        self.images = self.train if split == "train" else Store(manifest, folder, split)
+
+    @property
+    def crop(self) -> int:
+        """Side of the crops, pixels."""
+        return self.params.augment.crop
+
+    def loader(self, store: Store, batch_size: int, setting: str) -> Loader:
+        """Batches of a store; ``setting`` is what ``batch_size`` is called in params.yaml.
+
+        Raises:
+            UserError: the batch is larger than the data or cannot be shared by the processes.
+        """
+        return Loader(store, batch_size, self.params.augment, self.seed, self.team, setting)
+
+    def network(self, outputs: int) -> Network:
+        """The network of params.yaml, on the device; the same first weights for every method."""
+        network = Network(self.params.model, self.crop, outputs, self.images.channels)
+        initialise(network, generator(self.seed, "weights"))
+        return network.to(self.device)
+
+    def hand_on(
+        self,
+        network: Network,
+        seen: int = 0,
+        measured: dict[str, Any] | None = None,
+        assignment: torch.Tensor | None = None,
+        checkpoints: Collection[int] = (),
+    ) -> None:
+        """Write the network's folder and the result, by the first process.
+
+        Args:
+            network: to hand on.
+            seen: images that training has looked at, for the speed.
+            measured: numbers for the result.
+            assignment: NAT's P, int64 (n,).
+            checkpoints: the epochs, counted from 1, after which ``checkpoint`` was called.
+
+        Raises:
+            UserError: a checkpoint is missing in the run's state, or an output cannot be written.
+        """
+        if not self.team.first:
+            return
+        state = self.run.folder if self.run else None
+        write_network(self.folder, network, self.name.method, state, assignment, checkpoints)
+        found: dict[str, Any] = {}
+        rows: dict[str, list[dict[str, Any]]] = {}
+        if self.run is not None:
+            found["loss"] = self.run.history[-1]["loss"]
+            found["images_per_second"] = round(seen / self.run.seconds)
+            rows["history"] = self.run.history
+        others = {self.train, self.val} - {self.images}
+        order = [store for store in (self.train, self.val) if store in others]
+        data = self.images.described(*order)
+        self.write(found | (measured or {}), data, rows=rows)

@@ -2,7 +2,8 @@
 
 For every batch: compute the features, reassign the batch's targets among its images, and step
 along the gradient of the square loss. Everything else is where its name says: the targets in
-targets/, the matching in alignments/ and assignment.py, the network in model.py.
+targets/, the matching in alignments/, the network in network/, and what surrounds a loop, from
+several processes to resumption, in network/session.py.
 """
 
 from pathlib import Path
@@ -11,163 +12,138 @@ import torch
 import torch.nn.functional as F
 
 from nat.alignments import Align, find_alignment, reassign
-from nat.data.loader import Loader
-from nat.data.seeds import generator, seed_layers
-from nat.data.store import Store
 from nat.evaluation.features import KnnMonitor
+from nat.methods import TrunkSession
 from nat.network.loss import square_loss
-from nat.network.model import Network, initialise
-from nat.network.optimizer import INTERVAL, Guard, set_step_size, sgd
+from nat.network.optimizer import set_learning_rate, sgd
+from nat.network.pretrained import checkpoint
 from nat.network.schedule import due, permutes_in
-from nat.runtime.device import clock
-from nat.runtime.distributed import Team, join
+from nat.runtime.device import Stopwatch
+from nat.runtime.distributed import Team
 from nat.runtime.errors import UserError
-from nat.runtime.pretrained import check_pretrained, checkpoint, write_pretrained
-from nat.runtime.progress import progress
-from nat.runtime.provenance import provenance
-from nat.runtime.resume import Run, scratch_folder
+from nat.runtime.naming import Name
 from nat.runtime.settings.params import Params, Pretrain
-from nat.targets import load_targets
+from nat.targets import Targets, load_targets, sample_targets
+
+LABEL = "NAT"
+REFERENCE = ""
+Settings = Pretrain
+GROUPS = {
+    "permute_every", "alignment", "target_type", "targets", "model", "augment", "pretrain",
+}  # fmt: skip
 
 
 def pretrain(
-    params: Params, seed: int, manifest: Path, targets_file: Path, out: Path, record: Path
+    params: Params,
+    name: Name,
+    manifest: Path,
+    targets_file: Path | None,
+    out: Path,
+    result: Path,
 ) -> None:
     """Train a network without labels.
 
     Args:
-        params: permute_every, alignment, model, augment and pretrain are used.
-        seed: of every random draw.
+        params: permute_every, alignment, target_type, targets, model, augment and pretrain are
+            used.
+        name: of the training; an ablation's keeps no checkpoints.
         manifest: of the image store.
-        targets_file: what ``nat targets`` wrote for this store.
-        out: the network's folder to write (see pretrained.py).
-        record: the record's folder to write.
+        targets_file: what ``nat targets`` wrote for this store; None samples the same here.
+        out: the network's folder to write (see network/pretrained.py).
+        result: the result's file to write.
 
     Raises:
-        UserError: targets and pictures do not match, a batch is larger than the data, the output
+        UserError: targets and images do not match, a batch is larger than the data, the output
             cannot be written, or the loss is no longer finite.
     """
-    settings = params.pretrain
-    used = params.model_dump(include={"permute_every", "alignment", "model", "augment", "pretrain"})
-    check_pretrained(out, record, used, "pretrain")
-    team = join(params.machine)
-    device = team.device
-    train, val = (Store(manifest, params.machine.data, split) for split in ("train", "val"))
-    targets = load_targets(targets_file)
-    if len(targets) != len(train):
-        raise UserError(
-            f"{targets_file}: {len(targets)} targets for {len(train)} pictures; "
-            "make them again with `python -m nat targets`"
-        )
-    loader = Loader(train, settings.batch_size, params.augment, seed, team, "pretrain.batch_size")
+    used = params.model_dump(include=GROUPS)
+    inputs = {} if targets_file is None else {"targets": targets_file}
+    with TrunkSession(params, name, used, manifest, out, result, **inputs) as session:
+        n = len(session.images)
+        if targets_file is None:
+            targets = sample_targets(params.target_type, n, params.targets, name.seed)
+        else:
+            targets = load_targets(targets_file)
+        if len(targets) != n:
+            raise UserError(
+                f"{targets_file}: {len(targets)} targets for {n} images; "
+                "make them again with `python -m nat targets`"
+            )
+        train(session, params.pretrain, targets, targets_file or manifest)
+
+
+def train(session: TrunkSession, settings: Pretrain, targets: Targets, source: Path) -> None:
+    """Algorithm 1.
+
+    Args:
+        session: of the training.
+        settings: of pretraining.
+        targets: C of eq. 3, one for each image.
+        source: the file that they come from, to name when their numbers are not finite.
+    """
+    params, team, device = session.params, session.team, session.device
+    loader = session.loader(session.images, settings.batch_size, "pretrain.batch_size")
     targets = targets.near(device)
     align = find_alignment(params.alignment)
-    network = Network(params.model, params.augment.crop, targets.dimension, train.channels)
-    initialise(network, generator(seed, "weights"))
-    network.to(device).to(memory_format=torch.channels_last)
+    network = session.network(targets.dimension).to(memory_format=torch.channels_last)
     f_theta = team.joined(network, settings.batch_norm == "synchronised")
     optimizer = sgd(network, settings)
     # P of eq. 3 as a permutation: image i has target row assignment[i]
-    assignment = torch.randperm(len(train), generator=generator(seed, "assignment"))
-    # seconds spent on reassigning and batches that were
-    cost = torch.zeros(2, dtype=torch.float64)
-
-    monitor = KnnMonitor(train, val, params.augment.crop, settings.knn_every)
+    assignment = torch.randperm(len(targets), generator=session.generator("assignment"))
+    watch = Stopwatch(device)
+    spine = not session.name.override
+    monitor = KnnMonitor(
+        session.train, session.val, session.crop, settings.knn_every if spine else "never"
+    )
     # after the last epoch it is the network itself
-    checkpoints = [e for e in range(1, settings.epochs) if due(e, settings.save_every)]
-    scratch = scratch_folder(
-        params.machine.scratch,
-        f"nat-{seed}",
-        parameters=used,
-        seed=seed,
-        manifest=manifest,
-        targets=targets_file,
-        computing=team.computing,
-    )
-    state = {
-        "network": network,
-        "optimizer": optimizer,
-        "assignment": assignment,
-        "cost": cost,
-    }
-    guard = Guard(
-        {"pretrain.lr": settings.lr, "pretrain.batch_size": settings.batch_size},
-        targets_file,
-        network,
-        optimizer,
-        lambda: targets.fault(targets_file),
-    )
-    with Run(scratch, state, team) as run:
-        for epoch in run.epochs(settings.epochs):
-            network.train()
-            seed_layers(seed, "layers", epoch, team.rank)
-            permute = permutes_in(epoch, params.permute_every)
-            before = assignment.clone()
-            total = torch.zeros((), device=device)
-            label = f"nat {epoch + 1}/{settings.epochs}"
-            bar = progress(loader.epoch(epoch), label, total=loader.steps)
-            for step, (rows, pictures) in enumerate(bar):
-                lr = set_step_size(optimizer, settings, epoch * loader.steps + step)
-                with team.autocast():
-                    outputs = f_theta(pictures)
-                features = F.normalize(outputs.float())
-                vectors = targets.vectors(assignment[rows]).to(device, non_blocking=True)
-                if permute:
-                    start = clock(device)
-                    try:
+    due_after = [e for e in range(1, settings.epochs) if spine and due(e, settings.save_every)]
+    blame = {"pretrain.lr": settings.lr, "pretrain.batch_size": settings.batch_size}
+
+    for epoch in session.epochs(
+        network, optimizer, settings.epochs, blame, source, lambda: targets.fault(source),
+        assignment=assignment, cost=watch.total,
+    ):  # fmt: skip
+        permute = permutes_in(epoch.number, params.permute_every)
+        before = assignment.clone()
+        for t, rows, images in epoch.batches(
+            loader.epoch(epoch.number), loader.steps, settings.batch_size, settings.batch_size
+        ):
+            lr = set_learning_rate(optimizer, settings, t)  # section 3.3
+            with team.autocast():
+                outputs = f_theta(images)
+            features = F.normalize(outputs.float())  # f_theta(X) of eq. 2, on the unit sphere
+            vectors = targets.vectors(assignment[rows]).to(device, non_blocking=True)  # P C
+            if permute:
+                with watch:
+                    try:  # eq. 5, P within the batch
                         vectors = rematch(
                             align, features, vectors, rows, assignment, team, settings
                         )
                     except FloatingPointError as error:
-                        guard.fail(str(error), epoch, step)
-                    cost += torch.tensor([clock(device) - start, 1])
-                loss = square_loss(features, vectors)
-
-                optimizer.zero_grad()
-                # the gradients are averaged over the processes, eq. 2's are summed over the batch
-                (loss * team.size).backward()
-                optimizer.step()
-
-                total += loss.detach()
-                guard.look(total, epoch, step)
-                if step % INTERVAL == INTERVAL - 1:
-                    done = (step + 1) * len(rows)
-                    rate = (bar.format_dict["rate"] or 0) * settings.batch_size
-                    shown = float(total) / done
-                    bar.set_postfix(loss=f"{shown:.4f}", images_per_s=f"{rate:.0f}")
-            if settings.matching == "local":
-                # each process has moved targets among its own images alone
-                assignment.copy_(before + team.sum(assignment - before))
-            else:
-                team.spread(assignment)  # all have found the same, unless their GPUs round apart
-            run.log(
-                epoch=epoch + 1,
-                lr=lr,
-                loss=guard.end(team.sum(total), epoch) / loader.seen,
-                reassigned=100 * int((assignment != before).sum()) / loader.seen,
-                knn=monitor.accuracy(network.trunk, epoch + 1, device) if team.first else None,
-            )
-            if epoch + 1 in checkpoints and team.first:
-                checkpoint(network, scratch, epoch + 1)
-        if team.first:
-            seconds, updates = cost.tolist()
-            measured = {"alignment_ms": round(1000 * seconds / updates, 3) if updates else None}
-            seen = loader.seen * settings.epochs
-            where = provenance(used, seed, train.source, run.seconds, device)
-            write_pretrained(
-                out,
-                record,
-                network,
-                run,
-                where,
-                "pretrain",
-                seen,
-                measured,
-                assignment,
-                checkpoints,
-            )
-        run.finish()
-    team.leave()
+                        epoch.fail(str(error))
+            loss = square_loss(features, vectors)  # eq. 2, summed over the batch
+            optimizer.zero_grad()
+            # gradients are averaged over the processes, eq. 2's are summed over the batch
+            (loss * team.size).backward()
+            optimizer.step()
+            epoch.add(loss)
+        share(assignment, before, team, settings)
+        session.log(
+            epoch=epoch.number + 1,
+            lr=lr,
+            loss=epoch.loss() / loader.seen,
+            reassigned=100 * int((assignment != before).sum()) / loader.seen,
+            knn=monitor.accuracy(network.trunk, epoch.number + 1, device) if team.first else None,
+        )
+        if epoch.number + 1 in due_after and team.first:
+            checkpoint(network, session.state, epoch.number + 1)
+    session.hand_on(
+        network,
+        loader.seen * settings.epochs,
+        {"alignment_ms": watch.milliseconds},
+        assignment,
+        due_after,
+    )
 
 
 def rematch(
@@ -215,3 +191,19 @@ def update(assignment: torch.Tensor, rows: torch.Tensor, order: torch.Tensor) ->
         order: int64 (b,), image i of the batch takes the row of its image order[i].
     """
     assignment[rows] = assignment[rows[order.cpu()]]
+
+
+def share(assignment: torch.Tensor, before: torch.Tensor, team: Team, settings: Pretrain) -> None:
+    """Give every process the same P at the end of an epoch, in place.
+
+    Args:
+        assignment: int64 (n,), target row of each image, as this process has changed it.
+        before: int64 (n,), as it was before the epoch, the same in every process.
+        team: the processes.
+        settings: of pretraining.
+    """
+    if settings.matching == "local":
+        # each process has moved targets among its own images alone
+        assignment.copy_(before + team.sum(assignment - before))
+    else:
+        team.spread(assignment)  # all have found the same, unless their GPUs round apart

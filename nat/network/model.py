@@ -93,16 +93,25 @@ class Trunk(nn.Module):
         return shape.convolutions[-1][0] * size * size
 
 
-def mlp(inputs: int, hidden: int, outputs: int, dropout: float) -> nn.Sequential:
+def mlp(
+    inputs: int, hidden: int, outputs: int, dropout: float, setting: str = "model.hidden"
+) -> nn.Sequential:
     """AlexNet's fully connected layers with batch norm; no batch norm on the output.
 
     inputs - hidden - BN - ReLU - dropout - hidden - BN - ReLU - outputs. It is the head of
     pretraining (outputs = d) and the classifier of the probe (outputs = classes).
 
+    Args:
+        inputs: numbers of an image's features, flattened.
+        hidden: units of both hidden layers.
+        outputs: d, or the classes.
+        dropout: its probability.
+        setting: what ``hidden`` is called in params.yaml.
+
     Raises:
         UserError: no memory holds so many weights.
     """
-    check_weights((inputs + hidden + outputs) * hidden, "model.hidden")
+    check_weights((inputs + hidden + outputs) * hidden, setting)
     return nn.Sequential(
         nn.Flatten(),
         nn.Linear(inputs, hidden),

@@ -23,8 +23,8 @@ def sgd(module: nn.Module, settings: Training) -> torch.optim.SGD:
     )
 
 
-def set_step_size(optimizer: torch.optim.Optimizer, settings: Training, t: int) -> float:
-    """Set and return the step size of batch ``t``, counted from 0 over the whole training."""
+def set_learning_rate(optimizer: torch.optim.Optimizer, settings: Training, t: int) -> float:
+    """Set and return the learning rate of batch ``t``, counted from 0 over the whole training."""
     lr = constant_then_decay(settings.lr, settings.lr_decay, settings.lr_hold, t)
     for group in optimizer.param_groups:
         group["lr"] = lr

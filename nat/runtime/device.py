@@ -98,3 +98,27 @@ def clock(device: torch.device) -> float:
     if device.type == "cuda":
         torch.cuda.synchronize(device)
     return time.perf_counter()
+
+
+class Stopwatch:
+    """Times what is done within it.
+
+    Attributes:
+        total: float64 (2,), seconds, and how often.
+    """
+
+    def __init__(self, device: torch.device) -> None:
+        self.total = torch.zeros(2, dtype=torch.float64)
+        self._device, self._start = device, 0.0
+
+    def __enter__(self) -> None:
+        self._start = clock(self._device)
+
+    def __exit__(self, *_: object) -> None:
+        self.total += torch.tensor([clock(self._device) - self._start, 1])
+
+    @property
+    def milliseconds(self) -> float | None:
+        """The mean; None if nothing was timed."""
+        seconds, times = self.total.tolist()
+        return round(1000 * seconds / times, 3) if times else None

@@ -4,6 +4,7 @@ import os
 import platform
 import subprocess
 import sys
+from collections.abc import Mapping
 from contextlib import suppress
 from importlib.metadata import version
 from pathlib import Path
@@ -64,14 +65,19 @@ def processor() -> str:
 
 
 def provenance(
-    parameters: dict[str, Any], seed: int, data: str, seconds: float, device: torch.device
+    parameters: dict[str, Any],
+    seed: int,
+    data: Mapping[str, Any],
+    seconds: float,
+    device: torch.device,
 ) -> dict[str, Any]:
     """What a reader needs to judge a number and to measure it again.
 
     Args:
         parameters: the settings that determined the result.
         seed: of this run.
-        data: the name of the data the number was measured on.
+        data: what the number was measured on: ``data``, its name; ``store``, which changes with
+            its content; ``images``, how many there are, by split.
         seconds: wall time of the computation, interruptions not counted.
         device: where it ran.
     """
@@ -79,7 +85,7 @@ def provenance(
     if device.type == "cuda":
         hardware = f"{torch.cuda.get_device_name(device)}, {hardware}"
     return {
-        "data": data,
+        **data,
         "seed": seed,
         "seconds": round(seconds, 1),
         "device": device.type,

@@ -29,14 +29,12 @@ from nat.runtime.io.locks import locked
 from nat.runtime.io.outputs import FILE_OF_OURS, FOLDER_OF_OURS
 from nat.runtime.io.paths import own_name, place
 
-CODE = Path(__file__).parents[1]
-
 
 def scratch_folder(root: str, name: str, **determines: Any) -> Path:
     """The state folder of a run, keyed by a hash of everything that determines its result.
 
-    A run with another parameter, input or version of the code gets another folder, so it never
-    resumes from a state that is not its own.
+    A run with another parameter, input or version of the code that decides its result gets another
+    folder, so it never resumes from a state that is not its own.
 
     Args:
         root: ``machine.scratch``.
@@ -46,11 +44,6 @@ def scratch_folder(root: str, name: str, **determines: Any) -> Path:
     content = {
         key: sha256(value) if isinstance(value, Path) else value
         for key, value in determines.items()
-    }
-    content["code"] = {
-        str(file.relative_to(CODE)): sha256(file)
-        for file in sorted(CODE.rglob("*.py"))
-        if file.relative_to(CODE).parts[0] not in ("report", "cli.py", "options.py")
     }
     content["torch"] = torch.__version__
     key = hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:16]

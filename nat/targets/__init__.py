@@ -4,11 +4,13 @@ Images are given targets through an assignment: image i has target row ``assignm
 matrix C is fixed by the seed and never trained; k = n, so an assignment is a permutation (eq. 6).
 
 A type is a file of this folder with a function ``sample(n, settings, draws)`` that returns Targets
-of n rows; the file's name is the value of ``target_type``.
+of n rows; the file's name is the value of ``target_type``. If it has settings of its own, the file
+defines them as a class ``Settings``, a TargetSettings with more, and params.yaml has them in the
+group ``targets.NAME``.
 """
 
-from importlib import import_module
 from pathlib import Path
+from types import ModuleType
 
 import numpy as np
 import torch
@@ -21,6 +23,7 @@ from nat.runtime.io.arrays import Kinds, open_array, save_array
 from nat.runtime.io.files import whole
 from nat.runtime.io.foreign import reading
 from nat.runtime.io.outputs import array
+from nat.runtime.settings.families import load_member, own
 from nat.runtime.settings.params import TargetSettings
 
 ARRAY = array("targets that `nat targets` wrote")
@@ -76,8 +79,8 @@ def sample_targets(target_type: str, n: int, settings: TargetSettings, seed: int
         UserError: the type refuses its settings, or its rows are not n of unit length, of which
             the assignment makes use (see alignments).
     """
-    module = import_module(f"{__name__}.{target_type}")
-    targets: Targets = module.sample(n, settings, generator(seed, "targets"))
+    module, checked = settings_for(target_type, settings)
+    targets: Targets = module.sample(n, checked, generator(seed, "targets"))
     if len(targets) != n:
         raise UserError(f"{module.__file__}: sample gave {len(targets)} rows, not n = {n}")
     if targets.array.ndim == 2:
@@ -90,6 +93,22 @@ def sample_targets(target_type: str, n: int, settings: TargetSettings, seed: int
         if settings.precision == "float16":
             targets = Targets(targets.array.half())
     return targets
+
+
+def settings_for(
+    target_type: str, settings: TargetSettings, path: Path | str = "params.yaml"
+) -> tuple[ModuleType, TargetSettings]:
+    """A type's file, and its settings: those of all types, and its own.
+
+    Raises:
+        UserError: a setting of its own is unknown, missing or wrong, or the file has no ``sample``.
+    """
+    module = load_member("targets", target_type, "sample")
+    shared = settings.model_dump()
+    mine = shared.pop(target_type, {})
+    shared = {name: shared[name] for name in TargetSettings.model_fields}
+    kind = getattr(module, "Settings", TargetSettings)
+    return module, own(kind, shared | mine, f"targets.{target_type}", path)
 
 
 def save_targets(targets: Targets, path: Path) -> None:

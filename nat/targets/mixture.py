@@ -8,11 +8,17 @@ import torch
 import torch.nn.functional as F
 
 from nat.runtime.errors import UserError
-from nat.runtime.settings.params import TargetSettings
+from nat.runtime.settings.params import NotNegative, TargetSettings
 from nat.targets import Targets
 
 
-def sample(n: int, settings: TargetSettings, draws: torch.Generator) -> Targets:
+class Settings(TargetSettings):
+    """``spread`` is the length of the noise around a centre, whose own is 1."""
+
+    spread: NotNegative
+
+
+def sample(n: int, settings: Settings, draws: torch.Generator) -> Targets:
     """``(m + spread * u) / |m + spread * u|``: m one of k centres, u noise, both on the sphere.
 
     Every centre has n/k targets, or one more.

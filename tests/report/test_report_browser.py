@@ -14,7 +14,7 @@ import pytest
 from tiny import PROJECT
 
 from nat.report.page.stage import write_page
-from nat.runtime.settings.params import load_params
+from nat.runtime.settings.load import load_params
 
 NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome")
 BROWSER = next(filter(None, map(shutil.which, NAMES)), None)

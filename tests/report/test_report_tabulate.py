@@ -40,7 +40,7 @@ def test_same_artifacts_give_the_same_bytes(
     folder = make_artifacts(seeds=(0, 1), detections=detections)
     code = (
         "import sys; from pathlib import Path\n"
-        "from nat.runtime.settings.params import load_params\n"
+        "from nat.runtime.settings.load import load_params\n"
         "from nat.report.page.stage import write_page\n"
         "from nat.report.tabulate import tabulate, tabulate_ablations\n"
         "project, artifacts, out = map(Path, sys.argv[1:4])\n"

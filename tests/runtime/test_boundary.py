@@ -50,7 +50,7 @@ def test_too_little_memory_names_the_settings(code: str) -> None:
 
 def test_settings_of_memory_exist() -> None:
     from nat.cli import main
-    from nat.runtime.settings.params import load_params
+    from nat.runtime.settings.load import load_params
 
     params = load_params(PROJECT / "profiles" / "embedded.yaml")
     assert set(MEMORY) <= set(main.commands)

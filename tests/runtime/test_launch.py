@@ -16,7 +16,7 @@ from nat.launch import _first
 from nat.runtime.boundary import LAUNCHED, LOST, report
 from nat.runtime.distributed import join
 from nat.runtime.errors import UserError
-from nat.runtime.settings.params import load_params
+from nat.runtime.settings.load import load_params
 from nat.targets import sample_targets, save_targets
 
 STOP = "stopped by SIGTERM; run the same command again to go on"

@@ -4,7 +4,7 @@ import pytest
 from tiny import EMBEDDED as FILE
 
 from nat.runtime.errors import UserError
-from nat.runtime.settings.params import load_params
+from nat.runtime.settings.load import load_params
 
 
 def refused(*overrides: str) -> str:

@@ -12,7 +12,7 @@ from nat.cli import main
 from nat.runtime.errors import UserError
 from nat.runtime.io.files import whole
 from nat.runtime.io.outputs import Kind
-from nat.runtime.settings.params import load_params
+from nat.runtime.settings.load import load_params
 from nat.runtime.settings.profiles import BASE, profiles, render, switch
 
 FOLDER = PROJECT / "profiles"

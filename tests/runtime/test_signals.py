@@ -17,7 +17,7 @@ from PIL import Image
 from ruamel.yaml import YAML
 from tiny import PROJECT, settings
 
-from nat.runtime.settings.params import load_params
+from nat.runtime.settings.load import load_params
 from nat.targets import sample_targets, save_targets
 
 CODES = {signal.SIGINT: 130, signal.SIGTERM: 143, signal.SIGHUP: 129}

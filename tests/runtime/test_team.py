@@ -169,7 +169,7 @@ def test_a_process_that_fails_does_not_wait_for_the_others(tmp_path: Path) -> No
     script.write_text(
         "import atexit, sys, torch.distributed as dist\n"
         "atexit.register(lambda: sys.stdout.write(f'still joined: {dist.is_initialized()}\\n'))\n"
-        "from nat.runtime.settings.params import load_params\n"
+        "from nat.runtime.settings.load import load_params\n"
         "from nat.runtime.distributed import join\n"
         "team = join(load_params().machine)\n"
         "if sys.argv[1:] and team.rank == 1:\n"

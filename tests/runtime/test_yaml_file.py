@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 from tiny import EMBEDDED, PROJECT
 
 from nat.runtime.errors import UserError
-from nat.runtime.settings.params import Params, load_params
+from nat.runtime.settings.load import load_params
+from nat.runtime.settings.params import Params
 from nat.runtime.settings.profiles import switch
 from nat.runtime.settings.yaml_file import LARGEST, load, read_text, shown
 

@@ -93,24 +93,12 @@ def json_like(content: Any) -> Kind:
 
 def json_with(what: str, *keys: str) -> Kind:
     """JSON with at least these keys."""
-    return Kind(what, lambda path: _json(path).keys() >= set(keys))
+    return json_where(what, lambda found: found.keys() >= set(keys))
 
 
-def result(what: str, parameters: Collection[str], rows: bool = False) -> Kind:
-    """Measured numbers with their provenance.
-
-    Args:
-        what: in words.
-        parameters: the groups of settings that its provenance names.
-        rows: whether a list was measured.
-    """
-
-    def is_mine(path: Path) -> bool:
-        found = _json(path)
-        named = found["provenance"]["parameters"].keys()
-        return isinstance(found["measured"], list) == rows and named == set(parameters)
-
-    return Kind(what, is_mine)
+def json_where(what: str, holds: Callable[[Any], bool]) -> Kind:
+    """JSON of whose content something holds."""
+    return Kind(what, lambda path: holds(_json(path)))
 
 
 def tensors(what: str, key: str) -> Kind:

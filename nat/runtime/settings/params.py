@@ -6,14 +6,14 @@ holds the values; nothing here has a default, so that a reader finds every value
 
 import os
 import re
-from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
 from nat.runtime.errors import UserError
 from nat.runtime.io.paths import place
-from nat.runtime.settings.yaml_file import load, read_text, shown
+from nat.runtime.settings.families import groups_of, member_of
+from nat.runtime.settings.yaml_file import shown
 
 # The largest values are far beyond any use: they keep a slip from taking all memory.
 Count = Annotated[int, Field(gt=0, le=10**9)]
@@ -28,32 +28,15 @@ Dimension = Annotated[int, Field(ge=2, le=2**16)]
 Classes = Annotated[int, Field(ge=2, le=10**8)]
 Side = Annotated[int, Field(ge=8, le=4096)]
 Few = Annotated[int, Field(gt=0, le=1000)]
+Crops = Literal[1, 2, 10]
 Preprocessing = Literal["sobel", "high-pass", "clean"]
-Loss = Literal["softmax", "square"]
 Variant = Literal["philkr", "deepcluster"]
 LayersTrained = Literal["fc6-8", "all"]
-
-
-def _known(package: str) -> AfterValidator:
-    """Refuses a name that has no file of its own in ``package``, a folder of nat/."""
-
-    def check(name: str) -> str:
-        known = file_names(package)
-        if name not in known:
-            raise ValueError(f"unknown name {shown(name)}; known: {', '.join(known)}")
-        return name
-
-    return AfterValidator(check)
-
-
-def file_names(package: str) -> list[str]:
-    """The modules of a folder of interchangeable files: its choices, such as target types."""
-    folder = Path(__file__).parents[2] / package
-    return sorted(file.stem for file in folder.glob("[!._]*.py"))
-
-
-TargetType = Annotated[str, _known("targets")]
-Alignment = Annotated[str, _known("alignments")]
+TargetType = Annotated[str, member_of("targets")]
+Alignment = Annotated[str, member_of("alignments")]
+Method = Annotated[str, member_of("methods")]
+DataSet = Annotated[str, member_of("datasets")]
+NAT = "nat"  # the method that params.yaml's own groups set: targets, alignment, pretrain
 
 
 def _place(folder: str) -> str:
@@ -77,6 +60,32 @@ def _place(folder: str) -> str:
 
 
 Place = Annotated[str, AfterValidator(_place)]
+
+
+def _override(text: str) -> str:
+    for name, _ in pairs_of(text):
+        if name.partition(".")[0] in NEVER_COMPARED:
+            raise ValueError(f"{name} is no setting to compare; name one of a training")
+    return text
+
+
+NEVER_COMPARED = ("ablations", "compared", "launcher", "machine", "methods", "profile", "seeds")
+Override = Annotated[str, AfterValidator(_override)]
+
+
+def pairs_of(override: str) -> list[tuple[str, str]]:
+    """The settings that an override names: ``permute_every=1``, several joined by commas.
+
+    Raises:
+        ValueError: it is no such text.
+    """
+    pairs = []
+    for text in override.split(","):
+        found = re.fullmatch(r"([a-z_][\w.]*)=([\w.+-]+)", text, re.ASCII)
+        if not found:
+            raise ValueError(f"{shown(override)} is not NAME=VALUE, or several with commas between")
+        pairs.append((found[1], found[2]))
+    return pairs
 
 
 def _some(values: list[Any]) -> list[Any]:
@@ -114,7 +123,7 @@ class Machine(Group):
 class Pictures(Group):
     """The pictures that the trunk is trained on and probed with."""
 
-    source: Literal["fashion-mnist", "cifar10", "imagenet", "folder"]
+    source: DataSet
     folder: Place | None
     train: Count | None
     val: Count | None
@@ -158,11 +167,16 @@ class ProposalSettings(Group):
 
 
 class TargetSettings(Group):
-    """The fixed target representations C of eq. 3."""
+    """The fixed target representations C of eq. 3.
+
+    What one type alone can be set to is a group of that type's name, see its file in nat/targets.
+    """
+
+    model_config = ConfigDict(extra="allow")
+    __pydantic_extra__: groups_of("targets")  # type: ignore[valid-type]
 
     dimension: Dimension
     k: Classes
-    spread: NotNegative
     precision: Literal["float32", "float16"]
 
 
@@ -203,17 +217,14 @@ class Pretrain(Training):
     knn_every: Period
 
 
-class Labels(Training):
-    """Training with labels (Tables 1 and 2, and a row of Tables 3 and 4)."""
-
-    loss: Loss
-
-
 class Probe(Training):
-    """The transfer task on the pictures' own labels (section 4)."""
+    """The transfer task on the images' own labels (section 4): classifiers on a frozen trunk."""
 
+    hidden: Units
+    dropout: Fraction
+    flip: bool
     lr_linear: Positive
-    crops: Literal[1, 2, 10]
+    crops: Crops
     neighbours: Count
 
 
@@ -276,15 +287,10 @@ class Detect(Group):
 
 
 class Ablations(Group):
-    """The values that section 4.1 compares, one setting at a time, besides those in use."""
+    """What section 4.1 compares: overrides, of NAT and of training with labels."""
 
-    permute_every: Annotated[list[Period], Some]
-    k: Annotated[list[Classes], Some]
-    dimension: Annotated[list[Dimension], Some]
-    target_type: Annotated[list[TargetType], Some]
-    alignment: Annotated[list[Alignment], Some]
-    preprocessing: Annotated[list[Preprocessing], Some]
-    loss: Annotated[list[Loss], Some]
+    nat: Annotated[list[Override], Some]
+    labels: Annotated[list[Override], Some]
 
 
 class Params(Group):
@@ -292,6 +298,8 @@ class Params(Group):
 
     profile: str
     seeds: Annotated[list[Seed], Some]
+    methods: Annotated[list[Method], Some]
+    compared: Annotated[list[Method], Some]
     permute_every: Period
     target_type: TargetType
     alignment: Alignment
@@ -304,7 +312,7 @@ class Params(Group):
     model: ModelSettings
     augment: Augment
     pretrain: Pretrain
-    labels: Labels
+    baselines: groups_of("methods")  # type: ignore[valid-type]
     probe: Probe
     finetune: Finetune
     detect: Detect
@@ -317,97 +325,14 @@ class Params(Group):
                 f"augment.crop: {self.augment.crop} is larger than pictures.size "
                 f"{self.pictures.size}; use at most that"
             )
+        if NAT in self.compared:
+            raise ValueError(f"compared: {NAT} is what the others are compared with; leave it out")
+        for method in self.methods:
+            if method not in (NAT, *self.compared):
+                raise ValueError(f"methods: {method} is not trained; add it to compared")
         n = self.pictures.train
-        of_k_classes = {self.target_type, *self.ablations.target_type} & {"onehot", "mixture"}
-        for name, classes in (
-            ("targets.k", [self.targets.k] if of_k_classes else []),
-            ("ablations.k", self.ablations.k),
-        ):
-            if n is not None and max(classes, default=0) > n:
-                raise ValueError(
-                    f"{name}: {max(classes)} is larger than pictures.train {n}; use at most that"
-                )
+        if n is not None and self.target_type in ("onehot", "mixture") and self.targets.k > n:
+            raise ValueError(
+                f"targets.k: {self.targets.k} is larger than pictures.train {n}; use at most that"
+            )
         return self
-
-
-def load_params(path: Path | str = "params.yaml", overrides: tuple[str, ...] = ()) -> Params:
-    """Read and check a parameter file.
-
-    Args:
-        path: a YAML file with every setting of Params.
-        overrides: ``NAME=VALUE`` texts, e.g. ``pretrain.epochs=3``; the value is YAML.
-
-    Raises:
-        UserError: the file is missing, is no YAML, or a setting is unknown, missing or wrong.
-    """
-    try:
-        content = load(read_text(path), path)
-    except OSError as error:
-        raise UserError(
-            f"{path}: {error.strerror}; run in the project's folder or name the file by --params"
-        ) from error
-    if not isinstance(content, dict):
-        raise UserError(f"{path}: should hold named settings, such as `permute_every: 3`")
-    for override in overrides:
-        _override(content, override)
-    return check_params(content, path)
-
-
-def check_params(content: dict[str, Any], path: Path | str) -> Params:
-    """Check what was read from ``path``.
-
-    Raises:
-        UserError: a setting is unknown, missing or wrong.
-    """
-    try:
-        return Params.model_validate(content)
-    except ValidationError as error:
-        raise UserError(f"{path}: {_first_fault(error)}") from error
-
-
-def _override(content: dict[str, Any], override: str) -> None:
-    name, equals, value = override.partition("=")
-    if not equals:
-        raise UserError(f"--set {override}: should be NAME=VALUE, e.g. pretrain.epochs=3")
-    *groups, last = name.split(".")
-    group = content
-    for word in groups:
-        group = group.get(word, None) if isinstance(group, dict) else None  # type: ignore[assignment]
-    if not isinstance(group, dict) or last not in group:
-        raise UserError(f"--set {name}: no such setting in the parameter file")
-    group[last] = load(value, f"--set {name}")
-
-
-def _first_fault(error: ValidationError) -> str:
-    """The first fault as ``name: what is wrong (got value)``, and how many more there are."""
-    faults = error.errors(include_url=False)
-    fault = faults[0]
-    # unions add the tried type's name to the location: settings' own names are enough
-    known = _setting_names(Params)
-    name = ".".join(str(part) for part in fault["loc"] if str(part) in known or type(part) is int)
-    more = f" (and {len(faults) - 1} more)" if len(faults) > 1 else ""
-    if fault["type"] == "extra_forbidden":
-        name = ".".join(
-            str(part) if str(part).isidentifier() else shown(part) for part in fault["loc"]
-        )
-        siblings: Any = Params
-        for part in fault["loc"][:-1]:
-            siblings = siblings.model_fields[part].annotation
-        return f"{name}: unknown setting; known here: {', '.join(siblings.model_fields)}{more}"
-    if fault["type"] == "missing":
-        return f"{'.'.join(str(part) for part in fault['loc'])}: missing; add it{more}"
-    alternatives = [f for f in faults if f["loc"][: len(fault["loc"]) - 1] == fault["loc"][:-1]]
-    texts = [f["msg"].removeprefix("Value error, ").removeprefix("Input ") for f in alternatives]
-    if len(alternatives) > 1 and all(str(f["loc"][-1]) not in known for f in alternatives):
-        return f"{name}: {' or '.join(texts)} (got {shown(fault['input'])})"
-    if fault["type"] == "value_error":
-        return f"{name}: {texts[0]}{more}" if name else texts[0]
-    return f"{name}: {texts[0]} (got {shown(fault['input'])}){more}"
-
-
-def _setting_names(group: type[BaseModel]) -> set[str]:
-    names = set(group.model_fields)
-    for field in group.model_fields.values():
-        if isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel):
-            names |= _setting_names(field.annotation)
-    return names

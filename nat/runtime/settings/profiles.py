@@ -20,7 +20,7 @@ from ruamel.yaml.representer import RoundTripRepresenter
 from nat.runtime.errors import UserError
 from nat.runtime.io.files import whole
 from nat.runtime.io.outputs import FILE_OF_OURS
-from nat.runtime.settings.params import check_params
+from nat.runtime.settings.load import check_params
 from nat.runtime.settings.yaml_file import load, read_text, shown, yaml
 
 BASE = "embedded"

@@ -16,7 +16,7 @@ Two variants are published, by their numbers for the group ``finetune`` of param
     5,000. Here fc6 and fc7 begin as in the other variant.
 """
 
-import time
+from itertools import islice
 from pathlib import Path
 from typing import Any, Self
 
@@ -24,17 +24,14 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from nat.data.seeds import generator, seed_layers
+from nat.data.seeds import generator
 from nat.data.store import check_batch, epoch_batches
 from nat.network.model import Trunk
-from nat.network.optimizer import Guard
-from nat.runtime.distributed import Team, join
+from nat.network.session import Session
+from nat.runtime.distributed import Team
 from nat.runtime.errors import UserError
-from nat.runtime.io.files import check_output, write_json
-from nat.runtime.io.outputs import result
+from nat.runtime.naming import Name
 from nat.runtime.progress import progress
-from nat.runtime.provenance import provenance
-from nat.runtime.resume import Run, scratch_folder
 from nat.runtime.settings.params import Finetune, LayersTrained, Params
 from nat.voc.classification.average_precision import mean_average_precision
 from nat.voc.classification.crops import random_squares
@@ -135,109 +132,112 @@ def masked_loss(logits: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
 
 
 def finetune(
-    params: Params, seed: int, manifest: Path, network_file: Path, layers: LayersTrained, out: Path
+    params: Params,
+    name: Name,
+    manifest: Path,
+    network_file: Path,
+    layers: LayersTrained,
+    out: Path,
 ) -> None:
     """Fine-tune a network on VOC classification and write its average precisions to ``out``.
 
     Args:
-        params: finetune is used; voc.folder and machine.data tell where the pictures lie.
-        seed: of every random draw.
+        params: finetune is used; voc.folder and machine.data tell where the images lie.
+        name: of the training that the network comes from.
         manifest: what ``nat prepare voc`` wrote.
         network_file: network.safetensors of any method.
         layers: "fc6-8" keeps the trunk as it is, "all" trains it too.
-        out: a JSON file; percent, ``measured.ap`` is null for a class that no test picture has.
+        out: a JSON file; percent, ``measured.ap`` is null for a class that no test image has.
 
     Raises:
         UserError: faulty data, a damaged network, an input too small for the trunk, a batch larger
             than the data, an output that cannot be written, or a loss that is no longer finite.
     """
-    settings = params.finetune
     used: dict[str, Any] = {**params.model_dump(include={"finetune"}), "layers": layers}
-    kind = result("average precisions that `nat finetune` wrote", used)
-    check_output(out, kind)
-    team = join(params.machine)
-    device = team.device
-    source, trainval, test = open_voc(params, manifest)
+    stage = f"finetune-{layers}"
+    with Session(
+        params, name, stage, used, out, manifest=manifest, network=network_file
+    ) as session:
+        data, trainval, test = open_voc(params, manifest)
+        network = train(session, trainval, network_file, layers)
+        seconds, start = session.seconds, session.elapsed
+        draws = generator(name.seed, "test")
+        scores = tested(network, test, params.finetune, draws, session.team)
+        mean_ap, each = mean_average_precision(scores.numpy(), test.labels.numpy())
+        measured = {
+            "map": round(100 * mean_ap, 2),
+            "ap": {
+                of: None if ap is None else round(100 * ap, 2)
+                for of, ap in zip(test.classes, each, strict=True)
+            },
+        }
+        session.write(measured, data, seconds + session.elapsed - start)
+
+
+def train(
+    session: Session, trainval: VocSplit, network_file: Path, layers: LayersTrained
+) -> Classifier:
+    """Train for ``finetune.iterations``, in epochs of ``trainval``.
+
+    Args:
+        session: of the training.
+        trainval: what to train on.
+        network_file: what to start from.
+        layers: "fc6-8" or "all".
+
+    Returns:
+        The network as it is at the end.
+
+    Raises:
+        UserError: as ``finetune``.
+    """
+    settings, seed, team = session.params.finetune, session.seed, session.team
     check_batch(settings.batch_size, len(trainval), "finetune.batch_size")
     part = team.part(settings.batch_size, "finetune.batch_size")
     trunk = load_trunk(network_file)
     pictures = trainval.pictures()
-    network = make_network(trunk, pictures, len(trainval.classes), settings, seed, device)
+    network = make_network(trunk, pictures, len(trainval.classes), settings, seed, team.device)
     network.trunk.requires_grad_(layers == "all")
     joined = team.joined(network)
     trained = [weight for weight in network.parameters() if weight.requires_grad]
     optimizer = torch.optim.SGD(
         trained, settings.lr, settings.momentum, weight_decay=settings.weight_decay
     )
-    guard = Guard(
-        {"finetune.lr": settings.lr, "finetune.batch_size": settings.batch_size},
-        network_file,
-        network,
-        optimizer,
-    )
-    scratch = scratch_folder(
-        params.machine.scratch,
-        f"finetune-{layers}-{seed}",
-        parameters=used,
-        seed=seed,
-        manifest=manifest,
-        network=network_file,
-        computing=team.computing,
-    )
+    blame = {"finetune.lr": settings.lr, "finetune.batch_size": settings.batch_size}
     per_epoch = len(trainval) // settings.batch_size
     epochs = -(-settings.iterations // per_epoch)  # the last one may be shorter
-    with Run(scratch, {"network": network, "optimizer": optimizer}, team) as run:
-        for epoch in run.epochs(epochs):
-            network.train()
-            seed_layers(seed, "layers", epoch, team.rank)
-            draws = generator(seed, "crops", epoch)
-            order = epoch_batches(
-                len(trainval), settings.batch_size, generator(seed, "order", epoch)
+    for epoch in session.epochs(network, optimizer, epochs, blame, network_file):
+        draws = generator(seed, "crops", epoch.number)
+        order = epoch_batches(
+            len(trainval), settings.batch_size, generator(seed, "order", epoch.number)
+        )
+        start = epoch.number * per_epoch
+        todo = min(per_epoch, settings.iterations - start)
+        for iteration, batch in epoch.batches(
+            zip(islice(order, todo)), per_epoch, settings.batch_size
+        ):
+            for group in optimizer.param_groups:
+                group["lr"] = settings.lr * 0.5 ** (iteration // settings.lr_halve_every)
+            rows = batch[part]
+            cuts = random_squares(
+                [pictures[row] for row in rows],
+                settings.scale,
+                settings.input,
+                True,
+                torch.rand(len(batch), 4, generator=draws)[part],
+                team.device,
+                settings.variant == "deepcluster",
             )
-            start = epoch * per_epoch
-            todo = range(start, min(start + per_epoch, settings.iterations))
-            total = torch.zeros((), device=device)
-            bar = progress(todo, f"finetune {layers} {epoch + 1}/{epochs}")
-            for iteration, batch in zip(bar, order, strict=False):
-                for group in optimizer.param_groups:
-                    group["lr"] = settings.lr * 0.5 ** (iteration // settings.lr_halve_every)
-                rows = batch[part]
-                cuts = random_squares(
-                    [pictures[row] for row in rows],
-                    settings.scale,
-                    settings.input,
-                    True,
-                    torch.rand(len(batch), 4, generator=draws)[part],
-                    device,
-                    settings.variant == "deepcluster",
-                )
-                with team.autocast():
-                    logits = joined(cuts)
-                loss = masked_loss(logits.float(), trainval.labels[rows].to(device))
-                optimizer.zero_grad()
-                loss.backward()
-                nn.utils.clip_grad_norm_(trained, settings.clip)
-                optimizer.step()
-                total += loss.detach()
-                guard.look(total, epoch, iteration - start)
-            mean = guard.end(team.sum(total), epoch) / len(todo) / team.size
-            run.log(loss=mean)
-        start_of_test = time.perf_counter()
-        scores = tested(network, test, settings, generator(seed, "test"), team)
-        mean_ap, each = mean_average_precision(scores.numpy(), test.labels.numpy())
-        measured = {
-            "map": round(100 * mean_ap, 2),
-            "ap": {
-                name: None if ap is None else round(100 * ap, 2)
-                for name, ap in zip(test.classes, each, strict=True)
-            },
-        }
-        seconds = run.seconds + time.perf_counter() - start_of_test
-        where = provenance(used, seed, source, seconds, device)
-        if team.first:
-            write_json(out, {"measured": measured, "provenance": where}, kind)
-        run.finish()
-    team.leave()
+            with team.autocast():
+                logits = joined(cuts)
+            loss = masked_loss(logits.float(), trainval.labels[rows].to(team.device))
+            optimizer.zero_grad()
+            loss.backward()
+            nn.utils.clip_grad_norm_(trained, settings.clip)
+            optimizer.step()
+            epoch.add(loss)
+        session.log(loss=epoch.loss() / todo / team.size)
+    return network
 
 
 @torch.no_grad()

@@ -54,7 +54,7 @@ def extracted_devkit(data: str) -> Path:
     return place(data) / "voc" / DEVKIT / "VOCdevkit"
 
 
-def open_voc(params: Params, manifest: Path) -> tuple[str, VocSplit, VocSplit]:
+def open_voc(params: Params, manifest: Path) -> tuple[dict[str, Any], VocSplit, VocSplit]:
     """Open what a manifest describes.
 
     Args:
@@ -62,7 +62,7 @@ def open_voc(params: Params, manifest: Path) -> tuple[str, VocSplit, VocSplit]:
         manifest: what ``nat prepare voc`` wrote.
 
     Returns:
-        The data's name, trainval and test.
+        What provenance says of the data; trainval and test.
 
     Raises:
         UserError: the folder is missing or not the manifest's, or what the reader refuses.
@@ -90,4 +90,9 @@ def open_voc(params: Params, manifest: Path) -> tuple[str, VocSplit, VocSplit]:
                 f"{devkit}: {split} is not as {manifest} says; run `python -m nat prepare voc`"
             )
     trainval, test = (VocSplit(devkit, content["classes"], name) for name in ("trainval", "test"))
-    return content["source"], trainval, test
+    data = {
+        "data": content["source"],
+        "store": composed_folder(content, params.machine.data).name,
+        "images": {"trainval": len(trainval), "test": len(test)},
+    }
+    return data, trainval, test

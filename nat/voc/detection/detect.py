@@ -11,7 +11,6 @@ AlexNet gives for classification's 224 px. Krähenbühl et al. are said to train
 iterations, a tenth each 50,000, on pictures of several scales.
 """
 
-import time
 from pathlib import Path
 from typing import Any
 
@@ -19,12 +18,10 @@ import torch
 
 from nat.data.store import check_batch
 from nat.network.model import Trunk
-from nat.runtime.distributed import join
+from nat.network.session import Session
 from nat.runtime.errors import UserError
-from nat.runtime.io.files import check_output, write_json
-from nat.runtime.io.outputs import result
-from nat.runtime.provenance import provenance
-from nat.runtime.resume import Run, scratch_folder
+from nat.runtime.io.files import check_output
+from nat.runtime.naming import Name
 from nat.runtime.settings.params import Detect, Params
 from nat.voc.data.manifest import open_voc
 from nat.voc.data.proposals import load_proposals
@@ -39,7 +36,7 @@ from nat.voc.detection.train import TrainingSet, make_detector, make_optimizer, 
 from nat.voc.transfer.top import load_trunk
 
 
-def regions_of(folder: Path, split: VocSplit, name: str) -> tuple[Path, list[torch.Tensor]]:
+def regions_of(folder: Path, split: VocSplit, name: str) -> list[torch.Tensor]:
     """The proposals of a split's pictures.
 
     Args:
@@ -48,7 +45,7 @@ def regions_of(folder: Path, split: VocSplit, name: str) -> tuple[Path, list[tor
         name: of the split.
 
     Returns:
-        The file, and float32 (m, 4) for each picture.
+        float32 (m, 4) for each picture.
 
     Raises:
         UserError: a picture has no proposals in the file, or they do not fit it.
@@ -68,7 +65,7 @@ def regions_of(folder: Path, split: VocSplit, name: str) -> tuple[Path, list[tor
                 "were made for other data; run `python -m nat proposals` for this"
             )
         found.append(boxes)
-    return path, found
+    return found
 
 
 def shortest_side(settings: Detect, *splits: VocSplit) -> int:
@@ -94,7 +91,7 @@ def pooled_cells(trunk: Trunk, input_size: int) -> int:
 
 def detect(
     params: Params,
-    seed: int,
+    name: Name,
     manifest: Path,
     proposals: Path,
     network_file: Path,
@@ -105,8 +102,8 @@ def detect(
 
     Args:
         params: detect is used, and finetune.input for the size of a pooled region; voc.folder and
-            machine.data tell where the pictures lie.
-        seed: of every random draw.
+            machine.data tell where the images lie.
+        name: of the training that the network comes from.
         manifest: what ``nat prepare voc`` wrote.
         proposals: folder of trainval's and test's proposals.
         network_file: network.safetensors of any method.
@@ -116,7 +113,7 @@ def detect(
 
     Raises:
         UserError: several processes, faulty data, proposals that do not fit them, a damaged
-            network, pictures too small for the trunk, a batch larger than the data, an output that
+            network, images too small for the trunk, a batch larger than the data, an output that
             cannot be written, or a loss that is no longer finite.
     """
     settings = params.detect
@@ -124,20 +121,39 @@ def detect(
         **params.model_dump(include={"detect"}),
         "finetune": {"input": params.finetune.input},
     }
-    kind = result("average precisions that `nat detect` wrote", used)
-    check_output(out, kind)
     check_output(detections, DETECTIONS)
-    team = join(params.machine)
-    device = team.device
-    if team.size > 1:
-        raise UserError("launcher: detect is one process, its batch being 2 pictures; use python")
-    trunk = load_trunk(network_file)
-    source, trainval, test = open_voc(params, manifest)
-    check_batch(settings.pictures, len(trainval), "detect.pictures")
-    check_size(trunk, shortest_side(settings, trainval, test), "detect.short_sides")
-    side = pooled_cells(trunk, params.finetune.input)
-    trained_on, regions = regions_of(proposals, trainval, "trainval")
-    _, test_regions = regions_of(proposals, test, "test")
+    inputs = {"manifest": manifest, "trainval": proposals / "trainval.safetensors"}
+    with Session(params, name, "detect", used, out, network=network_file, **inputs) as session:
+        if session.team.size > 1:
+            raise UserError(
+                "launcher: detect is one process, its batch being 2 pictures; use python"
+            )
+        trunk = load_trunk(network_file)
+        data, trainval, test = open_voc(params, manifest)
+        check_batch(settings.pictures, len(trainval), "detect.pictures")
+        check_size(trunk, shortest_side(settings, trainval, test), "detect.short_sides")
+        side = pooled_cells(trunk, params.finetune.input)
+        regions = regions_of(proposals, trainval, "trainval")
+        test_regions = regions_of(proposals, test, "test")
+        training = training_set(trainval, regions, settings)
+        network = make_detector(
+            trunk, training, len(trainval.classes), side, settings, name.seed, session.device
+        )
+        train(session, network, make_optimizer(network, settings), training, network_file)
+        seconds, start = session.seconds, session.elapsed
+        names = [one.name for one in test.annotations]
+        found = detected(network, test, test_regions, settings, session.team)
+        write_results(detections, names, test.classes, found)
+        measured = judged(read_results(detections, names, test.classes), test)
+        session.write(measured, data, seconds + session.elapsed - start)
+
+
+def training_set(trainval: VocSplit, regions: list[torch.Tensor], settings: Detect) -> TrainingSet:
+    """The pictures of trainval with what each teaches.
+
+    Raises:
+        UserError: fewer than a batch have regions to learn from.
+    """
     examples = [make_example(trainval.objects(row), boxes) for row, boxes in enumerate(regions)]
     taught = len(usable(examples, settings))
     if 2 * taught < settings.pictures:
@@ -145,27 +161,4 @@ def detect(
             f"detect.pictures: {settings.pictures} a batch, but {taught} of trainval's "
             f"{len(trainval)} pictures have regions to learn from; use at most {2 * taught}"
         )
-    training = TrainingSet(trainval.pictures(), examples)
-    network = make_detector(trunk, training, len(trainval.classes), side, settings, seed, device)
-    optimizer = make_optimizer(network, settings)
-    scratch = scratch_folder(
-        params.machine.scratch,
-        f"detect-{seed}",
-        parameters=used,
-        seed=seed,
-        manifest=manifest,
-        trainval=trained_on,
-        network=network_file,
-        computing=team.computing,
-    )
-    with Run(scratch, {"network": network, "optimizer": optimizer}) as run:
-        train(network, optimizer, training, settings, seed, run, team, network_file)
-        start_of_test = time.perf_counter()
-        names = [one.name for one in test.annotations]
-        found = detected(network, test, test_regions, settings, team)
-        write_results(detections, names, test.classes, found)
-        measured = judged(read_results(detections, names, test.classes), test)
-        seconds = run.seconds + time.perf_counter() - start_of_test
-        where = provenance(used, seed, source, seconds, device)
-        write_json(out, {"measured": measured, "provenance": where}, kind)
-        run.finish()
+    return TrainingSet(trainval.pictures(), examples)

@@ -12,12 +12,9 @@ from dataclasses import dataclass
 import torch
 import torch.nn.functional as F
 
-from nat.data.seeds import generator, seed_layers
+from nat.data.seeds import generator
 from nat.network.model import Trunk
-from nat.network.optimizer import Guard
-from nat.runtime.distributed import Team
-from nat.runtime.progress import progress
-from nat.runtime.resume import Run
+from nat.network.session import Session
 from nat.runtime.settings.params import Detect
 from nat.voc.detection.boxes import encode, mirrored
 from nat.voc.detection.model import Detector, Regions, initialise_outputs
@@ -159,80 +156,61 @@ def make_optimizer(network: Detector, settings: Detect) -> torch.optim.SGD:
     )
 
 
-def set_step_size(optimizer: torch.optim.Optimizer, settings: Detect, iteration: int) -> None:
-    """A tenth of the step size from each iteration of ``lr_drop_at`` on, counted from 0."""
+def set_learning_rate(optimizer: torch.optim.Optimizer, settings: Detect, iteration: int) -> None:
+    """A tenth of the learning rate from each iteration of ``lr_drop_at`` on, counted from 0."""
     drops = sum(iteration >= at for at in settings.lr_drop_at)
     for group in optimizer.param_groups:
         group["lr"] = settings.lr * 0.1**drops * group["rate"]
 
 
 def train(
-    network: Detector,
-    optimizer: torch.optim.Optimizer,
-    training: TrainingSet,
-    settings: Detect,
-    seed: int,
-    run: Run,
-    team: Team,
+    session: Session, network: Detector, optimizer: torch.optim.Optimizer, training: TrainingSet,
     source: object,
-) -> None:
-    """Train for ``iterations``; an epoch of ``run`` is ``save_every`` of them.
+) -> None:  # fmt: skip
+    """Train for ``iterations``; an epoch is ``save_every`` of them.
 
-    A run gives the same weights again on a CPU; CUDA adds the gradients of pooled regions in no
-    fixed order.
+    A training gives the same weights again on a CPU; CUDA adds the gradients of pooled regions in
+    no fixed order.
 
     Args:
+        session: of one process.
         network: as ``make_detector`` gives it.
         optimizer: of its weights.
         training: the set.
-        settings: of the training.
-        seed: of every random draw.
-        run: whose epochs are trained.
-        team: of one process.
         source: the file that the network starts from, for messages.
 
     Raises:
         UserError: the loss is no longer finite.
     """
-    guard = Guard(
-        {
-            "detect.lr": settings.lr,
-            "detect.pictures": settings.pictures,
-            "detect.regions": settings.regions,
-        },
-        source,
-        network,
-        optimizer,
-    )
+    settings, seed = session.params.detect, session.seed
+    blame = {
+        "detect.lr": settings.lr,
+        "detect.pictures": settings.pictures,
+        "detect.regions": settings.regions,
+    }
     rows = usable(training.examples, settings)
     epochs = -(-settings.iterations // settings.save_every)  # the last one may be shorter
-    for epoch in run.epochs(epochs):
-        network.train()
-        seed_layers(seed, "layers", epoch)
-        draws = generator(seed, "regions", epoch)
-        start = epoch * settings.save_every
+    for epoch in session.epochs(network, optimizer, epochs, blame, source):
+        draws = generator(seed, "regions", epoch.number)
+        start = epoch.number * settings.save_every
         todo = range(start, min(start + settings.save_every, settings.iterations))
-        total, right = torch.zeros(2, device=team.device)
-        bar = progress(
-            zip(todo, picture_batches(rows, settings.pictures, todo, seed), strict=True),
-            f"detect {epoch + 1}/{epochs}",
-            total=len(todo),
-            unit="images",
-            unit_scale=settings.pictures,
-        )
-        for iteration, chosen in bar:
-            set_step_size(optimizer, settings, iteration)
-            batch = draw_batch(training, chosen, settings, draws, team.device)
-            with team.autocast():
+        right = torch.zeros((), device=session.device)
+        for iteration, chosen in epoch.batches(
+            zip(picture_batches(rows, settings.pictures, todo, seed), strict=True),
+            settings.save_every,
+            settings.pictures,
+        ):
+            set_learning_rate(optimizer, settings, iteration)
+            batch = draw_batch(training, chosen, settings, draws, session.device)
+            with session.team.autocast():
                 logits, moves = network(batch.regions)
             loss = multi_task_loss(network, logits, moves, batch)
             optimizer.zero_grad()
             loss.backward()
             optimizer.step()
-            total += loss.detach()
-            guard.look(total, epoch, iteration - start)
+            epoch.add(loss)
             right += (logits.detach().argmax(1) == batch.labels).float().mean()
-        run.log(
-            loss=guard.end(total, epoch) / len(todo),
+        session.log(
+            loss=epoch.loss() / len(todo),
             regions_right=round(100 * float(right) / len(todo), 2),
         )

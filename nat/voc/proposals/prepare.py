@@ -8,6 +8,7 @@ from typing import Any
 import cv2
 import numpy as np
 
+from nat.runtime.code import code_of
 from nat.runtime.device import prepare_device
 from nat.runtime.errors import UserError
 from nat.runtime.io.files import check_output, discard, sha256, whole, write_json
@@ -52,13 +53,14 @@ def prepare_proposals(params: Params, manifest: Path, out: Path) -> None:
     if settings.source == "selective-search":
         check_opencv()
     device = prepare_device(params.machine.model_copy(update={"device": "cpu"}))
-    source, trainval, test = open_voc(params, manifest)
+    data, trainval, test = open_voc(params, manifest)
     splits = {"trainval": trainval, "test": test}
     used: dict[str, Any] = params.model_dump(include={"proposals"})
     scratches = {
         name: scratch_folder(
             params.machine.scratch,
             f"proposals-{name}",
+            code=code_of("proposals", "", params),
             parameters=used,
             manifest=manifest,
             opencv=cv2.__version__,
@@ -88,7 +90,7 @@ def prepare_proposals(params: Params, manifest: Path, out: Path) -> None:
         temporary.mkdir()
         for name, boxes in found.items():
             save_proposals(temporary / f"{name}.safetensors", boxes)
-        where = provenance(used, 0, source, seconds, device)
+        where = provenance(used, 0, data, seconds, device)
         write_json(temporary / "summary.json", {"measured": measured, "provenance": where})
     for scratch in scratches.values():
         with state_folder(scratch):

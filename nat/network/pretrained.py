@@ -1,0 +1,89 @@
+"""The folder that every way of training a trunk hands on, which probe and finetune read.
+
+network.safetensors  trunk and head
+checkpoints/         epoch-EEEE.safetensors every ``save_every`` epochs but the last (NAT only)
+assignment.npy       int64 (n,), the target row of each image (NAT only)
+"""
+
+import shutil
+from collections.abc import Collection
+from pathlib import Path
+
+import torch
+
+from nat.network.model import NETWORK, Network, save_network
+from nat.runtime.errors import UserError
+from nat.runtime.io.arrays import save_array
+from nat.runtime.io.files import check_output, whole
+from nat.runtime.io.outputs import Kind, folder
+from nat.runtime.settings.params import NAT
+
+
+def check_network(out: Path, method: str) -> None:
+    """Fail now if ``write_network`` could not write its folder later, or should not.
+
+    Raises:
+        UserError: names the folder.
+    """
+    check_output(out, _kind(method))
+
+
+def _kind(method: str) -> Kind:
+    """What the folder may replace: that of the same command."""
+    command, others = "train", ""
+    if method == NAT:
+        command, others = "pretrain", r"assignment\.npy|checkpoints"
+    what = f"a network's folder that `nat {command}` wrote"
+    return folder(what, "network.safetensors", others, NETWORK)
+
+
+def checkpoint_name(epoch: int) -> str:
+    """The file of the network as it is after ``epoch``, counted from 1."""
+    return f"epoch-{epoch:04d}.safetensors"
+
+
+def checkpoint(network: Network, state: Path, epoch: int) -> None:
+    """Keep the network as it is after ``epoch``, counted from 1, for the evolution figure."""
+    save_network(network, state / "checkpoints" / checkpoint_name(epoch))
+
+
+def write_network(
+    out: Path,
+    network: Network,
+    method: str,
+    state: Path | None = None,
+    assignment: torch.Tensor | None = None,
+    checkpoints: Collection[int] = (),
+) -> None:
+    """Write the folder, whole.
+
+    Args:
+        out: the folder.
+        network: to hand on.
+        method: that trained it.
+        state: the folder of the run's state, with its checkpoints; None for an untrained network.
+        assignment: NAT's P, int64 (n,).
+        checkpoints: the epochs, counted from 1, after which ``checkpoint`` was called.
+
+    Raises:
+        UserError: a checkpoint is missing in the run's state, or the folder cannot be written.
+    """
+    with whole(out, _kind(method)) as temporary:
+        temporary.mkdir()
+        save_network(network, temporary / "network.safetensors")
+        if assignment is not None:
+            save_array(temporary / "assignment.npy", assignment.numpy())
+            (temporary / "checkpoints").mkdir()
+        for epoch in checkpoints:
+            _copy(checkpoint_name(epoch), state, temporary / "checkpoints")
+
+
+def _copy(name: str, state: Path | None, folder: Path) -> None:
+    assert state is not None
+    try:
+        shutil.copyfile(state / "checkpoints" / name, folder / name)
+    except FileNotFoundError as error:
+        raise UserError(
+            f"{error.filename}: missing in the state of this run; remove {state} to start it "
+            "from its first epoch"
+        ) from error

@@ -1,0 +1,257 @@
+"""What every training of this project has around its loop, so that a loop shows the method alone.
+
+    with Session(params, name, "probe", used, out, manifest=manifest, network=file) as session:
+        for epoch in session.epochs(network, optimizer, 15, {"probe.lr": lr}, source=file):
+            for t, rows, images in epoch.batches(loader.epoch(epoch.number), loader.steps):
+                ...                     # forward, backward, step: the method
+                epoch.add(loss)
+            session.log(loss=epoch.loss() / loader.steps)
+        session.write(measured, data)
+
+A session knows the processes and their devices, resumes an interrupted training, ends one that
+diverges, shows how far it is, and writes the result with where it comes from.
+"""
+
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any, NoReturn, Self
+
+import torch
+from torch import nn
+from tqdm import tqdm
+
+from nat.data.seeds import generator, seed_layers
+from nat.network.optimizer import INTERVAL, Guard
+from nat.runtime.code import code_of
+from nat.runtime.distributed import join
+from nat.runtime.io.files import check_output
+from nat.runtime.naming import Name
+from nat.runtime.progress import progress
+from nat.runtime.provenance import provenance
+from nat.runtime.results import result_of, write_result
+from nat.runtime.resume import Run, scratch_folder
+from nat.runtime.settings.params import Params
+
+
+class Session:
+    """One training, or several one after the other, and their result.
+
+    Attributes:
+        params: all settings.
+        name: of the training whose result it is.
+        seed: of every random draw.
+        used: the settings that decide the result, as nested dicts.
+        team: the processes.
+        device: of this one.
+        run: the last training: its history, seconds and state folder.
+    """
+
+    def __init__(
+        self,
+        params: Params,
+        name: Name,
+        stage: str,
+        used: dict[str, Any],
+        out: Path,
+        **inputs: Path | str,
+    ) -> None:
+        """Join the processes, after a look at whether the result could be written.
+
+        Args:
+            params: all settings.
+            name: of the training.
+            stage: of the result, such as "probe"; its code decides the result too.
+            used: the settings that decide the result.
+            out: the result's file.
+            inputs: what else decides it; a Path stands for the content of that file.
+
+        Raises:
+            UserError: ``out`` cannot be written or is something else, or the processes do not meet.
+        """
+        check_output(out, result_of(stage))
+        self.params, self.name, self.seed = params, name, name.seed
+        self.stage, self.used, self.out, self.inputs = stage, used, out, inputs
+        self._begun = time.perf_counter()
+        self.team = join(params.machine)
+        self.device = self.team.device
+        self.run: Run | None = None
+        self._runs: list[Run] = []
+        self._locks = ExitStack()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: object, *_: object) -> None:
+        """Unlock the trainings' states; remove them if all went well, as the result is written."""
+        if kind is None:
+            for run in self._runs:
+                run.finish()
+        self._locks.close()
+        if kind is None:
+            self.team.leave()
+
+    def epochs(
+        self,
+        network: nn.Module,
+        optimizer: torch.optim.Optimizer,
+        total: int,
+        blame: Mapping[str, float],
+        source: object,
+        fault: Callable[[], str | None] = lambda: None,
+        label: str = "",
+        inputs: Mapping[str, Path | str] | None = None,
+        **state: torch.Tensor,
+    ) -> Iterator["Epoch"]:
+        """The epochs still to do, each from where the state of the one before it was saved.
+
+        Args:
+            network: what is trained; in training mode, its layers' draws seeded, in each epoch.
+            optimizer: of the network.
+            total: epochs of the whole training.
+            blame: settings to name when it diverges: learning rates first, then sizes of a batch.
+            source: the file that it starts from, to name when that is at fault.
+            fault: looks for numbers in what is trained on that are not finite, and tells of them.
+            label: what progress is shown for; by default the method.
+            inputs: what decides this training besides what decides all of the session.
+            state: more tensors to save and restore, in place.
+        """
+        name = self.name.method if self.stage == "train" else self.stage
+        run = self.run = Run(
+            scratch_folder(
+                self.params.machine.scratch,
+                f"{name}-{self.seed}",
+                code=code_of(self.stage, self.name.method, self.params),
+                parameters=self.used,
+                seed=self.seed,
+                computing=self.team.computing,
+                **self.inputs,
+                **(inputs or {}),
+            ),
+            {"network": network, "optimizer": optimizer, **state},
+            self.team,
+        )
+        self._locks.enter_context(run)
+        self._runs.append(run)
+        guard = Guard(blame, source, network, optimizer, fault)
+        for number in run.epochs(total):
+            network.train()
+            seed_layers(self.seed, "layers", number, self.team.rank)
+            yield Epoch(self, guard, number, f"{label or name} {number + 1}/{total}")
+
+    def generator(self, *purpose: str | int) -> torch.Generator:
+        """A CPU generator for ``purpose``, see data/seeds.py."""
+        return generator(self.seed, *purpose)
+
+    @property
+    def state(self) -> Path:
+        """The folder of the state of the last training."""
+        assert self.run is not None
+        return self.run.folder
+
+    def log(self, **row: Any) -> None:
+        """Add to the row of the history that this epoch has."""
+        assert self.run is not None
+        self.run.log(**row)
+
+    @property
+    def seconds(self) -> float:
+        """Wall time of the last training's epochs, over all its interruptions."""
+        return self.run.seconds if self.run else time.perf_counter() - self._begun
+
+    @property
+    def elapsed(self) -> float:
+        """Wall time of this process's session so far."""
+        return time.perf_counter() - self._begun
+
+    def provenance(self, data: Mapping[str, Any], seconds: float) -> dict[str, Any]:
+        """Where the result comes from.
+
+        Args:
+            data: ``data``, its name; ``store``, its content; ``images``, their counts.
+            seconds: it took.
+        """
+        return provenance(self.used, self.seed, data, seconds, self.device)
+
+    def write(
+        self,
+        measured: dict[str, Any],
+        data: Mapping[str, Any],
+        seconds: float | None = None,
+        rows: Mapping[str, list[dict[str, Any]]] | None = None,
+    ) -> None:
+        """Write the result, by the first process.
+
+        Args:
+            measured: numbers by name.
+            data: see ``provenance``.
+            seconds: it took; by default those of the last training.
+            rows: ``history`` or ``checkpoints``.
+
+        Raises:
+            UserError: it cannot be written.
+        """
+        where = self.provenance(data, self.seconds if seconds is None else seconds)
+        if self.team.first:
+            write_result(self.out, self.stage, self.name, measured, where, **(rows or {}))
+
+
+class Epoch:
+    """One epoch of a training.
+
+    Attributes:
+        number: counted from 0.
+    """
+
+    def __init__(self, session: Session, guard: Guard, number: int, label: str) -> None:
+        self.number = number
+        self._session, self._guard, self._label = session, guard, label
+        self._total = torch.zeros((), device=session.device)
+        self._step, self._scale = 0, 1
+        self._bar: tqdm | None = None
+
+    def batches(
+        self, batches: Iterable[tuple[Any, ...]], steps: int, size: int = 1, summed: int = 1
+    ) -> Iterator[tuple[Any, ...]]:
+        """The batches, each with its number in the whole training before it, while progress shows.
+
+        Args:
+            batches: of this epoch.
+            steps: how many there are in an epoch.
+            size: images of a batch, of all processes, for the speed shown.
+            summed: images whose losses a batch's loss adds up, for the loss shown.
+        """
+        self._scale = summed
+        bar = progress(batches, self._label, total=steps, unit="images", unit_scale=size)
+        self._bar = bar
+        for self._step, batch in enumerate(bar):
+            yield self.number * steps + self._step, *batch
+
+    def add(self, loss: torch.Tensor) -> None:
+        """Count a batch's loss, and end the training if it is no longer finite.
+
+        Raises:
+            UserError: names what to change.
+        """
+        self._total += loss.detach()
+        self._guard.look(self._total, self.number, self._step)
+        if self._bar and not self._bar.disable and self._step % INTERVAL == INTERVAL - 1:
+            mean = float(self._total) / (self._step + 1) / self._scale
+            self._bar.set_postfix(loss=f"{mean:.4f}")
+
+    def loss(self) -> float:
+        """The sum of the batches' losses, over all processes.
+
+        Raises:
+            UserError: it, or a weight, is not finite.
+        """
+        return self._guard.end(self._session.team.sum(self._total), self.number)
+
+    def fail(self, what: str) -> NoReturn:
+        """End the training at this step.
+
+        Raises:
+            UserError: names what to change.
+        """
+        self._guard.fail(what, self.number, self._step)

@@ -1,0 +1,59 @@
+"""What a stage measured, as one small JSON file: numbers, whose they are, where they come from.
+
+    {"schema": 1, "stage": "probe", "method": "nat", "override": "", "seed": 0,
+     "measured": {"mlp": 78.36, ...}, "provenance": {...}}
+
+Numbers are percent unless their name says otherwise. A training adds its ``history``, a row an
+epoch; NAT's probe adds its ``checkpoints``, a row each. The reports read nothing else.
+"""
+
+from pathlib import Path
+from typing import Any
+
+from nat.runtime.io.files import write_json
+from nat.runtime.io.outputs import Kind, json_where
+from nat.runtime.naming import Name
+
+SCHEMA = 1
+
+
+def result_of(stage: str) -> Kind:
+    """What a stage's result may replace: a result of the same stage."""
+    return json_where(
+        f"a result of the stage {stage}",
+        lambda found: "schema" in found and found["stage"] == stage,
+    )
+
+
+def write_result(
+    path: Path,
+    stage: str,
+    name: Name,
+    measured: dict[str, Any],
+    provenance: dict[str, Any],
+    **rows: list[dict[str, Any]],
+) -> None:
+    """Write a stage's result, whole.
+
+    Args:
+        path: of the file.
+        stage: train, probe, finetune-fc6-8, finetune-all or detect.
+        name: of the training it belongs to.
+        measured: numbers by name, None where there is none.
+        provenance: see provenance.py.
+        rows: ``history`` or ``checkpoints``.
+
+    Raises:
+        UserError: something else is at ``path``, or it cannot be written.
+    """
+    content = {
+        "schema": SCHEMA,
+        "stage": stage,
+        "method": name.method,
+        "override": name.override,
+        "seed": name.seed,
+        "measured": measured,
+        **rows,
+        "provenance": provenance,
+    }
+    write_json(path, content, result_of(stage))
