@@ -190,7 +190,7 @@ def middle(laps: list[list[float]]) -> list[float]:
 def chosen_params(profile: str, options: dict[str, Any], folder: Path) -> tuple[Params, float]:
     """The parameters to train with, and the share of epochs that reassign in the profile."""
     file = folder / "params.yaml"
-    file.write_text(render(profile, Path(__file__).parents[1] / "profiles"))
+    file.write_text(render(profile, PROJECT / "profiles", PROJECT / "params.yaml"))
     values = {SETTINGS[name]: value for name, value in options.items() if value is not None}
     values |= {"machine.data": str(folder), "machine.scratch": str(folder)}
     changes = tuple(f"{name}={json.dumps(value)}" for name, value in values.items())

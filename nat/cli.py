@@ -59,7 +59,7 @@ def profile(name: str | None, show: bool, force: bool, path: Path, folder: Path)
     """Rewrite the parameter file from the profile NAME; `machine` stays as it is."""
     from nat.runtime.settings.profiles import listing, switch
 
-    lines = listing(folder) if show or name is None else switch(name, path, folder, force)
+    lines = listing(path, folder) if show or name is None else switch(name, path, folder, force)
     click.echo("\n".join(lines))
 
 

@@ -1,57 +1,26 @@
-"""Stages depend on what decides their results: the declared modules are those imported."""
+"""Stages depend on what decides their results: dvc.yaml, runtime/code.py and the imports agree."""
 
 import ast
+from pathlib import Path
 from typing import Any
 
 import pytest
 from ruamel.yaml import YAML
 from tiny import EMBEDDED, PROJECT
 
-# Modules of the running, not of the result: how files are written, and read or refused, progress
-# shown, runs resumed.
-PLUMBING = {
-    "nat/__init__.py",
-    "nat/runtime/io/arrays.py",
-    "nat/runtime/errors.py",
-    "nat/runtime/io/files.py",
-    "nat/runtime/io/foreign.py",
-    "nat/datasets/filling/journal.py",
-    "nat/data/manifest.py",
-    "nat/datasets/filling/space.py",
-    "nat/runtime/io/locks.py",
-    "nat/runtime/io/outputs.py",
-    "nat/runtime/settings/params.py",
-    "nat/runtime/io/paths.py",
-    "nat/runtime/processes.py",
-    "nat/runtime/settings/yaml_file.py",
-    "nat/runtime/signals.py",
-    "nat/report/schema.py",
-    "nat/runtime/pretrained.py",
-    "nat/runtime/io/tensors.py",
-    "nat/runtime/device.py",
-    "nat/runtime/history.py",
-    "nat/runtime/progress.py",
-    "nat/runtime/provenance.py",
-    "nat/runtime/resume.py",
+from nat.runtime.code import DECIDES, code_of
+from nat.runtime.settings.load import load_params
+
+DECIDES_NOTHING = ("nat/runtime/", "nat/__init__.py")
+# By the stage's code, the command of nat/cli.py that it is.
+COMMANDS = {"prepare pictures": "prepare_pictures", "prepare voc": "prepare_voc"}
+# Families whose files a stage imports by the names in params.yaml.
+FAMILIES = {
+    "prepare pictures": "datasets",
+    "targets": "targets",
+    "pretrain": "alignments",
+    "train": "methods",
 }
-
-# Folders of interchangeable files, of which a stage uses one: by the command that does, the
-# parameter that names it.
-FAMILIES = {"targets": ("nat/targets", "target_type"), "pretrain": ("nat/alignments", "alignment")}
-
-
-def command_modules() -> dict[str, set[str]]:
-    """What each command imports, read from the functions of nat/cli.py."""
-    found = {}
-    for node in ast.parse((PROJECT / "nat/cli.py").read_text()).body:
-        if isinstance(node, ast.FunctionDef):
-            for branch in ast.walk(node):
-                if isinstance(branch, ast.If):
-                    word = branch.test.comparators[0].value  # method == "random"
-                    found[f"{node.name} {word}"] = imported(ast.Module(branch.body, []))
-                    found[f"{node.name} labels"] = imported(ast.Module(branch.orelse, []))
-            found[node.name] = imported(node)
-    return found
 
 
 def imported(tree: ast.AST) -> set[str]:
@@ -66,12 +35,66 @@ def imported(tree: ast.AST) -> set[str]:
 
 
 def closure(files: set[str]) -> set[str]:
+    """All that is imported, by way of what decides a result."""
     todo, seen = set(files), set()
     while todo:
         file = todo.pop()
+        if file.startswith(DECIDES_NOTHING):
+            continue
         seen.add(file)
         todo |= imported(ast.parse((PROJECT / file).read_text())) - seen
     return seen
+
+
+def needed(stage: str) -> set[str]:
+    """The files that a stage's command imports, read from its function in nat/cli.py."""
+    name = COMMANDS.get(stage, stage)
+    (function,) = (
+        node
+        for node in ast.parse((PROJECT / "nat/cli.py").read_text()).body
+        if isinstance(node, ast.FunctionDef) and node.name == name
+    )
+    files = imported(function)
+    if stage in FAMILIES:
+        members = PROJECT.glob(f"nat/{FAMILIES[stage]}/*.py")
+        files |= {str(file.relative_to(PROJECT)) for file in members}
+    return closure(files)
+
+
+def within(file: str, patterns: tuple[str, ...]) -> bool:
+    for pattern in patterns:
+        head, brace, _ = f"nat/{pattern}".partition("{")
+        if file == head or file.startswith(head if brace else f"{head}/"):
+            return True
+    return False
+
+
+@pytest.mark.parametrize("stage", DECIDES)
+def test_code_that_a_stage_imports_is_named(stage: str) -> None:
+    named = DECIDES[stage]
+    if stage == "train":
+        named = (*named, "methods/nat.py", *DECIDES["pretrain"])  # which the folder has beside it
+    assert {file for file in needed(stage) if not within(file, named)} == set()
+
+
+@pytest.mark.parametrize("stage", DECIDES)
+def test_nothing_is_named_that_is_not_imported(stage: str) -> None:
+    for pattern in DECIDES[stage]:
+        assert any(within(file, (pattern,)) for file in needed(stage)), pattern
+
+
+def test_what_decides_nothing_imports_nothing_that_decides() -> None:
+    """One direction of flow: from the methods to the runtime, never back."""
+    for file in PROJECT.glob("nat/runtime/**/*.py"):
+        tree = ast.parse(file.read_text())
+        functions = [n for n in ast.walk(tree) if isinstance(n, ast.FunctionDef)]
+        late = set().union(*map(imported, functions)) if functions else set()
+        found = {f for f in imported(tree) - late if not f.startswith(DECIDES_NOTHING)}
+        assert found == set(), file
+    for folder in ("data", "datasets", "network", "evaluation", "methods", "voc", "illustrate"):
+        for file in PROJECT.glob(f"nat/{folder}/**/*.py"):
+            found = imported(ast.parse(file.read_text()))
+            assert not [f for f in found if f.startswith(("nat/report", "nat/api"))], file
 
 
 def declared_stages() -> dict[str, dict[str, Any]]:
@@ -83,57 +106,57 @@ def declared_stages() -> dict[str, dict[str, Any]]:
     return stages
 
 
-@pytest.mark.parametrize("stage", declared_stages())
-def test_a_stage_depends_on_the_modules_that_decide_its_result(stage: str) -> None:
+def code_named(stage: str) -> str:
+    """What runtime/code.py calls a stage of dvc.yaml."""
+    name = stage.rpartition(":")[2]
+    return {"pictures": "prepare pictures", "voc": "prepare voc", "labels": "train"}.get(name, name)
+
+
+@pytest.mark.parametrize("stage", [name for name in declared_stages() if name != "check"])
+def test_a_stage_depends_on_the_code_that_decides_its_result(stage: str) -> None:
     declaration = declared_stages()[stage]
-    words = declaration["cmd"].split()[3:]
-    command = words[0].replace("-", "_")
-    name = {"prepare": f"prepare_{words[1]}", "baseline": f"baseline {words[1]}"}.get(
-        command, command
-    )
-    deps = [dep for dep in declaration.get("deps", []) if dep.startswith("nat/")]
-    needed = closure(command_modules()[name])
-    if command in FAMILIES:
-        family, parameter = FAMILIES[command]
-        chosen = [word.partition("=")[2] for word in words if word.startswith(f"{parameter}=")]
-        deps.remove(f"{family}/{chosen[0] if chosen else f'${{{parameter}}}'}.py")
-        files = {str(file.relative_to(PROJECT)) for file in PROJECT.glob(f"{family}/[!_]*.py")}
-        needed = closure(needed | files) - files  # what any of them needs
-    needed -= PLUMBING
-    folders = tuple(f"{dep}/" for dep in deps if not dep.endswith(".py"))
-    assert {file for file in needed if not file.startswith(folders)} == {
-        dep for dep in deps if dep.endswith(".py")
+    deps = {d.removeprefix("nat/") for d in declaration["deps"] if d.startswith("nat/")}
+    expected = set(DECIDES[code_named(stage)])
+    expected = {
+        name.replace("{target_type}", "${target_type}")
+        .replace("{alignment}", "${alignment}")
+        .replace("{method}", "${item.method}")
+        for name in expected
     }
-    assert declaration["desc"]
+    if stage == "ablations:pretrain":  # overrides choose targets and alignments
+        expected -= {"alignments/__init__.py", "alignments/${alignment}.py"}
+        expected = expected - {"targets/__init__.py"} | {"alignments", "targets"}
+    if stage == "ablations:labels":
+        expected = expected - {"methods/${item.method}.py"} | {"methods/labels.py"}
+    assert deps == expected
 
 
-ABLATIONS = [
-    name
-    for name in declared_stages()
-    if name.startswith("ablations:") and not name.endswith("tabulate")
-]
+@pytest.mark.parametrize("stage", declared_stages())
+def test_a_stage_says_what_it_does(stage: str) -> None:
+    assert declared_stages()[stage]["desc"]
 
 
-@pytest.mark.parametrize("stage", ABLATIONS)
-def test_an_ablation_depends_on_every_setting_but_its_own(stage: str) -> None:
-    """Of the same command on the spine; so another default reruns what it changes and no more."""
+def test_ablations_depend_on_the_settings_of_the_spine() -> None:
     stages = declared_stages()
-    step, factor = stage.removeprefix("ablations:").split("-", 1)
-    spine = stages["baselines:labels" if step == "labels" else step]
-    values = YAML(typ="safe").load(EMBEDDED.read_text())
+    for name, of in (("pretrain", "pretrain"), ("probe", "probe"), ("labels", "train")):
+        expected = [p.replace("${item.method}", "labels") for p in stages[of]["params"]]
+        assert stages[f"ablations:{name}"]["params"] == expected
 
-    def leaves(names: list[str]) -> set[str]:
-        found = set()
-        for param in names:
-            value = values
-            for word in param.split("."):
-                value = value[word]
-            found |= {f"{param}.{leaf}" for leaf in value} if isinstance(value, dict) else {param}
-        return found
 
-    fixed = {word.partition("=")[0] for word in stages[stage]["cmd"].split() if "=" in word}
-    expected = leaves(spine["params"]) - {f for f in fixed if not f.startswith("pretrain.")}
-    if step == "targets" and factor != "target_type":
-        # the type is fixed, and with it which of the settings it uses
-        expected = {"targets.precision"} if factor == "dimension" else set()
-    assert leaves(stages[stage].get("params", [])) == expected
+def test_declarations_stay_readable() -> None:
+    files = [PROJECT / "dvc.yaml", *PROJECT.glob("stages/*/dvc.yaml")]
+    lines = [len(file.read_text().splitlines()) for file in files]
+    assert lines[0] <= 130
+    assert sum(lines) <= 300
+
+
+def test_an_interrupted_run_is_keyed_by_the_code_that_decides_it(tmp_path: Path) -> None:
+    params = load_params(EMBEDDED)
+    nat, labels = (code_of("train", method, params) for method in ("nat", "labels"))
+    assert {"alignments/exact.py", "methods/nat.py", "network/model.py"} <= nat.keys()
+    assert {"methods/labels.py", "data/loader.py"} <= labels.keys()
+    assert "methods/nat.py" not in labels
+    assert "alignments/greedy.py" not in nat
+    assert not [name for name in nat if name.startswith(("api", "report", "runtime", "cli"))]
+    assert "voc/classification/finetune.py" in code_of("finetune-all", "nat", params)
+    assert "voc/detection/train.py" in code_of("detect", "labels", params)

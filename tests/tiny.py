@@ -9,10 +9,14 @@ from typing import Any
 
 from ruamel.yaml import YAML
 
+from nat.runtime.settings.params import Machine
+
 PROJECT = Path(__file__).parents[1]
-EMBEDDED = PROJECT / "profiles" / "embedded.yaml"  # params.yaml, unless it was switched or edited
+KEPT = PROJECT / "params.embedded.yaml"  # where a switch to another profile keeps it
+EMBEDDED = KEPT if KEPT.exists() else PROJECT / "params.yaml"
 TINY: dict[str, Any] = {
     "profile": "tiny",
+    "seeds": [0],
     "machine": {"device": "cpu", "threads": 1},
     "pictures": {"train": 96, "val": 48, "size": 32},
     "voc": {"pictures": 24},
@@ -61,6 +65,12 @@ def settings(**groups: Any) -> dict[str, Any]:
     merge(content, TINY)
     merge(content, groups)
     return content
+
+
+def machine(data: object = "data", scratch: object = "scratch") -> Machine:
+    """The group ``machine`` with these folders."""
+    places = {"data": str(data), "scratch": str(scratch)}
+    return Machine.model_validate(settings()["machine"] | places)
 
 
 if __name__ == "__main__":

@@ -26,25 +26,25 @@ from nat.runtime.io.files import whole
 from nat.runtime.io.foreign import reading, reason
 from nat.runtime.io.paths import place
 from nat.runtime.io.unpickle import plain
-from nat.runtime.settings.params import Pictures
+from nat.runtime.settings.params import Machine, Pictures
 
 SIDE = 32
 LARGEST = 2**26  # bytes; a batch has half of them
 
 
-def read_cifar10(settings: Pictures, data: str) -> Source:
+def read(settings: Pictures, machine: Machine) -> Source:
     """CIFAR-10 as a source.
 
     Args:
         settings: pictures beyond ``train`` or ``val`` are left out; ``size`` of more than 32 gets a
             margin, ``channels`` 1 takes the luma.
-        data: ``machine.data``, to download into.
+        machine: data, to download into.
 
     Raises:
         UserError: the batches cannot be obtained or are not CIFAR-10's, or more pictures are asked
             for than there are.
     """
-    where = _find(settings.folder, data)
+    where = _find(settings.folder, machine.data)
     train = [_read_batch(where, name, md5) for name, md5 in CIFAR10.train_list]
     test = [_read_batch(where, name, md5) for name, md5 in CIFAR10.test_list]
     meta = _unpickle(where, CIFAR10.meta["filename"], CIFAR10.meta["md5"])

@@ -26,7 +26,7 @@ from nat.runtime.io.foreign import reason, shortened
 from nat.runtime.io.outputs import any_of
 from nat.runtime.io.outputs import folder as folder_kind
 from nat.runtime.io.paths import place
-from nat.runtime.settings.params import Pictures
+from nat.runtime.settings.params import Machine, Pictures
 
 LARGEST = 16 + 60_000 * 28 * 28  # bytes of an unpacked file
 # The last 20,000 training pictures are kept for composing VOC-format pictures, unseen in training.
@@ -44,13 +44,13 @@ SHA256 = {
 }
 
 
-def read_fashion_mnist(settings: Pictures, data: str) -> Source:
+def read(settings: Pictures, machine: Machine) -> Source:
     """Fashion-MNIST as a source: ``train`` of the first 40,000 pictures, ``val`` of 10,000.
 
     Raises:
         UserError: the pictures cannot be obtained, or more are asked for than there are.
     """
-    folder = find(settings.folder, data)
+    folder = find(settings.folder, machine.data)
     train, train_labels = read_idx_pair(folder, "train")
     test, test_labels = read_idx_pair(folder, "t10k")
     splits = {

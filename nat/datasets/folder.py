@@ -1,8 +1,9 @@
 """A folder of one's own pictures as a source.
 
 ``folder/CLASS/*.jpg`` is labelled by class; pictures directly in ``folder``, without class folders
-beside them, are unlabelled. If ``folder`` holds ``train`` and ``val``, these are the splits;
-otherwise some are held out.
+beside them, are unlabelled. If ``folder`` holds ``train`` and ``val``, these are the splits, and
+``unlabelled`` beside them, if there is one, has more to train on without labels; otherwise some are
+held out.
 """
 
 from collections import Counter
@@ -11,9 +12,9 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from nat.data.discovery import BESIDE, LOOSE, Unused, look, no_pictures, shown
+from nat.data.discovery import BESIDE, LOOSE, Unused, look, no_pictures, search, shown
 from nat.data.seeds import generator
-from nat.datasets.filling.encoded import Encoded, EncodedSource, joined
+from nat.datasets.filling.encoded import Encoded, EncodedSource, encoded, joined
 from nat.datasets.filling.layout import (
     Layout,
     check_no_splits,
@@ -24,10 +25,13 @@ from nat.datasets.filling.layout import (
 )
 from nat.runtime.errors import UserError
 from nat.runtime.io.paths import place
-from nat.runtime.settings.params import Pictures
+from nat.runtime.settings.params import Machine, Pictures
+
+EXTRA = "unlabelled"
+NEEDS_FOLDER = True
 
 
-def read_folder(settings: Pictures) -> EncodedSource:
+def read(settings: Pictures, machine: Machine) -> EncodedSource:
     """Describe the pictures below ``settings.folder``; EXIF rotations are applied.
 
     Without ``train`` and ``val`` folders, ``settings.val`` pictures (a tenth if null) are held out
@@ -41,9 +45,12 @@ def read_folder(settings: Pictures) -> EncodedSource:
     if not folder.is_dir():
         raise UserError(f"pictures.folder: {folder}: no such folder; name one with pictures")
     unused = Unused()
+    more: dict[str, Encoded] = {}
     if (folder / "train").is_dir() and (folder / "val").is_dir():
         _count_beside(folder, unused)
         classes, train, val = _two_folders(folder, unused)
+        if (folder / EXTRA).is_dir():
+            more[EXTRA] = _without_labels(folder / EXTRA, unused)
     else:
         layout = look_into(folder, unused)
         check_no_splits(layout)
@@ -54,6 +61,7 @@ def read_folder(settings: Pictures) -> EncodedSource:
     splits = {
         "train": train.limited(settings.train, "train"),
         "val": val.limited(settings.val, "val"),
+        **more,
     }
     source = EncodedSource("folder", classes, splits, upright=True, unused=unused)
     source.announce_gaps()
@@ -63,7 +71,7 @@ def read_folder(settings: Pictures) -> EncodedSource:
 def _count_beside(folder: Path, unused: Unused) -> None:
     folders, loose = look(folder, unused)
     for inner in folders:
-        if inner.name not in ("train", "val"):
+        if inner.name not in ("train", "val", EXTRA):
             unused.add(BESIDE, inner.name)
     for file in loose:
         unused.add(LOOSE, file.name)
@@ -94,6 +102,16 @@ def _two_folders(folder: Path, unused: Unused) -> tuple[list[str], Encoded, Enco
     for name in inside:
         unused.include(inside[name], name)
     return classes, found[0], found[1]
+
+
+def _without_labels(folder: Path, unused: Unused) -> Encoded:
+    """All pictures below a folder, whatever folders they are in."""
+    inside = Unused()
+    files = search(folder, inside)
+    if not files:
+        raise UserError(f"pictures.folder: {no_pictures(folder, inside)}")
+    unused.include(inside, folder.name)
+    return encoded(folder, files)
 
 
 def _labelled(layout: Layout, numbers: dict[str, int], unused: Unused) -> Encoded:

@@ -24,17 +24,18 @@ from nat.datasets.filling.ground_truth import CLASS, class_of_each, read_devkit
 from nat.runtime.errors import UserError
 from nat.runtime.io.paths import place
 from nat.runtime.progress import progress
-from nat.runtime.settings.params import Pictures
+from nat.runtime.settings.params import Machine, Pictures
 
 # Asked before anything is read; the MD5 of the whole takes minutes and is asked at the end.
 BYTES = {"train": 147_897_477_120, "val": 6_744_924_160}
 MEMBER = {"train": rf"{CLASS}/[^/]+\.JPEG", "val": r"ILSVRC2012_val_[0-9]{8}\.JPEG"}
 CLASSES = 1000
+NEEDS_FOLDER = True
 PICTURES = {"train": 1_281_167, "val": 50_000}
 KAGGLE = "ILSVRC/Data/CLS-LOC"  # where Kaggle's archive has train and val
 
 
-def read_imagenet(settings: Pictures, scratch: str) -> EncodedSource:
+def read(settings: Pictures, machine: Machine) -> EncodedSource:
     """Describe the pictures in ``settings.folder``.
 
     EXIF rotations are ignored, as torchvision's loaders do: so it was when the published numbers
@@ -43,7 +44,7 @@ def read_imagenet(settings: Pictures, scratch: str) -> EncodedSource:
 
     Args:
         settings: folder, train and val are used.
-        scratch: ``machine.scratch``, for the index of the archives.
+        machine: scratch, for the index of the archives.
 
     Returns:
         Classes are WordNet identifiers, such as ``n01440764``, in their order.
@@ -56,6 +57,7 @@ def read_imagenet(settings: Pictures, scratch: str) -> EncodedSource:
         raise UserError(f"pictures.folder: {folder}: no such folder; name ImageNet's")
     devkit = read_devkit(folder)
     unused = Unused()
+    scratch = machine.scratch
     train = _find(folder, "train", scratch, unused)
     wnids = [_class(name) for name in train.names]
     classes = sorted(set(wnids))

@@ -9,12 +9,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
-from tiny import settings
+from tiny import machine, settings
 from torchvision.datasets import CIFAR10
 
 from nat.data.store import Store
 from nat.datasets import cifar10
-from nat.datasets.cifar10 import read_cifar10
+from nat.datasets.cifar10 import read
 from nat.datasets.filling.prepare import prepare_pictures
 from nat.runtime.errors import UserError
 from nat.runtime.settings.params import Params, Pictures
@@ -70,19 +70,19 @@ def pictures_of(folder: Path | None, **changes: object) -> Pictures:
 
 
 def stored(settings: Pictures, data: Path, split: str = "train") -> np.ndarray:
-    return np.stack(list(read_cifar10(settings, str(data)).splits[split].pictures))
+    return np.stack(list(read(settings, machine(data)).splits[split].pictures))
 
 
 def refusal(settings: Pictures, data: Path) -> str:
     with pytest.raises(UserError) as caught:
-        read_cifar10(settings, str(data))
+        read(settings, machine(data))
     assert "\n" not in str(caught.value)
     return str(caught.value)
 
 
 def test_the_pictures_are_torchvisions(files: dict[str, bytes], tmp_path: Path) -> None:
     folder = extract(tmp_path / "c" / "cifar-10-batches-py", files).parent
-    source = read_cifar10(pictures_of(folder), str(tmp_path))
+    source = read(pictures_of(folder), machine(tmp_path))
     assert (source.name, source.classes) == ("cifar10", KINDS)
     for split, train in (("train", True), ("val", False)):
         theirs = CIFAR10(str(folder), train=train)

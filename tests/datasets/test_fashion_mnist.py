@@ -7,10 +7,10 @@ from typing import Any
 
 import numpy as np
 import pytest
-from tiny import settings
+from tiny import machine, settings
 
 from nat.datasets import fashion_mnist
-from nat.datasets.fashion_mnist import SHA256, find, read_fashion_mnist
+from nat.datasets.fashion_mnist import SHA256, find, read
 from nat.runtime.errors import UserError
 from nat.runtime.settings.params import Params, Pictures
 
@@ -51,14 +51,14 @@ def pictures_of(folder: Path | None, **changes: object) -> Pictures:
 
 
 def test_splits_leave_the_last_pictures_to_composing(files: Path, tmp_path: Path) -> None:
-    source = read_fashion_mnist(pictures_of(files), str(tmp_path))
+    source = read(pictures_of(files), machine(tmp_path))
     assert (source.splits["train"].count, source.splits["val"].count) == (20, 20)
     pictures, labels = fashion_mnist.read_objects(str(files), str(tmp_path))
     assert (len(pictures), labels.tolist()) == (10, [i % 10 for i in range(20, 30)])
 
 
 def test_a_margin_and_no_interpolation(files: Path, tmp_path: Path) -> None:
-    (picture, *_) = read_fashion_mnist(pictures_of(files), str(tmp_path)).splits["train"].pictures
+    (picture, *_) = read(pictures_of(files), machine(tmp_path)).splits["train"].pictures
     raw, _ = fashion_mnist.read_idx_pair(files, "train")
     assert picture.shape == (1, 32, 32)
     assert np.array_equal(picture[0, 2:30, 2:30], raw[0])
@@ -69,7 +69,7 @@ def test_unpacked_files_serve_too(files: Path, tmp_path: Path) -> None:
     for path in files.glob("*.gz"):
         path.with_suffix("").write_bytes(gzip.decompress(path.read_bytes()))
         path.unlink()
-    assert read_fashion_mnist(pictures_of(files), str(tmp_path)).splits["train"].count == 20
+    assert read(pictures_of(files), machine(tmp_path)).splits["train"].count == 20
 
 
 @pytest.mark.usefixtures("offline")
@@ -142,14 +142,14 @@ def test_a_truncated_file_is_named(keep: int, files: Path, tmp_path: Path) -> No
     path = files / "train-images-idx3-ubyte.gz"
     path.write_bytes(path.read_bytes()[:keep])
     with pytest.raises(UserError, match=r"train-images-idx3-ubyte.*run prepare again"):
-        read_fashion_mnist(pictures_of(files), str(tmp_path))
+        read(pictures_of(files), machine(tmp_path))
 
 
 def test_a_wrong_checksum_is_named(files: Path, tmp_path: Path) -> None:
     path = files / "t10k-labels-idx1-ubyte.gz"
     path.write_bytes(gzip.compress(b"\0" * 28))
     with pytest.raises(UserError, match="t10k-labels-idx1-ubyte: wrong checksum"):
-        read_fashion_mnist(pictures_of(files), str(tmp_path))
+        read(pictures_of(files), machine(tmp_path))
 
 
 def test_a_small_file_that_unpacks_to_a_large_one_takes_little(
@@ -160,7 +160,7 @@ def test_a_small_file_that_unpacks_to_a_large_one_takes_little(
     tracemalloc.start()
     try:
         with pytest.raises(UserError, match=r"train-images-idx3-ubyte: wrong checksum"):
-            read_fashion_mnist(pictures_of(files), str(tmp_path))
+            read(pictures_of(files), machine(tmp_path))
         assert tracemalloc.get_traced_memory()[1] < 10**6
     finally:
         tracemalloc.stop()
@@ -168,7 +168,7 @@ def test_a_small_file_that_unpacks_to_a_large_one_takes_little(
 
 def test_other_faults_are_named(files: Path, tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"pictures\.train: 21 is more than the 20"):
-        read_fashion_mnist(pictures_of(files, train=21), str(tmp_path))
+        read(pictures_of(files, train=21), machine(tmp_path))
     with pytest.raises(UserError, match=r"pictures\.folder: .*should hold train-images"):
         find(str(tmp_path), str(tmp_path))
 

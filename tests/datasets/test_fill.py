@@ -21,7 +21,7 @@ from nat.datasets.filling import journal, space, unfinished
 from nat.datasets.filling.journal import Journal
 from nat.datasets.filling.prepare import prepare_pictures
 from nat.datasets.filling.unfinished import kept_rows
-from nat.datasets.imagenet import read_imagenet
+from nat.datasets.imagenet import read
 from nat.runtime.errors import UserError
 from nat.runtime.settings.params import Params
 
@@ -76,7 +76,7 @@ def _small_chunks(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_the_bytes_are_those_of_write_store(threads: int, tmp_path: Path) -> None:
     params = params_of(write_tree(tmp_path / "in"), tmp_path, threads)
     prepare_pictures(params, tmp_path / "a.json")
-    encoded = read_imagenet(params.pictures, params.machine.scratch)
+    encoded = read(params.pictures, params.machine)
     splits = {
         name: Split(
             len(split),

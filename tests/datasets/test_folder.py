@@ -5,11 +5,11 @@ import numpy as np
 import pytest
 from conftest import CLASSES, write_picture_folder
 from PIL import Image
-from tiny import settings
+from tiny import machine, settings
 
 from nat.data.store import UNLABELLED, Store
 from nat.datasets.filling.prepare import prepare_pictures
-from nat.datasets.folder import read_folder
+from nat.datasets.folder import read
 from nat.runtime.errors import UserError
 from nat.runtime.settings.params import Params, Pictures
 
@@ -21,7 +21,7 @@ def pictures_of(folder: Path, **changes: object) -> Pictures:
 
 def test_a_folder_a_class(tmp_path: Path) -> None:
     write_picture_folder(tmp_path / "p", a_class=20)
-    source = read_folder(pictures_of(tmp_path / "p", val=12))
+    source = read(pictures_of(tmp_path / "p", val=12), machine())
     train, val = source.splits["train"], source.splits["val"]
     assert (source.classes, len(train), len(val)) == (CLASSES, 48, 12)
     assert not set(train.names) & set(val.names)
@@ -34,31 +34,31 @@ def test_a_folder_a_class(tmp_path: Path) -> None:
 def test_train_and_val_folders_are_the_splits(tmp_path: Path) -> None:
     write_picture_folder(tmp_path / "p" / "train", a_class=5)
     write_picture_folder(tmp_path / "p" / "val", a_class=2)
-    splits = read_folder(pictures_of(tmp_path / "p")).splits
+    splits = read(pictures_of(tmp_path / "p"), machine()).splits
     assert (len(splits["train"]), len(splits["val"])) == (15, 6)
 
 
 def test_unlabelled_pictures(tmp_path: Path) -> None:
     write_picture_folder(tmp_path / "p", a_class=20)
-    source = read_folder(pictures_of(tmp_path / "p" / "disc"))
+    source = read(pictures_of(tmp_path / "p" / "disc"), machine())
     assert source.classes == []
     assert (source.splits["train"].labels == UNLABELLED).all()
 
 
 def test_a_limit_takes_from_every_class(tmp_path: Path) -> None:
     write_picture_folder(tmp_path / "p", a_class=30)
-    train = read_folder(pictures_of(tmp_path / "p", train=24)).splits["train"]
+    train = read(pictures_of(tmp_path / "p", train=24), machine()).splits["train"]
     assert len(train) == 24
     assert np.bincount(train.labels, minlength=3).min() >= 3
 
 
 def test_hidden_and_other_files_are_no_pictures(tmp_path: Path) -> None:
     write_picture_folder(tmp_path / "p", a_class=20)
-    before = read_folder(pictures_of(tmp_path / "p"))
+    before = read(pictures_of(tmp_path / "p"), machine())
     (tmp_path / "p" / "disc" / "._000.jpg").write_bytes(b"a Mac's")
     (tmp_path / "p" / ".thumbnails").mkdir()
     (tmp_path / "p" / "notes.txt").touch()
-    after = read_folder(pictures_of(tmp_path / "p"))
+    after = read(pictures_of(tmp_path / "p"), machine())
     assert after.classes == before.classes
     assert after.splits["train"].names == before.splits["train"].names
 
@@ -83,12 +83,12 @@ def test_a_folder_is_prepared(tmp_path: Path, make_params: Any) -> None:
 
 def test_faults_of_the_folder_are_named(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="no such folder"):
-        read_folder(pictures_of(tmp_path / "none"))
+        read(pictures_of(tmp_path / "none"), machine())
     (tmp_path / "empty").mkdir()
     with pytest.raises(UserError, match="no pictures"):
-        read_folder(pictures_of(tmp_path / "empty"))
+        read(pictures_of(tmp_path / "empty"), machine())
     write_picture_folder(tmp_path / "p", a_class=3)
     with pytest.raises(UserError, match="do not suffice"):
-        read_folder(pictures_of(tmp_path / "p", val=9))
+        read(pictures_of(tmp_path / "p", val=9), machine())
     with pytest.raises(UserError, match=r"pictures\.train: 9 is more than the 8"):
-        read_folder(pictures_of(tmp_path / "p", val=1, train=9))
+        read(pictures_of(tmp_path / "p", val=1, train=9), machine())

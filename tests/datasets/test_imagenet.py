@@ -20,6 +20,7 @@ from ilsvrc import (
 )
 from ilsvrc import write_tree as tree
 from PIL import Image
+from tiny import machine
 from torchvision.transforms import functional as F
 
 from nat.data.store import Store
@@ -180,7 +181,7 @@ def test_other_counts_than_the_published_are_announced(
     monkeypatch.setattr(imagenet, "CLASSES", classes)
     monkeypatch.setattr(imagenet, "PICTURES", published)
     group = {"source": "imagenet", "folder": str(tree(tmp_path / "in")), "train": None, "val": None}
-    source = imagenet.read_imagenet(make_params(pictures=group | limits).pictures, str(tmp_path))
+    source = imagenet.read(make_params(pictures=group | limits).pictures, machine(scratch=tmp_path))
     counts = {name: len(split) for name, split in source.splits.items()}
     assert counts == {"train": 36, "val": VAL} | limits
     lines = capsys.readouterr().err.splitlines()

@@ -14,15 +14,16 @@ from hypothesis import given
 from hypothesis import settings as examples
 from hypothesis import strategies as st
 from PIL import Image
-from tiny import settings
+from tiny import machine, settings
 
 from nat.api.embed import find_pictures
 from nat.data.discovery import Unused
 from nat.data.seeds import generator
 from nat.data.store import Store
+from nat.datasets import folder as folder_source
 from nat.datasets.filling.encoded import Encoded, EncodedSource
 from nat.datasets.filling.prepare import prepare_pictures
-from nat.datasets.folder import _hold_out, read_folder
+from nat.datasets.folder import _hold_out
 from nat.runtime.errors import UserError
 from nat.runtime.settings.params import Params, Pictures
 
@@ -44,7 +45,7 @@ def pictures_of(folder: Path, **changes: object) -> Pictures:
 
 
 def read(folder: Path, **changes: object) -> EncodedSource:
-    return read_folder(pictures_of(folder, **changes))
+    return folder_source.read(pictures_of(folder, **changes), machine())
 
 
 def refused(folder: Path, **changes: object) -> str:

@@ -4,7 +4,7 @@ import pytest
 from tiny import EMBEDDED as FILE
 
 from nat.runtime.errors import UserError
-from nat.runtime.settings.load import load_params
+from nat.runtime.settings.load import check_members, load_params, overridden
 
 
 def refused(*overrides: str) -> str:
@@ -43,14 +43,21 @@ def test_overrides_reach_groups_and_top_level() -> None:
         ("alignment=best", "alignment: unknown name 'best'; known: exact, greedy, lapx, sinkhorn"),
         ("alignment=__init__", "alignment: unknown name '__init__'"),
         ("model.preprocessing=canny", "model.preprocessing: should be 'sobel', 'high-pass' or"),
-        ("labels.loss=hinge", "labels.loss: should be 'softmax' or 'square'"),
-        ("ablations.permute_every=[1, 0]", "ablations.permute_every.1: should be greater than 0"),
-        ("ablations.permute_every=[2, never, 2]", "ablations.permute_every: 2 is named twice"),
-        ("ablations.permute_every=[]", "ablations.permute_every: "),
-        ("ablations.target_type=[cube]", "ablations.target_type.0: unknown name 'cube'; known:"),
-        ("ablations.alignment=[no]", "ablations.alignment.0: "),
-        ("ablations.k=[10, 20000]", "ablations.k: 20000 is larger than pictures.train 10000"),
-        ("ablations.k=[1]", "ablations.k.0: should be greater than or equal to 2"),
+        ("pretrain.matching=all", "pretrain.matching: should be 'local' or 'global'"),
+        ("ablations.nat=[a=1, a=1]", "ablations.nat: 'a=1' is named twice; name each once"),
+        ("ablations.nat=[]", "ablations.nat: empty; name at least one"),
+        ("ablations.nat=[permute_every]", "ablations.nat.0: 'permute_every' is not NAME=VALUE"),
+        (
+            "ablations.labels=['model.hidden=16,,']",
+            "ablations.labels.0: 'model.hidden=16,,' is not",
+        ),
+        ("ablations.nat=[seeds=1]", "ablations.nat.0: seeds is no setting to compare"),
+        ("compared=[nat]", "compared: nat is what the others are compared with; leave it out"),
+        ("compared=[labels]", "methods: random is not trained; add it to compared"),
+        ("methods=[cube]", "methods.0: unknown name 'cube'; known: labels, nat, random"),
+        ("baselines.cube={}", "--set baselines.cube: no such setting in the parameter file"),
+        ("baselines={cube: {}}", "baselines: unknown name 'cube'; known: labels, nat, random"),
+        ("targets.mixtures={}", "--set targets.mixtures: no such setting"),
         ("seeds=[]", "seeds: empty; name at least one"),
         ("seeds=[1, 1]", "seeds: 1 is named twice; name each once"),
         ("seeds=[-1]", "seeds.0: "),
@@ -62,7 +69,10 @@ def test_overrides_reach_groups_and_top_level() -> None:
         ("detect.short_sides=[]", "detect.short_sides: "),
         ("detect.lr_drop_at=[0]", "detect.lr_drop_at.0: should be greater than 0"),
         ("pictures.source=imagenet", "pictures: source is imagenet, so folder must name it"),
-        ("pictures.source=cifar", "pictures.source: should be 'fashion-mnist', 'cifar10', 'imag"),
+        (
+            "pictures.source=cifar",
+            "pictures.source: unknown name 'cifar'; known: cifar10, fashion_mnist, ",
+        ),
         ("pictures.corrupt_limit=-1", "pictures.corrupt_limit: "),
         ("machine.device=tpu", "machine.device: "),
         ("pretrain.lr=1e308", "pretrain.lr: should be less than or equal to 1000000"),
@@ -121,9 +131,53 @@ def test_an_unknown_setting_lists_the_known(tmp_path: Path) -> None:
 def test_discrete_targets_need_an_image_each() -> None:
     message = refused("target_type=onehot", "targets.k=10001")
     assert "targets.k: 10001 is larger than pictures.train 10000" in message
-    mixed = refused("ablations.target_type=[mixture]", "targets.k=10001")
+    mixed = refused("target_type=mixture", "targets.k=10001")
     assert "targets.k: 10001 is larger than pictures.train 10000" in mixed
-    load_params(FILE, ("ablations.target_type=[lowdiscrepancy]", "targets.k=10001"))  # not used
+    load_params(FILE, ("target_type=lowdiscrepancy", "targets.k=10001"))  # not used
+
+
+@pytest.mark.parametrize(
+    ("override", "said"),
+    [
+        ("permute_every=0", "permute_every=0: permute_every: should be greater than 0"),
+        ("target_type=cube", "target_type=cube: target_type: unknown name 'cube'; known: "),
+        ("alignment=no", "alignment=no: alignment: unknown name 'no'; known: exact, greedy, "),
+        ("target_type=onehot,targets.k=20000", "targets.k: 20000 is larger than pictures.train"),
+        ("targets.kk=1", "targets.kk=1 targets.kk: no such setting in the parameter file"),
+        ("target_type=mixture,targets.mixture.spread=-1", "targets.mixture.spread: should be"),
+    ],
+)
+def test_a_wrong_ablation_is_refused_before_anything_runs(override: str, said: str) -> None:
+    params = load_params(FILE, (f"ablations.nat=['{override}']",))
+    with pytest.raises(UserError) as caught:
+        check_members(params, FILE)
+    assert said in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("override", "said"),
+    [
+        ("baselines.labels.loss=hinge", "baselines.labels.loss: should be 'softmax' or 'square'"),
+        ("baselines.labels={lr: 1}", "baselines.labels.epochs: missing; add it"),
+        ("baselines.random={batch: 1}", "baselines.random."),
+        ("baselines={random: {batch_size: 8}}", "baselines.labels.epochs: missing; add it"),
+    ],
+)
+def test_a_members_own_wrong_setting_is_refused(override: str, said: str) -> None:
+    params = load_params(FILE, (override,))
+    with pytest.raises(UserError) as caught:
+        check_members(params, FILE)
+    assert said in str(caught.value)
+
+
+def test_an_override_changes_what_it_names() -> None:
+    params = load_params(FILE)
+    varied = overridden(params, "target_type=onehot,targets.k=10")
+    assert (varied.target_type, varied.targets.k) == ("onehot", 10)
+    same = {"target_type": params.target_type, "targets": params.targets}
+    assert varied.model_copy(update=same) == params
+    assert overridden(params, "") == params
 
 
 @pytest.mark.parametrize("text", ["a: [", "- 1\n", ""])

@@ -14,14 +14,13 @@ from conftest import write_picture_folder
 from ilsvrc import publish, write_tree
 from pydantic import BaseModel
 from ruamel.yaml import YAML
-from tiny import PROJECT, settings
+from tiny import PROJECT, machine, settings
 
 from nat.cli import main
 from nat.data.store import Store
-from nat.datasets import cifar10, fashion_mnist
+from nat.datasets import cifar10, fashion_mnist, imagenet
+from nat.datasets import folder as own_folder
 from nat.datasets.filling.prepare import prepare_pictures
-from nat.datasets.folder import read_folder
-from nat.datasets.imagenet import read_imagenet
 from nat.runtime.errors import UserError
 from nat.runtime.io.paths import place, project_folder
 from nat.runtime.settings.params import Params, Pictures
@@ -44,12 +43,14 @@ def pictures(folder: str, **changes: object) -> Pictures:
 
 def read_pictures(folder: Path, named: str) -> None:
     write_picture_folder(folder, a_class=4)
-    assert sum(map(len, read_folder(pictures(named)).splits.values())) == 12
+    assert sum(map(len, own_folder.read(pictures(named), machine()).splits.values())) == 12
 
 
 def read_class_folders(folder: Path, named: str) -> None:
     write_tree(folder)
-    found = read_imagenet(pictures(named, source="imagenet"), str(folder.parent / "scratch"))
+    found = imagenet.read(
+        pictures(named, source="imagenet"), machine(scratch=folder.parent / "scratch")
+    )
     assert len(found.splits["train"])
 
 
@@ -101,7 +102,7 @@ def test_every_setting_that_names_a_path_is_resolved_in_one_place() -> None:
         if kinds(inner.annotation) - {NoneType} == {str}
     }
     assert free == {
-        "machine.data", "machine.device", "machine.scratch", "pictures.folder",
+        "machine.data", "machine.device", "machine.scratch", "pictures.folder", "pictures.source",
         "proposals.test", "proposals.trainval", "voc.folder",
     }  # fmt: skip
     for file in PROJECT.glob("nat/**/*.py"):

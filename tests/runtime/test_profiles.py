@@ -13,10 +13,10 @@ from nat.runtime.errors import UserError
 from nat.runtime.io.files import whole
 from nat.runtime.io.outputs import Kind
 from nat.runtime.settings.load import load_params
-from nat.runtime.settings.profiles import BASE, profiles, render, switch
+from nat.runtime.settings.profiles import BASE, base_of, profiles, render, switch
 
 FOLDER = PROJECT / "profiles"
-NAMES = sorted(file.stem for file in FOLDER.glob("*.yaml"))
+NAMES = sorted({BASE, *(file.stem for file in FOLDER.glob("*.yaml"))})
 OTHER = """# Another one.
 # accuracy: not measured yet
 
@@ -27,7 +27,7 @@ pictures:
 model:
   dropout: 0.25
 ablations:
-  k: [20, 2000]
+  labels: [model.preprocessing=clean]
 """
 
 
@@ -41,34 +41,36 @@ def values(text: str) -> dict:
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    """The embedded profile and another one, ``other``."""
+    """Of a profile ``other``."""
     (tmp_path / "profiles").mkdir()
-    (tmp_path / "profiles" / "embedded.yaml").write_text(EMBEDDED.read_text())
     (tmp_path / "profiles" / "other.yaml").write_text(OTHER)
     return tmp_path / "profiles"
 
 
 @pytest.fixture
 def path(folder: Path) -> Path:
-    """params.yaml, as committed."""
+    """params.yaml, the embedded profile."""
     file = folder.parent / "params.yaml"
-    file.write_text(render(BASE, FOLDER))
+    file.write_text(EMBEDDED.read_text())
     return file
 
 
-def test_what_macos_leaves_beside_a_profile_is_none(folder: Path) -> None:
+@pytest.fixture
+def switched(path: Path, folder: Path) -> Path:
+    """params.yaml, switched to ``other``."""
+    switch("other", path, folder)
+    return path
+
+
+def test_what_macos_leaves_beside_a_profile_is_none(folder: Path, path: Path) -> None:
     (folder / "._other.yaml").write_bytes(b"\x00\x05\x16\x07")
-    assert list(profiles(folder)) == ["embedded", "other"]
+    assert list(profiles(folder, path)) == ["embedded", "other"]
 
 
-def test_the_projects_parameters_are_the_embedded_profile() -> None:
-    text = (PROJECT / "params.yaml").read_text()
-    if values(text)["profile"] != BASE:
+def test_there_is_no_second_copy_of_the_settings() -> None:
+    if values((PROJECT / "params.yaml").read_text())["profile"] != BASE:
         pytest.skip("params.yaml follows another profile")
-    assert EMBEDDED.read_text().partition("\n\n")[2] == text, (
-        "params.yaml and profiles/embedded.yaml differ: change the latter, then run "
-        "`python -m nat profile embedded --force`"
-    )
+    assert base_of(PROJECT / "params.yaml") == PROJECT / "params.yaml"
 
 
 def test_there_are_the_three() -> None:
@@ -77,16 +79,18 @@ def test_there_are_the_three() -> None:
 
 @pytest.mark.parametrize("name", NAMES)
 def test_a_profile_is_valid_and_keeps_every_comment(name: str, tmp_path: Path) -> None:
-    text = render(name, FOLDER)
+    text = render(name, FOLDER, EMBEDDED)
     (tmp_path / "params.yaml").write_text(text)
     assert load_params(tmp_path / "params.yaml").profile == name
-    assert comments(text) == comments(EMBEDDED.read_text().partition("\n\n")[2])
+    header, _, body = text.partition("\n\n")
+    assert comments(body) == comments(EMBEDDED.read_text().partition("\n\n")[2])
+    assert profiles(FOLDER, EMBEDDED)[name] == re.sub(r"(?m)^# ?", "", header)
     assert not re.search(r"\S  +#", text)
 
 
 @pytest.mark.parametrize("name", NAMES)
 def test_a_profile_says_what_to_expect(name: str) -> None:
-    lines = profiles(FOLDER)[name].splitlines()
+    lines = profiles(FOLDER, EMBEDDED)[name].splitlines()
     for word in ("accuracy", "time", "hardware"):
         (line,) = [line for line in lines if line.startswith(f"{word}: ")]
         assert re.search(r"measured|computed|the paper's", line)
@@ -107,7 +111,7 @@ def test_a_profile_holds_only_what_differs(name: str) -> None:
 
 
 def test_the_imagenet_profile_is_the_papers() -> None:
-    content = values(render("imagenet", FOLDER))
+    content = values(render("imagenet", FOLDER, EMBEDDED))
     assert (content["pictures"]["size"], content["augment"]["crop"]) == (256, 224)
     assert content["targets"]["dimension"] == 2048
     assert content["model"] == {
@@ -132,24 +136,20 @@ def test_there_and_back_gives_the_same_bytes(folder: Path, path: Path) -> None:
         "permute_every: 3 -> never",
         "pictures.train: 10000 -> null",
         "model.dropout: 0.0 -> 0.25",
-        "ablations.k: [10, 100, 1000] -> [20, 2000]",
+        "ablations.labels: "
+        '["model.preprocessing=clean", "model.preprocessing=high-pass", '
+        '"baselines.labels.loss=square"] -> ["model.preprocessing=clean"]',
         f"{path}: other",
     ]
-    changed = [
-        line
-        for line, former in zip(
-            path.read_text().splitlines(), before.decode().splitlines(), strict=True
-        )
-        if line != former
-    ]
-    assert [line.split("#")[0].rstrip() for line in changed] == [
+    changed = set(path.read_text().splitlines()) - set(before.decode().splitlines())
+    assert {line.split("#")[0].rstrip() for line in changed if line.split("#")[0]} == {
         "profile: other",
         "seeds: [4, 5]",
         "permute_every: never",
         "  train: null",
         "  dropout: 0.25",
-        "  k: [20, 2000]",
-    ]
+    }
+    assert path.with_name("params.embedded.yaml").read_bytes() == before
     assert len(switch("embedded", path, folder)) == 7
     assert path.read_bytes() == before
     assert switch("embedded", path, folder) == [f"{path}: embedded"]
@@ -158,9 +158,28 @@ def test_there_and_back_gives_the_same_bytes(folder: Path, path: Path) -> None:
 
 def test_a_missing_file_is_written(folder: Path, path: Path) -> None:
     before = path.read_bytes()
+    switch("other", path, folder)
     path.unlink()
     switch("embedded", path, folder)
     assert path.read_bytes() == before
+    path.unlink()
+    with pytest.raises(UserError, match=r"params\.yaml: not found"):
+        switch("embedded", path, folder)
+
+
+def test_edits_of_the_embedded_profile_hold_in_the_others(folder: Path, path: Path) -> None:
+    path.write_text(path.read_text().replace("lr: 0.3", "lr: 0.4"))
+    edited = path.read_bytes()
+    switch("other", path, folder)
+    assert load_params(path).probe.lr == 0.4
+    switch("embedded", path, folder)
+    assert path.read_bytes() == edited
+
+
+def test_a_lost_embedded_profile_is_told(folder: Path, switched: Path) -> None:
+    switched.with_name("params.embedded.yaml").unlink()
+    with pytest.raises(UserError, match=r"profile: other, but .*embedded\.yaml.* is gone"):
+        switch("embedded", switched, folder)
 
 
 def test_the_machines_settings_stay(folder: Path, path: Path) -> None:
@@ -173,30 +192,32 @@ def test_the_machines_settings_stay(folder: Path, path: Path) -> None:
     assert path.read_text() == mine
 
 
-def test_edits_are_refused_or_kept(folder: Path, path: Path) -> None:
-    path.write_text(path.read_text().replace("permute_every: 3", "permute_every: 1"))
+def test_edits_are_refused_or_kept(folder: Path, switched: Path) -> None:
+    path = switched
+    path.write_text(path.read_text().replace("permute_every: never", "permute_every: 1"))
     edited = path.read_bytes()
     for name in ("other", "embedded"):
-        with pytest.raises(UserError, match=r"a switch would lose \(permute_every: 3 -> 1\)"):
+        with pytest.raises(UserError, match=r"a switch would lose \(permute_every: never -> 1\)"):
             switch(name, path, folder)
         assert path.read_bytes() == edited
     kept = path.with_name("params.yaml.bak")
-    assert switch("embedded", path, folder, force=True) == [
-        "permute_every: 1 -> 3",
+    assert switch("other", path, folder, force=True) == [
+        "permute_every: 1 -> never",
         f"the former file is now {kept}",
-        f"{path}: embedded",
+        f"{path}: other",
     ]
     assert kept.read_bytes() == edited
     path.write_text(path.read_text().replace("lr: 0.3", "lr: 0.4"))
     second = path.read_bytes()
-    switch("other", path, folder, force=True)
+    switch("embedded", path, folder, force=True)
     assert path.with_name("params.yaml.bak2").read_bytes() == second
     assert kept.read_bytes() == edited
 
 
 def test_a_switch_that_failed_leaves_no_second_copy(
-    folder: Path, path: Path, monkeypatch: pytest.MonkeyPatch
+    folder: Path, switched: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    path = switched
     former = path.read_text() + "# mine\n"
     path.write_text(former)
 
@@ -210,37 +231,42 @@ def test_a_switch_that_failed_leaves_no_second_copy(
     with monkeypatch.context() as patch:
         patch.setattr("nat.runtime.settings.profiles.whole", full)
         with pytest.raises(UserError, match="no space"):
-            switch("other", path, folder, force=True)
+            switch("embedded", path, folder, force=True)
     assert path.read_text() == former
-    assert f"the former file is now {path}.bak" in switch("other", path, folder, force=True)
-    assert {f.name for f in folder.parent.glob("params*")} == {"params.yaml", "params.yaml.bak"}
+    assert f"the former file is now {path}.bak" in switch("embedded", path, folder, force=True)
+    assert {f.name for f in folder.parent.glob("params*")} == {
+        "params.yaml",
+        "params.yaml.bak",
+        "params.embedded.yaml",
+    }
 
 
 @pytest.mark.parametrize(
     ("old", "new", "said"),
     [
         ("# l_0 of section 3.3", "# mine", "comments"),
-        ("profile: embedded", "profile: mine", "profile: mine is none of"),
-        ("  spread: 0.5", "  spread: 0.5\n  more: 1", r"targets.more: nothing -> 1"),
+        ("profile: other", "profile: mine", "profile: mine is none of"),
+        ("  clip: 10.0", "  more: 1\n  clip: 10.0", r"finetune.more: nothing -> 1"),
         ("  clip: 10.0", "  # clip", r"finetune.clip: 10.0 -> nothing"),
         ("  threads: 2", "  threads: 2\n  gpus: 8", r"machine.gpus: nothing -> 8"),
     ],
 )
 def test_anything_of_the_users_is_an_edit(
-    old: str, new: str, said: str, folder: Path, path: Path
+    old: str, new: str, said: str, folder: Path, switched: Path
 ) -> None:
-    text = path.read_text()
+    path, text = switched, switched.read_text()
     assert text.count(old) == 1
     path.write_text(text.replace(old, new))
     with pytest.raises(UserError, match=said):
-        switch("other", path, folder)
+        switch("embedded", path, folder)
     assert path.read_text() == text.replace(old, new)
 
 
-def test_layout_alone_is_no_edit(folder: Path, path: Path) -> None:
+def test_layout_alone_is_no_edit(folder: Path, switched: Path) -> None:
     """As `dvc exp run -S` leaves it, which writes null as nothing."""
+    path = switched
     path.write_text(path.read_text().replace("folder: null #", "folder:      #"))
-    switch("other", path, folder)
+    switch("embedded", path, folder)
 
 
 @pytest.mark.parametrize(
@@ -248,8 +274,8 @@ def test_layout_alone_is_no_edit(folder: Path, path: Path) -> None:
     [
         ("pretrain:\n  epoch: 3\n", r"other\.yaml: pretrain\.epoch: unknown setting; known here: "),
         ("permute_evry: 3\n", r"other\.yaml: permute_evry: unknown setting; known here: profile"),
-        ("pretrain: 3\n", r"other\.yaml: pretrain: is a group of settings in embedded\.yaml"),
-        ("permute_every:\n  a: 3\n", r"permute_every: is one setting in embedded\.yaml"),
+        ("pretrain: 3\n", r"other\.yaml: pretrain: is a group of settings in the profile embedded"),
+        ("permute_every:\n  a: 3\n", r"permute_every: is one setting in the profile embedded"),
         ("permute_every: 0\n", r"other\.yaml: permute_every: should be greater than 0"),
         ("augment:\n  crop: 64\n", r"other\.yaml: augment\.crop: 64 is larger than pictures\.size"),
         ("machine:\n  threads: 3\n", r"other\.yaml: machine: is set by no profile"),
@@ -274,13 +300,13 @@ def test_other_faults_are_named(folder: Path, path: Path, tmp_path: Path) -> Non
     with pytest.raises(UserError, match=r"no profile 'paper'; known: embedded, other"):
         switch("paper", path, folder)
     with pytest.raises(UserError, match="run in the project's folder"):
-        profiles(tmp_path / "none")
+        switch("other", tmp_path / "none.yaml", folder)
     path.write_text("a: [")
     with pytest.raises(UserError, match=r"params\.yaml: not valid YAML"):
         switch("other", path, folder, force=True)
     (folder / "other.yaml").write_text("seeds: [1]\n")
     with pytest.raises(UserError, match=r"other\.yaml: should open with comment lines"):
-        profiles(folder)
+        profiles(folder, EMBEDDED)
 
 
 def test_the_command(folder: Path, path: Path) -> None:

@@ -124,7 +124,7 @@ def test_any_damage_of_the_file(start: int, length: int, new: bytes, tmp_path: P
     quickly(switch, "cifar10", file, PROJECT / "profiles")
     profiles = tmp_path / "profiles"
     profiles.mkdir(exist_ok=True)
-    (profiles / "embedded.yaml").write_bytes(b"# what to expect\n\n" + file.read_bytes())
+    (tmp_path / "new.embedded.yaml").write_bytes(b"# what to expect\n\n" + file.read_bytes())
     (profiles / "mine.yaml").write_bytes(b"# what to expect\n\n" + file.read_bytes()[start:][:500])
     quickly(switch, "mine", tmp_path / "new.yaml", profiles)
     quickly(switch, "embedded", tmp_path / "new.yaml", profiles)

@@ -5,6 +5,7 @@ only one member of a family can be set to is described in that member's file, by
 ``Settings``; in params.yaml it is a group of the member's name.
 """
 
+import ast
 from importlib import import_module
 from pathlib import Path
 from types import ModuleType
@@ -38,6 +39,24 @@ def member_of(family: str) -> AfterValidator:
 def groups_of(family: str) -> Any:
     """The type of groups of settings by member: names are checked, and the rest by ``own``."""
     return dict[Annotated[str, member_of(family)], dict[str, Any]]
+
+
+def constant(family: str, name: str, word: str, otherwise: Any = None) -> Any:
+    """A constant that a member's file begins with, read without importing it.
+
+    Args:
+        family: a folder of this package.
+        name: of a file in it.
+        word: of the constant, such as ``LABEL``.
+        otherwise: what it is if the file sets no such constant to a plain value.
+    """
+    tree = ast.parse((PACKAGE / family / f"{name}.py").read_text(encoding="utf-8"))
+    for statement in tree.body:
+        if not (isinstance(statement, ast.Assign) and isinstance(statement.value, ast.Constant)):
+            continue
+        if word in (target.id for target in statement.targets if isinstance(target, ast.Name)):
+            return statement.value.value
+    return otherwise
 
 
 def load_member(family: str, name: str, *needed: str) -> ModuleType:

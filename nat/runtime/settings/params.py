@@ -12,7 +12,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validat
 
 from nat.runtime.errors import UserError
 from nat.runtime.io.paths import place
-from nat.runtime.settings.families import groups_of, member_of
+from nat.runtime.settings.families import constant, groups_of, member_of
 from nat.runtime.settings.yaml_file import shown
 
 # The largest values are far beyond any use: they keep a slip from taking all memory.
@@ -133,7 +133,7 @@ class Pictures(Group):
 
     @model_validator(mode="after")
     def _folder_is_named(self) -> "Pictures":
-        if self.source in ("folder", "imagenet") and self.folder is None:
+        if self.folder is None and constant("datasets", self.source, "NEEDS_FOLDER"):
             raise ValueError(f"source is {self.source}, so folder must name it")
         return self
 

@@ -1,9 +1,10 @@
-"""Profiles: settings for params.yaml by name, a file each in profiles/.
+"""Profiles: settings for params.yaml by name.
 
-``embedded.yaml`` is the whole commented parameter file; every other profile holds only what differs
-from it. Each file opens with a header, comment lines up to the first blank one, which tells what to
-expect. A switch writes params.yaml anew from both, so that nothing of the former profile lingers
-and switching back gives the same bytes; the group ``machine`` alone is carried over.
+params.yaml itself is the profile ``embedded``; every other one is a file in profiles/ that holds
+only what differs. Each opens with a header, comment lines up to the first blank one, which tells
+what to expect. A switch writes params.yaml anew from both, so that nothing of the former profile
+lingers; meanwhile the embedded one is kept beside it as params.embedded.yaml, and switching back
+gives the same bytes. The group ``machine`` alone is carried over.
 """
 
 import json
@@ -39,58 +40,85 @@ _Representer.add_representer(
 )
 
 
-def profiles(folder: Path) -> dict[str, str]:
-    """The profiles in ``folder``, sorted by name, with their headers as plain text.
+def base_of(path: Path) -> Path:
+    """The file of the embedded profile: ``path``, or where a switch has kept it.
+
+    Args:
+        path: params.yaml.
 
     Raises:
-        UserError: there are none, or one has no header.
+        UserError: there is none.
     """
-    names = sorted(file.stem for file in folder.glob("[!.]*.yaml"))
-    if BASE not in names:
-        raise UserError(f"{folder / BASE}.yaml: not found; run in the project's folder")
-    headers = {name: _parts(name, folder)[0] for name in names}
+    kept = _kept(path)
+    if kept.exists():
+        return kept
+    if not path.exists():
+        raise UserError(f"{path}: not found; run in the project's folder")
+    name = _load(read_text(path), path).get("profile")
+    if name != BASE:
+        raise UserError(
+            f"{path}: profile: {_shown(name)}, but {kept}, which other profiles differ from, is "
+            "gone; restore either file, for instance with `git checkout`"
+        )
+    return path
+
+
+def profiles(folder: Path, base: Path) -> dict[str, str]:
+    """The profiles, sorted by name, with their headers as plain text.
+
+    Args:
+        folder: of those that differ from the embedded one.
+        base: the file of the embedded one.
+
+    Raises:
+        UserError: one has no header.
+    """
+    names = sorted({BASE, *(file.stem for file in folder.glob("[!.]*.yaml"))})
+    headers = {name: _parts(_file(name, folder, base))[0] for name in names}
     return {name: re.sub(r"(?m)^# ?", "", header) for name, header in headers.items()}
 
 
-def render(name: str, folder: Path, machine: dict[str, Any] | None = None) -> str:
+def render(name: str, folder: Path, base: Path, machine: dict[str, Any] | None = None) -> str:
     """The parameter file of a profile.
 
     Args:
-        name: of a file in ``folder``.
-        folder: the profiles'.
+        name: of the profile.
+        folder: of those that differ from the embedded one.
+        base: the file of the embedded one.
         machine: values for settings of the group ``machine``; unknown names are left out.
 
     Raises:
         UserError: no such profile; one that is no YAML, names an unknown setting or one that no
             profile sets; values that the schema refuses.
     """
-    known = profiles(folder)
+    known = profiles(folder, base)
     if name not in known:
         raise UserError(f"{folder}: no profile {shown(name)}; known: {', '.join(known)}")
-    _, text = _parts(BASE, folder)
-    base = folder / f"{BASE}.yaml"
+    file = _file(name, folder, base)
+    header, changed = _parts(file)
+    _, text = _parts(base)
     content = _load(text, base)
     check_params(_plain(content), base)
     for key, value in (machine or {}).items():
         if key in content["machine"] and content["machine"][key] != value:
             _set(content["machine"], key, value)
     if name != BASE:
-        file = folder / f"{name}.yaml"
-        changes = _load(_parts(name, folder)[1], file)
+        changes = _load(changed, file)
         for key in OWN:
             if key in changes:
                 raise UserError(f"{file}: {key}: is set by no profile; leave it out")
         _overlay(content, changes, file)
         _set(content, "profile", name)
         check_params(_plain(content), file)
-    return text if _plain(content) == _plain(_load(text, base)) else _dump(content)
+    same = _plain(content) == _plain(_load(text, base))
+    return f"{header}\n\n{text if same else _dump(content)}"
 
 
-def listing(folder: Path) -> list[str]:
+def listing(path: Path, folder: Path) -> list[str]:
     """The profiles and what to expect of each, as lines for people."""
     return [
         line
-        for name, header in profiles(folder).items()
+        for name, header in profiles(folder, base_of(path)).items()
         for line in (name, *(f"  {line}" for line in header.splitlines()), "")
     ]
 
@@ -98,13 +126,14 @@ def listing(folder: Path) -> list[str]:
 def switch(name: str, path: Path, folder: Path, force: bool = False) -> list[str]:
     """Write the parameter file of a profile to ``path``, whole.
 
-    A file that differs from the profile it names, in a value or a comment, holds somebody's edits:
-    it is not overwritten without ``force``, and then kept under another name.
+    The embedded profile is kept beside ``path`` meanwhile, with whatever was edited in it. Another
+    one that differs from its file, in a value or a comment, holds somebody's edits: it is not
+    overwritten without ``force``, and then kept under another name.
 
     Args:
         name: of the profile.
-        path: params.yaml; need not exist.
-        folder: the profiles'.
+        path: params.yaml; need not exist where the embedded profile is kept.
+        folder: of the profiles that differ from the embedded one.
         force: whether to overwrite edits.
 
     Returns:
@@ -114,15 +143,18 @@ def switch(name: str, path: Path, folder: Path, force: bool = False) -> list[str
     Raises:
         UserError: as ``render``; edits; a file that is no YAML.
     """
+    base, kept_base = base_of(path), _kept(path)
+    edits: list[str] = []
     if not path.exists():
-        former, edits = CommentedMap(), []
-        text = render(name, folder)
+        former = CommentedMap()
+        text = render(name, folder, base)
     else:
         former = _load(read_text(path), path)
         machine = former.get("machine")
         machine = dict(machine) if isinstance(machine, dict) else {}
-        edits = _edits(former, path, folder, machine)
-        text = render(name, folder, machine)
+        if base != path:
+            edits = _edits(former, path, folder, base, machine)
+        text = render(name, folder, base, machine)
     if edits and not force:
         more = f" and {len(edits) - SHOWN} more" if len(edits) > SHOWN else ""
         raise UserError(
@@ -138,17 +170,24 @@ def switch(name: str, path: Path, folder: Path, force: bool = False) -> list[str
         if not kept.exists():
             with whole(kept) as temporary:
                 temporary.write_bytes(content)
+    if base == path and name != BASE:
+        with whole(kept_base) as temporary:
+            temporary.write_bytes(path.read_bytes())
     with whole(path, FILE_OF_OURS) as temporary:  # what is there has no edits, or was kept
         temporary.write_text(text, encoding="utf-8")
+    if name == BASE:
+        kept_base.unlink(missing_ok=True)
     return [*lines, f"{path}: {name}"]
 
 
-def _edits(former: CommentedMap, path: Path, folder: Path, machine: dict[str, Any]) -> list[str]:
+def _edits(
+    former: CommentedMap, path: Path, folder: Path, base: Path, machine: dict[str, Any]
+) -> list[str]:
     """How ``former`` differs from the profile it names, empty if it does not."""
     name = former.get("profile")
-    if not isinstance(name, str) or name not in profiles(folder):
+    if not isinstance(name, str) or name not in profiles(folder, base):
         return [f"profile: {_shown(name)} is none of {folder}"]
-    text = render(name, folder, machine)
+    text = render(name, folder, base, machine)
     edits = _differences(_load(text, path), former)
     # values, then comments; not the layout, which `dvc exp run -S` changes
     if not edits and re.findall("#.*", text) != re.findall("#.*", read_text(path)):
@@ -168,9 +207,16 @@ def _holds(path: Path, content: bytes) -> bool:
     return path.is_file() and path.read_bytes() == content
 
 
-def _parts(name: str, folder: Path) -> tuple[str, str]:
+def _kept(path: Path) -> Path:
+    return path.with_name(f"{path.stem}.{BASE}{path.suffix}")
+
+
+def _file(name: str, folder: Path, base: Path) -> Path:
+    return base if name == BASE else folder / f"{name}.yaml"
+
+
+def _parts(file: Path) -> tuple[str, str]:
     """A profile's header and settings."""
-    file = folder / f"{name}.yaml"
     header, _, settings = read_text(file).partition("\n\n")
     if not all(line.startswith("#") for line in header.splitlines()) or not header:
         raise UserError(
@@ -183,6 +229,7 @@ def _yaml() -> YAML:
     writer = yaml(comments=True)
     writer.Representer = _Representer
     writer.width = 4096
+    writer.indent(mapping=2, sequence=4, offset=2)
     return writer
 
 
@@ -217,7 +264,7 @@ def _overlay(base: CommentedMap, changes: CommentedMap, file: Path, group: str =
             )
         if isinstance(value, CommentedMap) != isinstance(base[key], CommentedMap):
             what = "one setting" if isinstance(value, CommentedMap) else "a group of settings"
-            raise UserError(f"{file}: {name}: is {what} in {BASE}.yaml")
+            raise UserError(f"{file}: {name}: is {what} in the profile {BASE}")
         if isinstance(value, CommentedMap):
             _overlay(base[key], value, file, f"{name}.")
             continue
@@ -227,8 +274,10 @@ def _overlay(base: CommentedMap, changes: CommentedMap, file: Path, group: str =
 def _set(group: CommentedMap, key: str, value: Any) -> None:
     """Set a value; the comment behind it stays, one space behind the new one."""
     if isinstance(value, CommentedSeq):
+        former = group[key]
         value = CommentedSeq(value)  # without the comments of the profile's file
-        value.fa.set_flow_style()
+        if not (isinstance(former, CommentedSeq) and former.fa.flow_style() is False):
+            value.fa.set_flow_style()
     group[key] = value
     behind = group.ca.items.get(key, [None] * 3)[2]
     if behind is not None:

@@ -64,7 +64,7 @@ def compose(params: Params) -> dict[str, Any]:
     those of the pixels before compression: the same with any version of the JPEG library.
     """
     settings, data = params.voc, params.machine.data
-    named = params.pictures.folder if params.pictures.source == "fashion-mnist" else None
+    named = params.pictures.folder if params.pictures.source == "fashion_mnist" else None
     pictures, labels = read_objects(named, data)
     classes = [re.sub("[^a-z0-9]+", "-", name.lower()) for name in FashionMNIST.classes]
     content: dict[str, Any] = {"source": COMPOSED, "classes": sorted(classes), "splits": {}}
