@@ -21,7 +21,7 @@ from nat.options import (
     option_pictures,
     option_voc,
 )
-from nat.runtime.naming import IMAGES, PROPOSALS, REPORTS, RESULTS, VOC, Name
+from nat.runtime.naming import IMAGES, MEASURED, PROPOSALS, REPORTS, RESULTS, VOC, Name
 from nat.runtime.settings.families import members
 from nat.runtime.settings.params import NAT, LayersTrained, Params
 
@@ -264,12 +264,15 @@ def illustrate(
 
 
 @main.command(cls=WithParams)
-@option_path("results", "Folder of what the stages measured.", RESULTS)
+@option_path("measured", "Folder of what the stages measured here, if anything.", MEASURED)
+@option_path("results", "Folder of all results, to which that is added.", RESULTS)
 @option_path("out", "Folder of the reports.", REPORTS)
-def report(params: Params, results: Path, out: Path) -> None:
+def report(params: Params, measured: Path, results: Path, out: Path) -> None:
     """Write Tables 1 to 4, Figures 1 to 4, and one page that tells what held."""
     from nat.report import write_report
+    from nat.runtime.results import collect
 
+    collect(measured, results)
     for line in write_report(params.model_dump(), results, out):
         click.echo(line)
 

@@ -20,7 +20,7 @@ ENVIRONMENT = os.environ | {
     "GIT_COMMITTER_EMAIL": "test@example.org",
 }
 LEFT_BEHIND = shutil.ignore_patterns(
-    ".git", ".venv*", "artifacts", "scratch", "raw", "stores", "tmp", "cache", "*.egg-info",
+    ".git", ".venv*", "artifacts", "results", "scratch", "raw", "stores", "tmp", "cache", "*.egg-info",
     "__pycache__", ".*_cache", ".hypothesis", "*.lock", "checked", "pictures.json", "voc.json",
 )  # fmt: skip
 

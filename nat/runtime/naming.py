@@ -9,7 +9,8 @@ from pathlib import Path
 
 IMAGES, VOC = Path("data/pictures.json"), Path("data/voc.json")
 PROPOSALS = Path("artifacts/proposals")
-RESULTS, REPORTS = Path("results"), Path("reports")
+MEASURED = Path("artifacts/results")  # as stages write them; kept by DVC
+RESULTS, REPORTS = Path("results"), Path("reports")  # the same, collected; kept in git
 
 
 @dataclass(frozen=True)
@@ -47,8 +48,8 @@ class Name:
     @property
     def illustrations(self) -> Path:
         """The folder of what figures show."""
-        return RESULTS / f"illustrate/{self.seed}"
+        return MEASURED / f"illustrate/{self.seed}"
 
     def result(self, stage: str) -> Path:
         """The file of what a stage measured: train, probe, finetune-all, ..."""
-        return RESULTS / f"{stage}/{self}.json"
+        return MEASURED / f"{stage}/{self}.json"

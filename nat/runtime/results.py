@@ -4,17 +4,20 @@
      "measured": {"mlp": 78.36, ...}, "provenance": {...}}
 
 Numbers are percent unless their name says otherwise. A training adds its ``history``, a row an
-epoch; NAT's probe adds its ``checkpoints``, a row each. The reports read nothing else.
+epoch; NAT's probe adds its ``checkpoints``, a row each. Stages write them into ``artifacts``, from
+where they are collected in ``results``, which is kept in git and has those of other seeds too: a
+clone makes every table and figure of it. The reports read nothing else.
 """
 
 from pathlib import Path
 from typing import Any
 
-from nat.runtime.io.files import write_json
-from nat.runtime.io.outputs import Kind, json_where
+from nat.runtime.io.files import whole, write_json
+from nat.runtime.io.outputs import Kind, beginning, json_where
 from nat.runtime.naming import Name
 
 SCHEMA = 1
+ILLUSTRATION = beginning("an illustration of this project", b"PK")
 
 
 def result_of(stage: str) -> Kind:
@@ -57,3 +60,23 @@ def write_result(
         "provenance": provenance,
     }
     write_json(path, content, result_of(stage))
+
+
+def collect(measured: Path, results: Path) -> None:
+    """Copy what stages measured to the results of all times, each file whole.
+
+    Args:
+        measured: the folder that stages write to; need not exist.
+        results: the folder to add to; another file of the same name is an older one.
+
+    Raises:
+        UserError: something else is at a file's path, or it cannot be written.
+    """
+    files = [file for file in sorted(measured.rglob("*")) if file.suffix in (".json", ".npz")]
+    for file in files:
+        path, content = results / file.relative_to(measured), file.read_bytes()
+        stage = file.relative_to(measured).parts[0]
+        kind = result_of(stage) if file.suffix == ".json" else ILLUSTRATION
+        if not (path.exists() and path.read_bytes() == content):
+            with whole(path, kind) as temporary:
+                temporary.write_bytes(content)

@@ -234,11 +234,7 @@ def test_a_switch_that_failed_leaves_no_second_copy(
             switch("embedded", path, folder, force=True)
     assert path.read_text() == former
     assert f"the former file is now {path}.bak" in switch("embedded", path, folder, force=True)
-    assert {f.name for f in folder.parent.glob("params*")} == {
-        "params.yaml",
-        "params.yaml.bak",
-        "params.embedded.yaml",
-    }
+    assert {f.name for f in folder.parent.glob("params*")} == {"params.yaml", "params.yaml.bak"}
 
 
 @pytest.mark.parametrize(
