@@ -7,16 +7,41 @@ import dataclasses
 import json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Protocol, TypeVar
+from typing import Annotated, Any, Protocol, TypeVar
 
 import numpy as np
-from pydantic import BaseModel
+from pydantic import BaseModel, ConfigDict, Field
 
-from nat.report.schema import Provenance
 from nat.runtime.io.arrays import TEXT, Kinds, open_archive
 from nat.runtime.io.files import whole
 from nat.runtime.io.foreign import reading
 from nat.runtime.io.outputs import Kind, archive
+
+Integer = Annotated[int, Field(ge=-(2**63), lt=2**63)]
+Finite = Annotated[float, Field(allow_inf_nan=False)]
+
+
+class Checked(BaseModel):
+    """Strictly typed; other names may stand beside."""
+
+    model_config = ConfigDict(strict=True)
+
+
+class Provenance(Checked):
+    """Where numbers come from (see nat/runtime/provenance.py)."""
+
+    data: Annotated[str, Field(min_length=1)]
+    store: str | None = None
+    images: dict[str, Integer] = {}
+    seconds: Annotated[float, Field(ge=0, allow_inf_nan=False)]
+    device: str
+    threads: Integer
+    processes: Integer = 1
+    hardware: str
+    python: str
+    versions: dict[str, str]
+    commit: str
+    parameters: dict[str, Any]
 
 
 class Checkable(Protocol):
@@ -87,3 +112,13 @@ def load_arrays(
         found = kind(**content)
         found.check()
         return found
+
+
+def within(rows: Any, count: int, what: str) -> None:
+    """Check that an integer array has rows of a list.
+
+    Raises:
+        ValueError: names the array.
+    """
+    if rows.size and not (rows.min() >= 0 and rows.max() < count):
+        raise ValueError(f"{what} leaves 0 to {count - 1}")

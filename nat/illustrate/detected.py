@@ -1,17 +1,36 @@
 """What the figure of detections shows, in one small file.
 
-The stage ``illustrate-detections`` writes it, so that ``tabulate`` reads no test pictures.
+The stage ``illustrate-detections`` writes it, so that the report reads no test pictures.
 """
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
+from pydantic import Field
 
-from nat.illustrate.arrays import load_arrays, save_arrays
-from nat.report.schema import DetectedFacts, within
+from nat.illustrate.arrays import Checked, Finite, Integer, load_arrays, save_arrays, within
 from nat.runtime.io.arrays import Kinds
+
+
+class DetectedClass(Checked):
+    """A class of which detections are shown."""
+
+    name: str
+    ap: Finite
+    objects: Integer
+    score: Finite | None
+    precision: Finite | None
+    recall: Finite | None
+
+
+class DetectedFacts(Checked):
+    """See nat/illustrate/detections.py."""
+
+    source: str
+    test: Integer
+    classes: Annotated[list[DetectedClass], Field(min_length=1)]
 
 
 @dataclass(frozen=True)

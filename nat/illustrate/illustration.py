@@ -1,18 +1,39 @@
 """What the figures need of pictures and networks, in one small file.
 
-The stage ``illustrate`` writes it, so that the stage ``tabulate`` reads neither image store nor
+The stage ``illustrate`` writes it, so that the report reads neither image store nor
 networks.
 """
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
+from pydantic import Field
 
-from nat.illustrate.arrays import load_arrays, save_arrays
-from nat.report.schema import IllustrationFacts, within
+from nat.illustrate.arrays import Checked, Finite, Integer, load_arrays, save_arrays, within
 from nat.runtime.io.arrays import Kinds
+
+
+class IllustrationFacts(Checked):
+    """See nat/illustrate/features.py."""
+
+    source: str
+    classes: list[str]
+    train: Integer
+    val: Integer
+    size: Integer
+    channels: Integer
+    crop: Integer
+    preprocessing: str
+    target_type: str
+    dimension: Integer
+    trunk: str
+    layers: Annotated[list[Annotated[list[Integer], Field(min_length=2, max_length=2)]],
+                      Field(min_length=5, max_length=5)]  # fmt: skip
+    hidden: Integer
+    searched: Integer
+    cosine: Finite
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,7 @@
-"""What people read: tables beside the paper's numbers, figures, a page. Reads files, no pictures.
+"""What people read: tables beside the paper's numbers, figures, a page; all made of results/.
 
-``tabulate`` has the stages of tables and figures, ``page`` the one that tells what held. Numbers of
-the paper come from ``paper``, measured ones from the files of the other stages through
-``artifacts`` (the spine) and ``ablations`` (section 4.1); the two kinds never share a column
-(``table``). A measured number keeps the records it was read from, down to the page's links.
+``write.write_report`` makes everything. Measured numbers are rows of one table (``frame``), quoted
+ones stand in ``paper``; the two kinds never share a column (``table``). Statements of the paper
+are data (``claims``), judged by one rule (``verdict``). Both pages are templates over the same
+``content``. Only small files are read: no images, no networks.
 """

@@ -1,12 +1,12 @@
 """Tables as Markdown, CSV and LaTeX (booktabs). The paper's numbers are set in italics."""
 
-import csv
-import io
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Iterator
 from itertools import groupby
 
-from nat.report.table import Cell, Difference, Measured, Missing, Quoted, Table
+import pandas as pd
+
+from nat.report.table import Cell, Column, Difference, Measured, Quoted, Row, Table
 
 RAISED = "⁰¹²³⁴⁵⁶⁷⁸⁹"
 TEX = {
@@ -22,86 +22,88 @@ TEX = {
 }
 
 
-def markdown(table: Table) -> str:
-    """A pipe table, its caption above and its notes below."""
-    head = [table.corner, *(column.heading for column in table.columns)]
-    title = f"**{escape_markdown(table.title)}.** {escape_markdown(table.caption)}"
-    lines = [title, "", _pipes(map(escape_markdown, head))]
-    lines.append(_pipes(["---", *["---:"] * len(table.columns)]))
-    for row in table.rows:
-        mark = " ".join(RAISED[note] for note in row.notes)
-        cells = (_cell(cell, escape_markdown, "*{}*") for cell in row.cells)
-        lines.append(_pipes([escape_markdown(row.name) + mark, *cells]))
-    notes = (f"{RAISED[i]} {escape_markdown(note)}" for i, note in enumerate(table.notes, start=1))
-    return "\n".join(lines) + "\n" + "".join(f"\n{note}\n" for note in notes)
+def raised(notes: tuple[int, ...]) -> str:
+    """Numbers of notes, small and high."""
+    return " ".join("".join(RAISED[int(digit)] for digit in str(note)) for note in notes)
 
 
 def comma_separated(table: Table) -> str:
     """One number a field: a measured column becomes mean, standard deviation and n.
 
-    A column of differences becomes difference and noise. Where there is no number the field is
-    empty, so that columns stay numeric.
+    A column of differences becomes difference and twice its standard error. Where there is no
+    number the field is empty, so that columns stay numeric.
     """
-    file = io.StringIO()
-    writer = csv.writer(file, lineterminator="\n")
-    head = [table.corner]
-    for place, column in enumerate(table.columns):
-        head += [column.heading, *(f"{column.heading} ({part})" for part in _parts(table, place))]
-    writer.writerow(head)
-    for row in table.rows:
-        fields: list[str | int] = [row.name]
-        for place, cell in enumerate(row.cells):
-            if isinstance(cell, Measured):
-                deviation = "" if cell.deviation is None else f"{cell.deviation:.2f}"
-                fields += [f"{cell.mean:.2f}", deviation, len(cell.values)]
-            elif isinstance(cell, Difference):
-                noise = "" if cell.noise is None else f"{cell.noise:.2f}"
-                fields += [f"{cell.value:.2f}", noise]
-            else:
-                # "> 30" is the paper's too, but no number
-                text = cell.text if isinstance(cell, Quoted) else ""
-                fields.append(text if text[:1].isdigit() else "")
-                fields += [""] * len(_parts(table, place))
-        writer.writerow(fields)
-    return file.getvalue()
-
-
-def _parts(table: Table, place: int) -> tuple[str, ...]:
-    """What stands behind the number itself, in the CSV fields of a column."""
-    if table.columns[place].data is None:
-        return ()
-    differences = any(isinstance(row.cells[place], Difference) for row in table.rows)
-    return ("noise",) if differences else ("sd", "n")
-
-
-def latex(table: Table, label: str) -> str:
-    r"""A table environment for a document with ``\usepackage{booktabs}``; it numbers itself."""
-    groups = [(name, len(list(run))) for name, run in groupby(c.group for c in table.columns)]
-    spans = [rf"\multicolumn{{{n}}}{{c}}{{{escape_latex(name)}}}" for name, n in groups]
-    ends = [1 + sum(n for _, n in groups[: i + 1]) for i in range(len(groups))]
-    rules = "".join(
-        rf"\cmidrule(lr){{{end - n + 1}-{end}}}" for (_, n), end in zip(groups, ends, strict=True)
+    columns = dict(
+        field
+        for place, column in enumerate(table.columns)
+        for field in _fields(column, [row.cells[place] for row in table.rows])
     )
-    lines = [
-        r"\begin{table}",
-        r"\centering",
-        rf"\caption{{{escape_latex(table.caption)}}}",
-        rf"\label{{{label}}}",
-        rf"\begin{{tabular}}{{l{'r' * len(table.columns)}}}",
-        r"\toprule",
-        _ampersands(["", *spans]),
-        rules,
-        _ampersands([escape_latex(table.corner), *(escape_latex(c.name) for c in table.columns)]),
-        r"\midrule",
-    ]
-    for row in table.rows:
-        mark = rf"$^{{{','.join(map(str, row.notes))}}}$" if row.notes else ""
-        cells = (_cell(cell, escape_latex, r"\textit{{{}}}") for cell in row.cells)
-        lines.append(_ampersands([escape_latex(row.name) + mark, *cells]))
-    lines += [r"\bottomrule", r"\end{tabular}"]
-    for number, note in enumerate(table.notes, start=1):
-        lines.append(rf"\par\smallskip\footnotesize $^{{{number}}}$ {escape_latex(note)}")
-    return "\n".join([*lines, r"\end{table}"]) + "\n"
+    names = pd.Index([row.name for row in table.rows], name=table.corner)
+    return pd.DataFrame(columns, index=names).to_csv(lineterminator="\n")
+
+
+def _fields(column: Column, cells: list[Cell]) -> Iterator[tuple[str, list[str]]]:
+    """The columns of a CSV that a table's column becomes, by their names."""
+    heading = f"{column.group}: {column.name}"
+    if column.data is None:  # "> 30" is the paper's too, but no number
+        texts = [cell.text if isinstance(cell, Quoted) else "" for cell in cells]
+        yield heading, [text if text[:1].isdigit() else "" for text in texts]
+    elif any(isinstance(cell, Difference) for cell in cells):
+        found = [cell if isinstance(cell, Difference) else None for cell in cells]
+        yield heading, [f"{cell.value:.2f}" if cell else "" for cell in found]
+        errors = [cell.error if cell else None for cell in found]
+        yield f"{heading} (2 SE)", ["" if error is None else f"{error:.2f}" for error in errors]
+    else:
+        numbers = [cell if isinstance(cell, Measured) else None for cell in cells]
+        yield heading, [f"{cell.mean:.2f}" if cell else "" for cell in numbers]
+        deviations = [cell.deviation if cell else None for cell in numbers]
+        yield f"{heading} (sd)", ["" if sd is None else f"{sd:.2f}" for sd in deviations]
+        yield f"{heading} (n)", [str(len(cell.values)) if cell else "" for cell in numbers]
+
+
+def latex(table: Table) -> str:
+    r"""A table environment for a document with ``\usepackage{booktabs}``; it numbers itself."""
+    heads = [(escape_latex(column.group), escape_latex(column.name)) for column in table.columns]
+    frame = pd.DataFrame(
+        [[_tex(cell) for cell in row.cells] for row in table.rows],
+        index=[_tex_name(row) for row in table.rows],
+        columns=pd.MultiIndex.from_tuples(heads, names=["", escape_latex(table.corner)]),
+    )
+    text = frame.style.to_latex(
+        hrules=True,
+        column_format="l" + "r" * len(heads),
+        multicol_align="c",
+        position_float="centering",
+        caption=escape_latex(table.caption),
+        label=f"tab:nat-{table.stem}",
+    )
+    rules, end = "", 1
+    for _, count in spans(table):
+        start, end = end + 1, end + count
+        rules += rf"\cmidrule(lr){{{start}-{end}}}"
+    head, rows = text.split("\\\\\n", 1)
+    text = f"{head}\\\\\n{rules}\n{rows}"
+    notes = "".join(
+        rf"\par\smallskip\footnotesize $^{{{number}}}$ {escape_latex(note)}" + "\n"
+        for number, note in enumerate(table.notes, start=1)
+    )
+    return text.replace("\\end{table}", f"{notes}\\end{{table}}")
+
+
+def spans(table: Table) -> list[tuple[str, int]]:
+    """The groups of columns, and how many columns each has."""
+    groups = groupby(table.columns, key=lambda column: column.group)
+    return [(name, len(list(group))) for name, group in groups]
+
+
+def _tex(cell: Cell) -> str:
+    text = escape_latex(cell.text)
+    return rf"\textit{{{text}}}" if isinstance(cell, Quoted) else text
+
+
+def _tex_name(row: Row) -> str:
+    mark = rf"$^{{{','.join(map(str, row.notes))}}}$" if row.notes else ""
+    return escape_latex(row.name) + mark
 
 
 def escape_markdown(text: str) -> str:
@@ -112,17 +114,3 @@ def escape_markdown(text: str) -> str:
 def escape_latex(text: str) -> str:
     """Text in which no character is taken for a command."""
     return "".join(TEX.get(character, character) for character in text)
-
-
-def _cell(cell: Cell, escape: Callable[[str], str], quoted: str) -> str:
-    if isinstance(cell, Quoted):
-        return quoted.format(escape(cell.text))
-    return escape(cell.why if isinstance(cell, Missing) else str(cell))
-
-
-def _pipes(cells: Iterable[str]) -> str:
-    return "| " + " | ".join(cells) + " |"
-
-
-def _ampersands(cells: Iterable[str]) -> str:
-    return " & ".join(cells) + r" \\"

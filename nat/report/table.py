@@ -5,9 +5,10 @@ so a cell of the wrong kind is refused.
 """
 
 import math
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from typing import ClassVar
 
-from nat.report.record import Record
+NONE = "–"  # noqa: RUF001 - a dash, as the paper has it
 
 
 @dataclass(frozen=True)
@@ -15,6 +16,15 @@ class Quoted:
     """A number of the paper, as printed."""
 
     text: str
+    kind: ClassVar[str] = "quoted"
+
+
+@dataclass(frozen=True)
+class Missing:
+    """No number, and why: a dash (the paper has none), "not run"."""
+
+    text: str = NONE
+    kind: ClassVar[str] = "missing"
 
 
 @dataclass(frozen=True)
@@ -23,17 +33,20 @@ class Measured:
 
     Attributes:
         values: in the order of the seeds; at least one.
+        seeds: of the values.
         data: the name of the data they were measured on.
-        records: the files they were read from, in the same order.
-        key: their name within those files.
+        anchor: of its row in the page's list of sources.
         digits: decimals to show.
+        say_n: whether to show the number of seeds, as other numbers beside have another.
     """
 
     values: tuple[float, ...]
+    seeds: tuple[int, ...]
     data: str
-    records: tuple[Record, ...] = field(default=(), repr=False, compare=False)
-    key: str = ""
+    anchor: str = ""
     digits: int = 1
+    say_n: bool = False
+    kind: ClassVar[str] = "measured"
 
     @property
     def mean(self) -> float:
@@ -48,11 +61,12 @@ class Measured:
         squares = math.fsum((value - self.mean) ** 2 for value in self.values)
         return math.sqrt(squares / (len(self.values) - 1))
 
-    def __str__(self) -> str:
-        mean = f"{self.mean:,.{self.digits}f}"
-        if self.deviation is None:
-            return mean
-        return f"{mean} ± {self.deviation:,.{self.digits}f}"
+    @property
+    def text(self) -> str:
+        """Mean, and standard deviation if there is one."""
+        parts = [self.mean] if self.deviation is None else [self.mean, self.deviation]
+        text = " ± ".join(f"{part:,.{self.digits}f}" for part in parts)
+        return f"{text} (n = {len(self.values)})" if self.say_n else text
 
 
 @dataclass(frozen=True)
@@ -61,24 +75,19 @@ class Difference:
 
     Attributes:
         value: of the means.
-        noise: what it has to exceed to mean something (see verdict.py); None where unknown.
+        error: twice its standard error (see verdict.py); None where unknown.
         data: the name of the data both were measured on.
     """
 
     value: float
-    noise: float | None
+    error: float | None
     data: str
+    kind: ClassVar[str] = "difference"
 
-    def __str__(self) -> str:
-        known = "unknown" if self.noise is None else f"{self.noise:.1f}"
-        return f"{signed(self.value)} (noise {known})"
-
-
-@dataclass(frozen=True)
-class Missing:
-    """No number, and why: a dash (the paper has none), "not run", "not measured yet"."""
-
-    why: str
+    @property
+    def text(self) -> str:
+        """The difference and twice its standard error."""
+        return f"{signed(self.value)} ({two_errors(self.error)})"
 
 
 Cell = Quoted | Measured | Difference | Missing
@@ -98,11 +107,6 @@ class Column:
     group: str
     data: str | None = None
 
-    @property
-    def heading(self) -> str:
-        """Both lines in one, for formats without joined cells."""
-        return f"{self.group}: {self.name}"
-
 
 @dataclass(frozen=True)
 class Row:
@@ -118,6 +122,7 @@ class Table:
     """A table of the paper's, or one in its manner, with its caption.
 
     Attributes:
+        stem: its files' name without ending.
         title: such as "Table 3".
         caption: sentences.
         corner: what stands above the names of the rows.
@@ -129,6 +134,7 @@ class Table:
         ValueError: a row has too many or too few cells, or a cell is not its column's kind.
     """
 
+    stem: str
     title: str
     caption: str
     corner: str
@@ -140,22 +146,22 @@ class Table:
         for row in self.rows:
             for column, cell in zip(self.columns, row.cells, strict=True):
                 if isinstance(cell, Quoted) and column.data is not None:
-                    raise ValueError(f"{row.name}: the paper's number in {column.heading!r}")
+                    raise ValueError(f"{row.name}: the paper's number in {column.name!r}")
                 if isinstance(cell, Measured | Difference) and cell.data != column.data:
-                    raise ValueError(f"{row.name}: {cell.data} measured, in {column.heading!r}")
+                    raise ValueError(f"{row.name}: {cell.data} measured, in {column.name!r}")
 
-
-def joined(records: tuple[Record, ...], key: str, digits: int = 1) -> Measured:
-    """One number of every seed.
-
-    Raises:
-        UserError: a record lacks it.
-    """
-    values = tuple(record.number(key) for record in records)
-    return Measured(values, records[0].data, records, key, digits)
+    @property
+    def measured(self) -> list[Measured]:
+        """All its measured numbers."""
+        return [cell for row in self.rows for cell in row.cells if isinstance(cell, Measured)]
 
 
 def signed(value: float, digits: int = 1) -> str:
     """With its sign, a minus as long as the plus; what rounds to nothing has none."""
     text = f"{value:+.{digits}f}"
     return text[1:] if float(text) == 0 else text.replace("-", "−")  # noqa: RUF001 - a minus
+
+
+def two_errors(error: float | None) -> str:
+    """Twice a standard error, which may be unknown."""
+    return "± 2 SE unknown" if error is None else f"± 2 SE: {error:.1f}"

@@ -1,12 +1,12 @@
-"""How a statement is judged on measured numbers: differences, their noise, verdicts."""
+"""How a statement is judged on measured numbers: differences, their standard errors, verdicts."""
 
 import math
 import statistics
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import ClassVar
 
-from nat.report.table import Difference, Measured, signed
-from nat.report.words import Words, itemised
+from nat.report.table import Cell, Difference, Measured, signed, two_errors
 
 HELD, NOT_HELD, OPEN = "held", "did not hold", "undecided"
 
@@ -16,24 +16,21 @@ SMALL = 2.3
 
 
 @dataclass(frozen=True)
-class Claim:
-    """A statement and what became of it.
+class Break:
+    """The end of one of several items: a semicolon, and a new line where there is room for it."""
 
-    Attributes:
-        text: the statement.
-        source: where the paper makes it.
-        verdict: held, did not hold, or undecided (the difference is within the noise).
-        numbers: that decided.
-        comparisons: how many differences were looked at.
-        added: whether the paper does not say it itself: a row, or a reading, that it does not have.
-    """
+    kind: ClassVar[str] = "break"
+
+
+@dataclass(frozen=True)
+class Styled:
+    """Text set apart: ``strong``, ``code``, or a verdict of its own class."""
 
     text: str
-    source: str
-    verdict: str
-    numbers: Words
-    comparisons: int = 1
-    added: bool = False
+    kind: str
+
+
+Words = tuple[str | Cell | Break | Styled, ...]
 
 
 @dataclass(frozen=True)
@@ -54,83 +51,88 @@ class Pair:
 
     @property
     def difference(self) -> Difference:
-        """Of the means, and its noise: twice the largest of the known standard errors."""
+        """Of the means, and twice the largest of its known standard errors."""
         errors = [*self.errors, *error_of_seeds(self.more, self.less)]
-        noise = 2 * max(errors) if errors else None
-        return Difference(self.more.mean - self.less.mean, noise, self.more.data)
+        error = 2 * max(errors) if errors else None
+        return Difference(self.more.mean - self.less.mean, error, self.more.data)
 
     @property
     def words(self) -> Words:
-        """Both numbers, their difference and its noise."""
-        found, noise = self.difference, self.difference.noise
-        known = "noise unknown" if noise is None else f"noise {noise:.1f}"
+        """Both numbers, their difference and twice its standard error."""
+        found = self.difference
         name = f"{self.name}: " if self.name else ""
-        return (name, self.more, " against ", self.less, f": {signed(found.value)}, {known}")
+        told = f": {signed(found.value)}, {two_errors(found.error)}"
+        return (name, self.more, " against ", self.less, told)
 
 
 def error_of_seeds(more: Measured, less: Measured) -> list[float]:
-    """Standard error of the mean difference over seeds; nothing for one seed."""
-    pairs = zip(more.values, less.values, strict=True)
-    return _error([a - b for a, b in pairs])
+    """Standard error of the difference over seeds; nothing where one number has one seed alone.
+
+    Seeds are paired where both have the same ones, else both are taken as independent.
+    """
+    if more.seeds == less.seeds:
+        return _error([a - b for a, b in zip(more.values, less.values, strict=True)])
+    both = [_error(each.values) for each in (more, less)]
+    return [math.hypot(*(error for (error,) in both))] if all(both) else []
 
 
-def error_of_pictures(more: Measured, less: Measured, pictures: int) -> list[float]:
-    """Standard error of a difference of accuracies from the number of test pictures.
+def error_of_images(more: Measured, less: Measured, images: int) -> list[float]:
+    """Standard error of a difference of accuracies from the number of test images.
 
     Binomial, with both methods taken as independent, which overstates it. More seeds do not lower
-    it, as they share their test pictures.
+    it, as they share their test images. Nothing where the number is not known, which is 0.
     """
-    return [math.sqrt(sum(x.mean * (100 - x.mean) for x in (more, less)) / pictures)]
-
-
-def error_of_classes(more: dict[str, float], less: dict[str, float]) -> list[float]:
-    """Standard error of a difference of mean average precisions from its spread over classes."""
-    return _error([more[name] - less[name] for name in more.keys() & less.keys()])
-
-
-def _error(differences: list[float]) -> list[float]:
-    if len(differences) < 2:
+    if not images:
         return []
-    return [statistics.stdev(differences) / math.sqrt(len(differences))]
+    return [math.sqrt(sum(x.mean * (100 - x.mean) for x in (more, less)) / images)]
 
 
-def of_accuracies(more: Measured, less: Measured, pictures: int, name: str = "") -> Pair:
-    """Two accuracies on the same number of test pictures."""
-    return Pair(more, less, error_of_pictures(more, less, pictures), name)
+def error_of_classes(more: Mapping[str, float], less: Mapping[str, float]) -> list[float]:
+    """Standard error of a difference of mean average precisions from its spread over classes."""
+    return _error([more[name] - less[name] for name in sorted(more.keys() & less.keys())])
 
 
-def above(difference: float, noise: float) -> str:
-    """Whether a difference is above zero by more than its noise."""
-    if abs(difference) <= noise:
+def _error(values: list[float] | tuple[float, ...]) -> list[float]:
+    if len(values) < 2:
+        return []
+    return [statistics.stdev(values) / math.sqrt(len(values))]
+
+
+def of_accuracies(more: Measured, less: Measured, images: int, name: str = "") -> Pair:
+    """Two accuracies on the same number of test images."""
+    return Pair(more, less, error_of_images(more, less, images), name)
+
+
+def above(difference: float, error: float) -> str:
+    """Whether a difference is above zero by more than twice its standard error."""
+    if abs(difference) <= error:
         return OPEN
     return HELD if difference > 0 else NOT_HELD
 
 
-def alike(difference: float, noise: float) -> str:
-    """Whether a difference is small either way, its noise included."""
-    return _within(abs(difference), noise)
+def alike(difference: float, error: float) -> str:
+    """Whether a difference is small either way, twice its standard error included."""
+    return _within(abs(difference), error)
 
 
-def no_worse(difference: float, noise: float) -> str:
-    """Whether a difference is above zero, or below it by little, its noise included."""
-    return _within(-difference, noise)
+def no_worse(difference: float, error: float) -> str:
+    """Whether a difference is above zero, or below it by little, likewise."""
+    return _within(-difference, error)
 
 
-def _within(size: float, noise: float) -> str:
-    if size + noise <= SMALL:
+def _within(size: float, error: float) -> str:
+    if size + error <= SMALL:
         return HELD
-    return NOT_HELD if size - noise > SMALL else OPEN
+    return NOT_HELD if size - error > SMALL else OPEN
 
 
 Judge = Callable[[float, float], str]
 
 
-def judge(text: str, source: str, *pairs: Pair, rule: Judge = above, added: bool = False) -> Claim:
+def verdict(pairs: list[Pair], rule: Judge = above) -> str:
     """A statement on every pair: it holds if it holds for all, and does not if for one it does not.
 
     So the more pairs, the harder it is to hold by chance, and the easier not to hold.
     """
-    verdicts = {rule(pair.difference.value, pair.difference.noise or 0) for pair in pairs}
-    verdict = next((v for v in (NOT_HELD, OPEN) if v in verdicts), HELD)
-    numbers = itemised([pair.words for pair in pairs])
-    return Claim(text, source, verdict, numbers, len(pairs), added)
+    verdicts = {rule(pair.difference.value, pair.difference.error or 0) for pair in pairs}
+    return next((v for v in (NOT_HELD, OPEN) if v in verdicts), HELD)

@@ -1,4 +1,4 @@
-"""Detections in test pictures: of the class that is detected best, and of the worst one."""
+"""Detections in test images: of the class that is detected best, and of the worst one."""
 
 from dataclasses import dataclass
 
@@ -9,13 +9,13 @@ from matplotlib.patches import Rectangle
 from matplotlib.patheffects import withStroke
 
 from nat.illustrate.detected import Detected
-from nat.report.artifacts import Artifacts
 from nat.report.figures.labels import Frame, places
 from nat.report.figures.style import BLUE, INK, SOFT, VERMILLION, place_array, sheet
 from nat.report.names import data_name
+from nat.report.results import Picked
 
 SHEET, MARGIN, BETWEEN = 11.0, 0.12, 0.14  # inches
-HIGHEST, TITLE, LEGEND = 2.6, 0.42, 0.46  # of a picture, of the line above a row, of the legend
+HIGHEST, TITLE, LEGEND = 2.6, 0.42, 0.46  # of an image, of the line above a row, of the legend
 LABEL = (0.36, 0.17)  # of a score
 
 
@@ -35,9 +35,9 @@ MISSED = Kind("missed object", INK, 1.1)
 DIFFICULT = Kind("difficult object, and what detects it", INK, 1.6, (1, 1.2))
 
 
-def draw(artifacts: Artifacts) -> Figure:
-    """A row of pictures of one height for each class, and what the frames mean below."""
-    shown = _shown(artifacts)
+def draw(picked: Picked) -> Figure:
+    """A row of images of one height for each class, and what the frames mean below."""
+    shown: Detected = picked.content
     classes = shown.facts["classes"]
     rows = [np.flatnonzero(shown.labels == label) for label in range(len(classes))]
     aspects = shown.sizes[:, 1] / shown.sizes[:, 0]
@@ -55,34 +55,28 @@ def draw(artifacts: Artifacts) -> Figure:
     return figure
 
 
-def caption(artifacts: Artifacts) -> str:
-    """What is shown, the rules of choice, and how pictures so chosen flatter a detector."""
-    shown = _shown(artifacts)
+def caption(picked: Picked) -> str:
+    """What is shown, the rules of choice, and how images so chosen flatter a detector."""
+    shown: Detected = picked.content
     facts, classes = shown.facts, shown.facts["classes"]
-    seed = artifacts.seeds[0]
+    seed = picked.seed
     count = int((shown.labels == 0).sum())
-    which = f"the first {count} pictures" if count > 1 else "the first picture"
+    which = f"the first {count} images" if count > 1 else "the first image"
     best, *worst = (f"{each['name']} ({each['ap']:.1f} %)" for each in classes)
     both = f"of the class with the highest average precision, {best}"
     if worst:
         both += f", and of that with the lowest, {worst[0]}"
     return (
-        f"What NAT's detector of Table 4 (seed {seed}) finds in test pictures of the "
+        f"What NAT's detector of Table 4 (seed {seed}) finds in test images of the "
         f"{data_name(facts['source'])}: {both}. Not picked by hand: of each class {which}, in a "
         f"random order drawn from seed {seed}, that have an object of it that is not difficult. "
-        "Pictures without the class, in which all its detections are wrong, are not among them, "
+        "Images without the class, in which all its detections are wrong, are not among them, "
         "which flatters. Detections are shown from the score on that gives the highest F1 on all "
-        f"{facts['test']:,} test pictures: {' and '.join(map(_worth, classes))}. Solid: right, the "
+        f"{facts['test']:,} test images: {' and '.join(map(_worth, classes))}. Solid: right, the "
         "best scored of those that overlap an object by at least one half (intersection over "
         "union). Dashed: wrong. Thin, without a score: an object that was missed. Dotted: "
         "difficult, which counts neither way. Objects of other classes are not framed."
     )
-
-
-def _shown(artifacts: Artifacts) -> Detected:
-    if artifacts.detected is None:
-        raise ValueError("detection was not run")
-    return artifacts.detected
 
 
 def _worth(each: dict) -> str:
@@ -106,7 +100,7 @@ def _title(axes: Axes, each: dict, label: int, y: float) -> None:
 def _picture(
     axes: Axes, shown: Detected, picture: int, corner: tuple[float, float], height: float
 ) -> None:
-    """A picture with its frames, the best score in front."""
+    """An image with its frames, the best score in front."""
     high, wide = shown.sizes[picture]
     scale, (x, y) = height / high, corner
     place_array(axes, shown.pictures[picture, :high, :wide], corner, wide * scale, (0, 255))
@@ -130,7 +124,7 @@ def _picture(
 
 
 def _frame(axes: Axes, frame: Frame, kind: Kind, order: float) -> None:
-    """A frame, on white so that it is seen on any picture."""
+    """A frame, on white so that it is seen on any image."""
     left, bottom, right, top = frame
     axes.add_patch(
         Rectangle(
@@ -183,7 +177,7 @@ def _legend(axes: Axes, shown: Detected) -> None:
     }
     x = MARGIN
     for kind in (kind for kind, any_of_it in there.items() if any_of_it):
-        axes.add_patch(Rectangle((x, 0.07), 0.42, 0.26, facecolor=SOFT))  # frames lie on pictures
+        axes.add_patch(Rectangle((x, 0.07), 0.42, 0.26, facecolor=SOFT))  # frames lie on images
         _frame(axes, (x + 0.07, 0.13, x + 0.35, 0.27), kind, 6)
         axes.text(x + 0.5, 0.2, kind.name, va="center_baseline", size=11)
         x += 0.5 + 0.08 * len(kind.name) + 0.4

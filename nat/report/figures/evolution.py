@@ -3,23 +3,23 @@
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from nat.report.artifacts import Artifacts
-from nat.report.figures.style import READING, SOFT, apart, whole_epochs
-from nat.report.names import READINGS
+from nat.report.figures.style import PROBE, SOFT, apart, spread_of, whole_epochs
+from nat.report.frame import Report
+from nat.report.names import PROBES
 
 
-def draw(artifacts: Artifacts) -> Figure:
-    """Accuracy by epoch of the three readings; a band of ± one standard deviation over seeds."""
-    curve = artifacts.curve()
+def draw(report: Report) -> Figure:
+    """Accuracy by epoch of the three probes; a band of ± one standard deviation over seeds."""
+    curve = report.curve
     epochs = list(curve)
     figure = Figure(figsize=(8, 4.4), layout="constrained")
     axes = figure.subplots()
     ends = {}
-    for reading, (colour, marker, line) in READING.items():
-        cells = [curve[epoch][reading] for epoch in epochs]
+    for probe, (colour, marker, line) in PROBE.items():
+        cells = [curve[epoch][probe] for epoch in epochs]
         means = [cell.mean for cell in cells]
         axes.plot(epochs, means, color=colour, marker=marker, linestyle=line)
-        if len(artifacts.seeds) > 1:
+        if any(cell.deviation for cell in cells):
             spread = [cell.deviation or 0.0 for cell in cells]
             axes.fill_between(
                 epochs,
@@ -29,32 +29,29 @@ def draw(artifacts: Artifacts) -> Figure:
                 alpha=0.18,
                 linewidth=0,
             )
-        ends[reading] = means[-1]
+        ends[probe] = means[-1]
     axes.margins(y=0.1)
     low, high = axes.get_ylim()
-    _level(axes, f"trained with labels, MLP: {(top := with_labels(artifacts)):.1f} %", top)
+    labels = report.probe("labels", "mlp")
+    if labels is not None:
+        _level(axes, f"trained with labels, MLP: {labels.mean:.1f} %", labels.mean)
     heights = apart(list(ends.values()), 0.055 * (high - low))
-    for reading, height in zip(ends, heights, strict=True):
+    for probe, height in zip(ends, heights, strict=True):
         axes.annotate(
-            f"{READINGS[reading]} {ends[reading]:.1f} %",
+            f"{PROBES[probe]} {ends[probe]:.1f} %",
             (epochs[-1], height),
             (10, 0),
             textcoords="offset points",
-            color=READING[reading][0],
+            color=PROBE[probe][0],
             va="center",
             weight="bold",
             annotation_clip=False,
         )
     whole_epochs(axes, epochs[-1])
     axes.set_xlim(-0.02 * epochs[-1], 1.02 * epochs[-1])
-    axes.set_ylabel(f"accuracy on {artifacts.probe('nat', 'mlp').data}, %")
+    axes.set_ylabel(f"accuracy on {report.data}, %")
     axes.set_xlabel("epochs of unsupervised training (0: random weights)")
     return figure
-
-
-def with_labels(artifacts: Artifacts) -> float:
-    """The level to compare with: MLP accuracy in percent of the trunk trained with labels."""
-    return artifacts.probe("labels", "mlp").mean
 
 
 def _level(axes: Axes, words: str, level: float) -> None:
@@ -68,14 +65,15 @@ def _level(axes: Axes, words: str, level: float) -> None:
     axes.annotate(text, place, (0, 4), textcoords="offset points", color=SOFT, va="bottom")
 
 
-def caption(artifacts: Artifacts) -> str:
+def caption(report: Report) -> str:
     """What is shown and how it was measured."""
-    n = len(artifacts.seeds)
-    spread = f" Means of {n} seeds; bands: ± one standard deviation." if n > 1 else " One seed."
+    labels = report.probe("labels", "mlp")
+    level = ""
+    if labels is not None:
+        level = f"The same trunk trained with labels gives {labels.mean:.1f} % with the MLP. "
+    cells = [cell for row in report.curve.values() for cell in row.values()]
     return (
-        f"Accuracy on {artifacts.probe('nat', 'mlp').data} of classifiers on the frozen trunk, by "
-        "epochs of unsupervised training. Epoch 0 is the random row of Table 3, the last epoch "
-        "NAT's row. The same trunk trained with labels, read by the MLP, gives "
-        f"{with_labels(artifacts):.1f} %."
-        f"{spread}"
+        f"Accuracy on {report.data} of classifiers on the frozen trunk, by epochs of unsupervised "
+        "training. Epoch 0 is the random row of Table 3, the last epoch NAT's row. "
+        f"{level}{spread_of(cells, 'Means of {}; bands: ± one standard deviation.')}"
     )

@@ -5,18 +5,18 @@ import math
 import numpy as np
 from matplotlib.figure import Figure
 
-from nat.report.artifacts import Artifacts
 from nat.report.figures.style import place_array, sheet
+from nat.report.results import Picked
 
 SHEET, MARGIN, BETWEEN = 11.0, 0.15, 0.45  # inches
 FINE, GAP = 8, 6  # pixels of the figure for a filter's pixel, and between filters
 
 
-def draw(artifacts: Artifacts) -> Figure:
+def draw(picked: Picked) -> Figure:
     """Two grids of filters, strongest first."""
     both = {
-        "Trained with labels": artifacts.illustration.labels_filters,
-        "Trained with NAT": artifacts.illustration.nat_filters,
+        "Trained with labels": picked.content.labels_filters,
+        "Trained with NAT": picked.content.nat_filters,
     }
     grids = {title: mosaic(filters) for title, filters in both.items()}
     width = (SHEET - 2 * MARGIN - BETWEEN) / 2
@@ -56,14 +56,14 @@ def mosaic(filters: np.ndarray) -> np.ndarray:
     return grid
 
 
-def caption(artifacts: Artifacts) -> str:
+def caption(picked: Picked) -> str:
     """What is shown and how it was scaled."""
-    filters = artifacts.illustration.nat_filters
+    filters = picked.content.nat_filters
     width, side = len(filters), filters.shape[1]
     return (
         f"The {width} filters of conv1 composed with what comes before it "
-        f"({artifacts.illustration.facts['preprocessing']}), as they act on "
-        f"grey pictures ({side} x {side} pixels), of the trunk trained with labels (left) and "
+        f"({picked.content.facts['preprocessing']}), as they act on "
+        f"grey images ({side} x {side} pixels), of the trunk trained with labels (left) and "
         "with NAT (right). Each is scaled by its largest value, middle grey is zero; strongest (L2 "
         "norm) first."
     )

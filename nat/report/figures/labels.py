@@ -1,4 +1,4 @@
-"""Where small labels of frames go, so that they cover neither each other nor leave the picture."""
+"""Where small labels of frames go, so that they cover neither each other nor leave the image."""
 
 from collections.abc import Iterator, Sequence
 

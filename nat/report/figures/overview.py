@@ -1,6 +1,6 @@
 """Figure 1: images, convnet, features on the sphere, and the noise targets they are matched to.
 
-Everything is this run's own: pictures, gradients, layer sizes, features, targets and P. One axes
+Everything is this run's own: images, gradients, layer sizes, features, targets and P. One axes
 with inches as its coordinates, so that parts are placed as on paper.
 """
 
@@ -13,7 +13,6 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Circle, FancyArrowPatch, Polygon, Rectangle
 
 from nat.illustrate.illustration import Illustration
-from nat.report.artifacts import Artifacts
 from nat.report.figures.style import (
     FEATURE,
     INK,
@@ -22,10 +21,11 @@ from nat.report.figures.style import (
     TARGET,
     apart,
     place_array,
-    place_picture,
+    place_image,
     sheet,
 )
 from nat.report.names import data_name
+from nat.report.results import Picked
 
 WIDTH, HEIGHT = 11.2, 5.85
 MIDDLE, TITLES = 2.98, 5.55  # the heights of what is drawn, and of what it is called
@@ -33,9 +33,9 @@ MIDDLE, TITLES = 2.98, 5.55  # the heights of what is drawn, and of what it is c
 CENTRE, OUTER, INNER, PICTURE = (8.96, MIDDLE), 1.5, 0.92, 0.5
 
 
-def draw(artifacts: Artifacts) -> Figure:
-    """The whole picture, from left to right."""
-    shown = artifacts.illustration
+def draw(picked: Picked) -> Figure:
+    """The whole figure, from left to right."""
+    shown: Illustration = picked.content
     figure, axes = sheet(WIDTH, HEIGHT)
     _images(axes, shown)
     _gradients(axes, shown)
@@ -45,19 +45,20 @@ def draw(artifacts: Artifacts) -> Figure:
     return figure
 
 
-def caption(artifacts: Artifacts) -> str:
-    """What is shown, how it was projected and how the pictures were chosen."""
-    facts, shown = artifacts.illustration.facts, artifacts.illustration
+def caption(picked: Picked) -> str:
+    """What is shown, how it was projected and how the images were chosen."""
+    shown: Illustration = picked.content
+    facts = shown.facts
     return (
-        f"The method on this run's own data. Pictures of {data_name(facts['source'])} pass through "
+        f"The method on this run's own data. Images of {data_name(facts['source'])} pass through "
         f"the convnet to unit vectors in {facts['dimension']} dimensions (features, blue), which "
         "the assignment P matches one to one to fixed random vectors (targets, orange). Both lie "
         "on one sphere and are drawn on two circles. Their directions are those in the plane in "
-        "which features and targets agree most. Of each eighth of the circle the picture is shown "
+        "which features and targets agree most. Of each eighth of the circle the image is shown "
         "whose target lies closest to the plane, however well it matches; thin lines belong to "
-        f"{len(shown.other_features)} other pictures. In all dimensions the mean cosine of a "
+        f"{len(shown.other_features)} other images. In all dimensions the mean cosine of a "
         f"feature and its target is {facts['cosine']:.2f} (0: unrelated, 1: equal), of the "
-        f"pictures shown {shown.cosines.min():.2f} to {shown.cosines.max():.2f}."
+        f"images shown {shown.cosines.min():.2f} to {shown.cosines.max():.2f}."
     )
 
 
@@ -67,7 +68,7 @@ def _images(axes: Axes, shown: Illustration) -> None:
     top = MIDDLE + step * math.ceil(len(shown.pictures) / 2) / 2
     for index, picture in enumerate(shown.pictures):
         row, column = divmod(index, 2)
-        place_picture(axes, picture, (0.2 + column * step, top - (row + 1) * step), size)
+        place_image(axes, picture, (0.2 + column * step, top - (row + 1) * step), size)
 
 
 def _gradients(axes: Axes, shown: Illustration) -> None:
@@ -137,7 +138,7 @@ def _sphere(axes: Axes, shown: Illustration) -> None:
         axes.plot(*zip(*_match(angle, aim), strict=True), color=INK, linewidth=2, zorder=3)
         axes.plot(*zip(feature, middle, strict=True), color=FEATURE, linewidth=1.2, zorder=2)
         corner = (middle[0] - PICTURE / 2, middle[1] - PICTURE / 2)
-        place_picture(axes, picture, corner, PICTURE, FEATURE)
+        place_image(axes, picture, corner, PICTURE, FEATURE)
         axes.plot(*feature, "o", color=FEATURE, markeredgecolor="white", markersize=11, zorder=6)
         axes.plot(*target, "D", color=TARGET, markeredgecolor="white", markersize=10, zorder=6)
     axes.text(CENTRE[0], CENTRE[1] + 0.1, "targets $C$", ha="center", va="center", size=12)

@@ -16,11 +16,13 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
+from nat.report.table import Measured
+
 BLUE, ORANGE, GREEN, VERMILLION = "#0072B2", "#E69F00", "#009E73", "#D55E00"
 INK, SOFT, FAINT, SHADE = "#1A1A1A", "#5C5C5C", "#D9D9D9", "#BFD9EA"
-# features f(X) and targets C wherever they appear; the three readings of a trunk
+# features f(X) and targets C wherever they appear; the three probes of a trunk
 FEATURE, TARGET = BLUE, VERMILLION
-READING = {"mlp": (BLUE, "o", "-"), "linear": (VERMILLION, "s", "--"), "knn": (GREEN, "^", "-.")}
+PROBE = {"mlp": (BLUE, "o", "-"), "linear": (VERMILLION, "s", "--"), "knn": (GREEN, "^", "-.")}
 DPI = 160
 
 SETTINGS: dict[Any, Any] = {
@@ -79,7 +81,7 @@ def sheet(width: float, height: float) -> tuple[Figure, Axes]:
     return figure, axes
 
 
-def place_picture(
+def place_image(
     axes: Axes,
     picture: np.ndarray,
     corner: tuple[float, float],
@@ -87,7 +89,7 @@ def place_picture(
     frame: str = FAINT,
     line: float = 1.6,
 ) -> None:
-    """Draw a framed picture on a sheet.
+    """Draw a framed image on a sheet.
 
     Args:
         axes: of a sheet.
@@ -142,6 +144,15 @@ def apart(values: Sequence[float], distance: float, period: float | None = None)
     moved = np.empty_like(placed)
     moved[order] = placed
     return moved.tolist()
+
+
+def spread_of(cells: Sequence[Measured], words: str) -> str:
+    """A caption's last sentence, on seeds; ``{}`` in ``words`` stands for how many."""
+    counts = {len(cell.values) for cell in cells}
+    if counts == {1}:
+        return "One seed."
+    shown = " to ".join(map(str, sorted({min(counts), max(counts)})))
+    return words.format(f"{shown} seeds")
 
 
 def whole_epochs(axes: Axes, last: int) -> None:

@@ -5,19 +5,21 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.layout_engine import ConstrainedLayoutEngine
 
-from nat.report.artifacts import Artifacts
 from nat.report.figures.style import BLUE, GREEN, SOFT, VERMILLION, whole_epochs
+from nat.report.frame import Report
+from nat.report.settings import get
 
 UNRELATED = 2.0  # the mean squared distance of unit vectors that are independent and uniform
 
 
-def draw(artifacts: Artifacts) -> Figure:
+def draw(report: Report) -> Figure:
     """Three panels; a line a seed."""
-    every = artifacts.setting("permute_every")
+    every = get(report.settings, "permute_every")
     figure = Figure(figsize=(12, 3.7), layout=ConstrainedLayoutEngine(wspace=0.06))
     panels: list[Axes] = list(figure.subplots(1, 3))
     last = 1
-    for history in artifacts.histories:
+    for frame in report.histories:
+        history = {name: column.to_numpy() for name, column in frame.items()}
         epochs, knn = history["epoch"], history["knn"]
         last = max(last, int(epochs[-1]))
         permuted = history["reassigned"] > 0  # exactly 0 in the epochs that leave P alone
@@ -45,16 +47,16 @@ def draw(artifacts: Artifacts) -> Figure:
     for axes in panels:
         whole_epochs(axes, last)
         axes.set_xlim(0, 1.03 * last)
-    checked = any(np.isfinite(history["knn"]).any() for history in artifacts.histories)
+    checked = any(frame["knn"].notna().any() for frame in report.histories)
     for axes, shown in ((panels[1], every != "never"), (panels[2], checked)):
         if not shown:
             axes.text(0.5, 0.5, "never", transform=axes.transAxes, ha="center", color=SOFT)
     return figure
 
 
-def caption(artifacts: Artifacts) -> str:
+def caption(report: Report) -> str:
     """What is shown, and why the loss goes up and down."""
-    every = artifacts.setting("permute_every")
+    every = get(report.settings, "permute_every")
     if every == "never":
         pace = "The assignment P stays as it was drawn."
     else:
@@ -67,12 +69,12 @@ def caption(artifacts: Artifacts) -> str:
             ", where the loss is taken after reassigning and so is lower. Middle: images given "
             "another target in those epochs; the fewer, the more settled the assignment."
         )
-    n = len(artifacts.seeds)
+    n = len(report.histories)
     lines = f" One line for each of {n} seeds." if n > 1 else ""
     return (
         f"NAT's training. Left: mean squared distance between features and targets; {UNRELATED:g} "
         f"is that of unrelated unit vectors. {pace} Right: kNN accuracy on conv5 of a part of the "
-        f"pictures, cheaper than the reading of Table 3.{lines}"
+        f"images, cheaper than that of Table 3.{lines}"
     )
 
 

@@ -1,0 +1,151 @@
+"""The settings in use, an ablation's among them, and which results were made with them."""
+
+import copy
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from nat.report.names import ALIGNMENTS, TARGETS, pace
+from nat.runtime.errors import UserError
+from nat.runtime.settings.yaml_file import load
+
+Settings = dict[str, Any]
+ABSENT = object()
+
+
+def get(settings: Any, name: str, default: Any = None) -> Any:
+    """The setting of a dotted name, e.g. ``targets.k``."""
+    for word in name.split("."):
+        if not isinstance(settings, dict) or word not in settings:
+            return default
+        settings = settings[word]
+    return settings
+
+
+def assignments(override: str) -> list[tuple[str, Any]]:
+    """The settings and values of ``NAME=VALUE,NAME=VALUE``; a value is YAML.
+
+    Raises:
+        UserError: it is not of this form.
+    """
+    found: list[tuple[str, Any]] = []
+    for part in filter(None, override.split(",")):
+        name, equals, value = part.partition("=")
+        if not equals:
+            raise UserError(f"override {override!r}: should be NAME=VALUE, e.g. permute_every=1")
+        found.append((name, load(value, f"override {override!r}")))
+    return found
+
+
+def with_override(settings: Settings, override: str) -> Settings:
+    """The settings with those of ``override`` in place of their own.
+
+    Raises:
+        UserError: there is no such setting.
+    """
+    changed = copy.deepcopy(settings)
+    for name, value in assignments(override):
+        *groups, last = name.split(".")
+        group = get(changed, ".".join(groups)) if groups else changed
+        if not isinstance(group, dict) or last not in group:
+            raise UserError(f"override {override!r}: params.yaml has no setting {name}")
+        group[last] = value
+    return changed
+
+
+def matches(parameters: Any, in_use: Any) -> bool:
+    """Whether every recorded setting is as it is in use; a setting not recorded does not matter."""
+    if isinstance(parameters, dict):
+        return isinstance(in_use, dict) and all(
+            matches(value, in_use.get(name, ABSENT)) for name, value in parameters.items()
+        )
+    return _plain(parameters) == _plain(in_use)
+
+
+def _plain(value: Any) -> Any:
+    """A value to compare: a list is a tuple, and True is not 1."""
+    if isinstance(value, list | tuple):
+        return [_plain(each) for each in value]
+    return (bool, value) if isinstance(value, bool) else value
+
+
+@dataclass(frozen=True)
+class Variant:
+    """A method with the settings of params.yaml, or with one of them changed.
+
+    Attributes:
+        method: a file of nat/methods.
+        override: what was changed; empty for the method's own run.
+        factor: the setting that it varies, the last one of several.
+        value: its value.
+        in_use: all settings.
+    """
+
+    method: str
+    override: str
+    factor: str
+    value: Any
+    in_use: Settings
+
+    @property
+    def name(self) -> str:
+        """What tables call it, short."""
+        kind = str(get(self.in_use, "target_type"))
+        match self.factor:
+            case "targets.dimension":
+                return f"{TARGETS.get(kind, kind)}, d = {self.value:,}"
+            case "targets.k":
+                return f"{TARGETS.get(kind, kind)}, k = {self.value:,}"
+            case "permute_every":
+                return pace(self.value)
+            case "alignment":
+                return f"{ALIGNMENTS.get(self.value, self.value)} alignment"
+            case "target_type":
+                return TARGETS.get(kind, kind)
+        return f"{self.factor} = {self.value}"
+
+
+class Variants:
+    """All that is to be measured: the methods, and their ablations as params.yaml lists them."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+        self.methods: list[str] = list(settings["methods"])
+        self.all: list[Variant] = []
+        for method in self.methods:
+            self.all.append(Variant(method, "", "", None, settings))
+            for override in (settings.get("ablations") or {}).get(method, []):
+                if self.canonical(method, override) is None:
+                    factor, value = assignments(override)[-1]
+                    in_use = with_override(settings, override)
+                    self.all.append(Variant(method, override, factor, value, in_use))
+
+    def canonical(self, method: str, override: str) -> Variant | None:
+        """The variant that an override means, however it is written; None if none is listed."""
+        try:
+            in_use = with_override(self.settings, override)
+        except UserError:
+            return None
+        same = (v for v in self.all if v.method == method and v.in_use == in_use)
+        return next(same, None)
+
+    def of(self, method: str, factor: str) -> list[Variant]:
+        """The values of a setting, the method's own among them.
+
+        Numbers ascend, ``never`` comes last; names are as listed behind the method's own. Only
+        discrete targets have a k to compare, and only those on the sphere a dimension.
+        """
+        needed = {"targets.k": "onehot", "targets.dimension": "sphere"}.get(factor)
+        own = get(self.settings, factor)
+        found = [
+            Variant(method, v.override, factor, v.value if v.override else own, v.in_use)
+            for v in self.all
+            if v.method == method and v.factor in (("", factor) if own is not None else (factor,))
+            if needed in (None, get(v.in_use, "target_type"))
+        ]
+        numbers = sorted((v for v in found if isinstance(v.value, int)), key=lambda v: v.value)
+        return [*numbers, *(v for v in found if not isinstance(v.value, int))]
+
+    def others(self, method: str) -> Iterator[Variant]:
+        """The method's ablations."""
+        return (v for v in self.all if v.method == method and v.override)

@@ -1,0 +1,80 @@
+"""Makes the whole report: tables, figures, numbers and both pages, from results/ alone.
+
+Cheap: it reads small files. Nothing is written before everything is made, each file is written
+whole, and other files in the reports' folder stay as they are.
+"""
+
+from pathlib import Path
+
+from nat.report import numbers, page
+from nat.report.formats import comma_separated, latex
+from nat.report.frame import Report, read_report
+from nat.report.settings import Settings
+from nat.report.tables import TABLES
+from nat.runtime.io.files import check_output, whole
+from nat.runtime.io.outputs import FILE_OF_OURS, Kind, beginning
+
+KEY = "index.html"
+
+
+def write_report(
+    settings: Settings, results: Path, out: Path, store: str | None = None
+) -> list[str]:
+    """Write README.md, index.html, and the tables, figures and numbers that they show.
+
+    Args:
+        settings: all of params.yaml, as plain values: methods, ablations and profile are used, and
+            the others to tell which results count.
+        results: the folder of the stages' results.
+        out: the reports' folder.
+        store: the image store in use; None: the one of most results.
+
+    Returns:
+        Lines to print: accuracies and mean average precisions, and where to read on.
+
+    Raises:
+        UserError: a result is foreign or damaged, none counts, or ``out`` cannot be written.
+    """
+    check_output(out / KEY, beginning("a page that `nat report` wrote", page.head().encode()))
+    report = read_report(settings, results, store)
+    write_files(files(report), out, KEY)
+    dropped = page.left_out(report)
+    where = f"Tables, figures and what held: {out / 'README.md'}, {out / KEY}"
+    return [*numbers.summary_lines(report), *filter(None, [dropped]), where]
+
+
+def files(report: Report) -> dict[str, bytes]:
+    """Every file's bytes by its name in reports/; the same results give the same bytes."""
+    texts = {name: make(report) for name, make in numbers.FILES.items()}
+    tables = [make(report) for make in TABLES]
+    for table in tables:
+        start = f"tables/{table.stem}"
+        texts[f"{start}.md"] = page.markdown(table)
+        texts[f"{start}.csv"] = comma_separated(table)
+        texts[f"{start}.tex"] = latex(table)
+    # Matplotlib takes a second to import: after everything that may be refused
+    from nat.report.figures import draw_all
+
+    figures, pictures = draw_all(report)
+    texts |= page.render(report, tables, figures)
+    return {name: text.encode() for name, text in texts.items()} | pictures
+
+
+def write_files(files: dict[str, bytes], out: Path, key: str) -> None:
+    """Write each file whole, the first of them ``key``.
+
+    Beside a ``key`` the other files are those of the same command, and are replaced.
+
+    Raises:
+        UserError: one of the files is there without ``key``.
+    """
+    kind = FILE_OF_OURS if (out / key).exists() else Kind(f"known: no {key} is beside it", _nobodys)
+    for name in files:
+        check_output(out / name, kind)
+    for name, content in sorted(files.items(), key=lambda file: file[0] != key):
+        with whole(out / name, FILE_OF_OURS) as temporary:
+            temporary.write_bytes(content)
+
+
+def _nobodys(_: Path) -> bool:
+    return False
