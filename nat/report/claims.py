@@ -1,20 +1,17 @@
 """What the paper says of its features, as data, checked on the numbers measured here."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from itertools import pairwise
-from typing import Any
+from typing import Any, NamedTuple
 
 from nat.report.frame import Report
 from nat.report.names import pace
-from nat.report.results import ON_VOC
+from nat.report.results import ON_VOC, Run
 from nat.report.table import Measured
 from nat.report.verdict import (
     SMALL,
-    Break,
     Judge,
     Pair,
-    Words,
     above,
     alike,
     error_of_classes,
@@ -23,22 +20,15 @@ from nat.report.verdict import (
     verdict,
 )
 
-EACH, MOVING, BEST, FIRST, LAST, NEXT = "each", "moving", "best", "first", "last", "next"
-CURVE = "curve"
-BEST_PERIOD = 3  # epochs, the one that the paper found best
+EACH, MOVING, BEST, ENDS, NEXT, CURVE = "each", "moving", "best", "ends", "next", "curve"
 
 
-@dataclass(frozen=True)
-class Of:
-    """A measured number, or several.
+class Of(NamedTuple):
+    """A measured number, or several: those of the values of a factor.
 
-    Attributes:
-        method: whose.
-        metric: its name.
-        stage: that measured it; CURVE for probes of NAT's trunk by epoch.
-        factor: the setting that varies; empty for the method's own run.
-        value: of the factor; EACH for all of them, MOVING for all periods in which P is updated,
-            BEST for the best of these; of a curve FIRST, LAST, or NEXT for all steps.
+    A value may be EACH for all of them, MOVING for all periods in which P is updated, BEST for the
+    best of these. Of the stage CURVE, probes of NAT's trunk by epoch, NEXT takes all steps, ENDS
+    the first checkpoint and the last epoch.
     """
 
     method: str
@@ -48,166 +38,144 @@ class Of:
     value: Any = None
 
 
-@dataclass(frozen=True)
-class Statement:
-    """What is said: the numbers of ``more`` are above those of ``less``.
+class Statement(NamedTuple):
+    """What is said: the numbers of ``more`` are above those of ``less``, or as ``rule`` has it.
 
-    Attributes:
-        text: of the statement; ``{first}`` and ``{last}`` are epochs.
-        source: where the paper makes it.
-        more: the larger number, or the one that is to be as large.
-        less: the other.
-        rule: how a difference is judged.
-        added: whether the paper does not say it itself: a row, or a probe, that it does not have.
-        name: of one of several comparisons; ``{value}``, ``{pace}``, ``{first}`` and ``{last}``.
+    ``source`` is where the paper makes it; ``added`` marks what it does not say itself, of a row or
+    a probe that it does not have. ``name`` is of one of several comparisons, with ``{value}``,
+    ``{pace}``, ``{first}`` and ``{last}``; the text may have the latter two.
     """
 
     text: str
     source: str
     more: Of
     less: Of
+    name: str = ""
     rule: Judge = above
     added: bool = False
-    name: str = ""
 
 
 def _period(value: Any) -> Of:
     return Of("nat", factor="permute_every", value=value)
 
 
-def _loss(value: str) -> Of:
-    return Of("labels", "accuracy", "train", "baselines.labels.loss", value)
-
-
-def _preprocessing(value: str) -> Of:
-    return Of("labels", "accuracy", "train", "model.preprocessing", value)
+def _labels(factor: str, value: str) -> Of:
+    return Of("labels", "accuracy", "train", factor, value)
 
 
 def _transfer() -> Iterator[Statement]:
     """Table 4: classification by the layers trained, then detection."""
     for stage, words in zip(ON_VOC, ("fc6-8 trained", "all trained", "detection"), strict=True):
         nat, random, labels = (Of(m, "map", stage) for m in ("nat", "random", "labels"))
-        text, added = (
-            f"NAT's features transfer better than random ones, {words}",
-            "with a row added",
-        )
-        yield Statement(text, f"Table 4, {added}", nat, random, added=True)
+        text, row = f"NAT's features transfer better than random ones, {words}", "with a row added"
+        yield Statement(text, f"Table 4, {row}", nat, random, added=True)
         text = f"features trained with labels transfer better still, {words}"
         yield Statement(text, "Table 4", labels, nat)
         if stage == "finetune-all":
             text = "with NAT, training all layers is better than fc6-8 alone"
-            yield Statement(text, "Table 4", nat, Of("nat", "map", "finetune-fc6-8"))
+            yield Statement(text, "Table 4", nat, nat._replace(stage="finetune-fc6-8"))
 
 
 NAT, RANDOM, RIGHT, LEFT = Of("nat"), Of("random"), "Figure 2, right", "Figure 2, left"
+LOSS, PREPROCESSING, PROBE = (
+    "baselines.labels.loss",
+    "model.preprocessing",
+    "Table 3, another probe",
+)
+STEPS, WHOLE = (Of("nat", stage=CURVE, value=value) for value in (NEXT, ENDS))
 STATEMENTS = (
     Statement("softmax and square loss give similar accuracies", "Table 1",
-              _loss("square"), _loss("softmax"), alike),
-    Statement("training with labels loses little with high-pass pre-processing", "Table 2",
-              _preprocessing("high-pass"), _preprocessing("clean"), no_worse),
-    Statement("training with labels loses little with sobel pre-processing", "Table 2",
-              _preprocessing("sobel"), _preprocessing("clean"), no_worse),
+              _labels(LOSS, "square"), _labels(LOSS, "softmax"), rule=alike),
+    *(Statement(f"training with labels loses little with {name} pre-processing", "Table 2",
+                _labels(PREPROCESSING, name), _labels(PREPROCESSING, "clean"), rule=no_worse)
+      for name in ("high-pass", "sobel")),
     Statement("targets on the sphere are better than discrete ones, whatever k", "Section 4.1",
               Of("nat", factor="target_type", value="sphere"),
-              Of("nat", factor="targets.k", value=EACH), name="k = {value:,}"),
+              Of("nat", factor="targets.k", value=EACH), "k = {value:,}"),
     Statement("updating P, however often, is better than keeping it fixed", "Section 4.1",
-              _period(MOVING), _period("never"), name="{pace}"),
+              _period(MOVING), _period("never"), "{pace}"),
     Statement("keeping P fixed is worse than the best period of its updates, chosen by these "
-              "numbers", "Section 4.1", _period(BEST), _period("never"), name="{pace}"),
+              "numbers", "Section 4.1", _period(BEST), _period("never"), "{pace}"),
     Statement("updating P, however often, gives better features than random ones", RIGHT,
-              _period(MOVING), RANDOM, name="{pace}"),
+              _period(MOVING), RANDOM, "{pace}"),
     Statement("updating P in every epoch is worse than every 3 epochs", RIGHT,
-              _period(BEST_PERIOD), _period(1)),
+              _period(3), _period(1)),
     Statement("updating P every 3 epochs is the best of all periods", RIGHT,
-              _period(BEST_PERIOD), _period(MOVING), name="than {pace}"),
+              _period(3), _period(MOVING), "than {pace}"),
     Statement("accuracy grows from each checkpoint to the next, from random weights on", LEFT,
-              Of("nat", stage=CURVE, value=NEXT), Of("nat", stage=CURVE, value=NEXT),
-              name="epoch {first} to {last}"),
+              STEPS, STEPS, "epoch {first} to {last}"),
     Statement("accuracy grows with longer training, from epoch {first} to {last}", LEFT,
-              Of("nat", stage=CURVE, value=LAST), Of("nat", stage=CURVE, value=FIRST)),
+              WHOLE, WHOLE),
     Statement("NAT's features are better than random ones, with the MLP", "Table 3", NAT, RANDOM),
-    Statement("NAT's features are better than random ones, with the linear classifier",
-              "Table 3, another probe", Of("nat", "linear"), Of("random", "linear"), added=True),
-    Statement("NAT's features are better than random ones, with kNN",
-              "Table 3, another probe", Of("nat", "knn"), Of("random", "knn"), added=True),
-    Statement("features trained with labels are better still", "Tables 3 and 4",
-              Of("labels"), NAT),
+    *(Statement(f"NAT's features are better than random ones, with {name}", PROBE,
+                Of("nat", probe), Of("random", probe), added=True)
+      for probe, name in (("linear", "the linear classifier"), ("knn", "kNN"))),
+    Statement("features trained with labels are better still", "Tables 3 and 4", Of("labels"), NAT),
     *_transfer(),
 )  # fmt: skip
 
 
-@dataclass(frozen=True)
-class Claim:
-    """A statement and what became of it.
-
-    Attributes:
-        text: the statement.
-        source: where the paper makes it.
-        verdict: held, did not hold, or undecided (a difference is within twice its error).
-        pairs: the comparisons that decided.
-        added: see ``Statement``.
-    """
+class Claim(NamedTuple):
+    """A statement, the comparisons that it rests on, and what became of it."""
 
     text: str
     source: str
-    verdict: str
-    pairs: list[Pair]
     added: bool
+    pairs: list[Pair]
+    verdict: str
 
     @property
-    def numbers(self) -> Words:
-        """All comparisons, one after the other."""
-        words: list[Any] = []
-        for pair in self.pairs:
-            words += [*([Break()] if words else []), *pair.words]
-        return tuple(words)
-
-    @property
-    def seeds(self) -> str:
-        """How many seeds are behind the numbers."""
-        counts = {len(cell.values) for pair in self.pairs for cell in (pair.more, pair.less)}
-        return " to ".join(map(str, sorted({min(counts), max(counts)})))
+    def seeds(self) -> set[int]:
+        """How many seeds are behind its numbers."""
+        return {len(cell.values) for pair in self.pairs for cell in (pair.more, pair.less)}
 
 
 def claims(report: Report) -> list[Claim]:
     """Every statement that the measured numbers can test, in the order of the paper."""
     found = []
-    for statement in STATEMENTS:
-        pairs = list(_pairs(report, statement))
+    for text, source, more, less, name, rule, added in STATEMENTS:
+        compare = _of_curve if more.stage == CURVE else _of_runs
+        pairs = list(compare(report, more, less, name))
         if pairs:
-            epochs = dict(zip(("first", "last"), _ends(report), strict=True))
-            text = statement.text.format(**epochs)
-            judged = verdict(pairs, statement.rule)
-            found.append(Claim(text, statement.source, judged, pairs, statement.added))
+            first, last = _ends(report)
+            told = text.format(first=first, last=last)
+            found.append(Claim(told, source, added, pairs, verdict(pairs, rule)))
     return found
 
 
-def _pairs(report: Report, statement: Statement) -> Iterator[Pair]:
-    more, less = statement.more, statement.less
-    if more.stage == CURVE:
-        curve = {epoch: row[more.metric] for epoch, row in report.curve.items()}
-        steps = pairwise(curve) if more.value == NEXT else [_ends(report)]
-        for first, last in steps:
-            if first != last:
-                name = statement.name.format(first=first, last=last)
-                yield of_accuracies(curve[last], curve[first], report.images("val"), name)
-        return
+def _of_curve(report: Report, more: Of, less: Of, name: str) -> Iterator[Pair]:
+    curve, images = report.curve, report.images("val")
+    for first, last in pairwise(curve) if more.value == NEXT else [_ends(report)]:
+        if first != last:
+            cells = curve[last][more.metric], curve[first][less.metric]
+            yield of_accuracies(*cells, images, name.format(first=first, last=last))
+
+
+def _ends(report: Report) -> tuple[int, int]:
+    """The first checkpoint, else epoch 0, and the last epoch; the same where there is no curve."""
+    epochs = sorted(report.curve) or [0]
+    trained = [epoch for epoch in epochs if epoch > 0]
+    return (trained if len(trained) > 1 else epochs)[0], epochs[-1]
+
+
+def _of_runs(report: Report, more: Of, less: Of, name: str) -> Iterator[Pair]:
     for value, high in _found(report, more):
         for other, low in _found(report, less):
-            if high is not low:
-                varied = value if more.value in (MOVING, BEST) else other
-                name = statement.name.format(value=varied, pace=pace(varied))
-                if more.stage in ON_VOC:
-                    errors = error_of_classes(report.by_class(high), report.by_class(low))
-                    yield Pair(high, low, errors, name)
-                else:
-                    yield of_accuracies(high, low, report.images("val"), name)
+            if high is low:
+                continue
+            varied = other if value is None or more.value not in (MOVING, BEST) else value
+            told = name.format(value=varied, pace=pace(varied))
+            if more.stage in ON_VOC:
+                classes = (report.by_class(Run(of.stage, of.method)) for of in (more, less))
+                yield Pair(high, low, error_of_classes(*classes), told)
+            else:
+                yield of_accuracies(high, low, report.images("val"), told)
 
 
 def _found(report: Report, of: Of) -> list[tuple[Any, Measured]]:
     """The numbers that ``of`` names, with the value of the factor; those that were measured."""
     if not of.factor:
-        cell = report.measured(of.stage, of.method, of.metric)
+        cell = report.measured(Run(of.stage, of.method), of.metric)
         return [] if cell is None else [(None, cell)]
     found = [
         (variant.value, cell)
@@ -216,18 +184,8 @@ def _found(report: Report, of: Of) -> list[tuple[Any, Measured]]:
     ]
     if of.value in (MOVING, BEST):
         found = [(value, cell) for value, cell in found if value != "never"]
-    elif of.value != EACH:
-        found = [(value, cell) for value, cell in found if value == of.value]
-    return [max(found, key=lambda f: f[1].mean)] if of.value == BEST and found else found
-
-
-def _ends(report: Report) -> tuple[int, int]:
-    """The first checkpoint, else epoch 0, and the last epoch; both 0 where there is no curve."""
-    epochs = sorted(report.curve)
-    trained = [epoch for epoch in epochs if epoch > 0]
-    if len(epochs) < 2:
-        return 0, 0
-    return (trained if len(trained) > 1 else epochs)[0], epochs[-1]
+        return [max(found, key=lambda f: f[1].mean)] if of.value == BEST and found else found
+    return [(value, cell) for value, cell in found if of.value in (EACH, value)]
 
 
 def reading_of_verdicts(found: list[Claim]) -> str:

@@ -1,37 +1,35 @@
 """The page's plain facts: settings, time, hardware, and where each number comes from."""
 
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, NamedTuple
 
-from nat.report.blocks import Bullets, Fact, Grid, Source
 from nat.report.frame import Report, anchor, subject
 from nat.report.names import TARGETS_LONG, label
-from nat.report.results import Result
+from nat.report.results import OF_CLASS, Result
 from nat.report.settings import get
 from nat.report.table import NONE
-from nat.report.verdict import Styled, Words
 
 
-def settings(report: Report) -> Grid:
+def settings(report: Report) -> dict[str, Any]:
     """Data, method and training of NAT's own run; what is not known is left out."""
 
     def used(name: str) -> Any:
         return get(report.settings, name)
 
-    shown = report.illustrated.content.facts if report.illustrated else None
+    shown = report.illustrated.content.facts if report.illustrated else {}
     kind, period = used("target_type"), used("permute_every")
     size = used("targets.k" if kind == "onehot" else "targets.dimension")
-    train, val = (report.images(part) for part in ("train", "val"))
-    seeds = sorted({result.seed for result in report.counted})
-    rows: dict[str, Any] = {
+    colours = "grey" if shown.get("channels") == 1 else "RGB"
+    classes = f", {len(shown['classes'])} classes" if shown else ""
+    rows = {
         "profile": used("profile"),
-        "images": f"{report.data}, {len(shown['classes'])} classes" if shown else report.data,
-        "n, training images (and targets)": f"{train:,}" if train else None,
-        "test images": f"{val:,}" if val else None,
-        "input": _input(shown) if shown else None,
+        "images": f"{report.data}{classes}",
+        "n, training images (and targets)": report.images("train") or None,
+        "test images": report.images("val") or None,
+        "input": shown and f"{shown['crop']} px crops of {shown['size']} px, {colours}",
         "preprocessing": used("model.preprocessing"),
-        "target_type": f"{kind}: {TARGETS_LONG.get(kind, 'see its file')}" if kind else None,
-        "dimension of the targets": f"{size:,}" if size else None,
+        "target_type": kind and f"{kind}: {TARGETS_LONG.get(kind, 'see its file')}",
+        "dimension of the targets": size,
         "alignment": used("alignment"),
         "permute_every": f"{period} (epochs)" if isinstance(period, int) else period,
         "trunk": used("model.trunk"),
@@ -39,42 +37,29 @@ def settings(report: Report) -> Grid:
         "epochs": used("pretrain.epochs"),
         "batch size": used("pretrain.batch_size"),
         "learning rate": used("pretrain.lr"),
-        "seeds": ", ".join(map(str, seeds)),
+        "seeds": ", ".join(map(str, sorted({result.seed for result in report.counted}))),
     }
-    known: list[tuple[Words, ...]] = [
-        ((name,), (str(value),)) for name, value in rows.items() if value is not None
-    ]
-    return Grid(("Setting", "Value of NAT's training"), known)
+    known = {name: value for name, value in rows.items() if value not in (None, {})}
+    return {name: f"{v:,}" if isinstance(v, int) else str(v) for name, v in known.items()}
 
 
-def _input(shown: dict[str, Any]) -> str:
-    colours = "grey" if shown["channels"] == 1 else "RGB"
-    return f"{shown['crop']} px crops of {shown['size']} px, {colours}"
-
-
-def time(report: Report) -> Grid:
-    """Minutes by stage and method, of the methods' own runs and of section 4.1."""
+def time(report: Report) -> list[tuple[str, str, int, str]]:
+    """Stage, method, runs and minutes, of the methods' own runs and of section 4.1; then all."""
     seconds: dict[tuple[str, str], list[float]] = {}
     for results in report.groups:
-        for result in results:
-            remark = " (section 4.1)" if result.override else ""
-            place = result.stage, label(result.method) + remark
-            seconds.setdefault(place, []).append(result.provenance["seconds"])
-    rows: list[tuple[Words, ...]] = [
-        ((Styled(stage, "code"),), (method,), (str(len(each)),), (_minutes(sum(each)),))
-        for (stage, method), each in seconds.items()
-    ]
-    total = Styled(_minutes(sum(map(sum, seconds.values()))), "strong")
-    runs = str(sum(map(len, seconds.values())))
-    rows.append(((Styled("all", "strong"),), ("",), (runs,), (total,)))
-    return Grid(("Stage", "Method", "Runs", "Minutes, all runs"), rows, (2, 3))
+        run = results[0].run
+        place = run.stage, label(run.method) + (" (section 4.1)" if run.override else "")
+        seconds.setdefault(place, []).extend(r.provenance["seconds"] for r in results)
+    rows = [(*place, len(each), _minutes(sum(each))) for place, each in seconds.items()]
+    every = [one for each in seconds.values() for one in each]
+    return [*rows, ("", "", len(every), _minutes(sum(every)))]
 
 
 def _minutes(seconds: float) -> str:
     return f"{seconds / 60:.1f}" if seconds >= 3 else "< 0.1"
 
 
-def hardware_used(report: Report) -> Bullets:
+def hardware_used(report: Report) -> list[str]:
     """Hardware, versions and commit, each once; several where the runs differ."""
     where = [result.provenance for result in report.counted]
     lines = {
@@ -82,10 +67,10 @@ def hardware_used(report: Report) -> Bullets:
         "Versions": {versions(p) for p in where},
         "Commit": {p["commit"] for p in where},
     }
-    items: list[Words] = [(f"{name}: {'; '.join(sorted(v))}",) for name, v in lines.items()]
+    items = [f"{name}: {'; '.join(sorted(values))}" for name, values in lines.items()]
     if any(commit.endswith("+") for commit in lines["Commit"]):
-        items.append(("A + behind a commit: files differed from it.",))
-    return Bullets(items)
+        items.append("A + behind a commit: files differed from it.")
+    return items
 
 
 def hardware(where: dict[str, Any]) -> str:
@@ -101,44 +86,60 @@ def versions(where: dict[str, Any]) -> str:
     return ", ".join([f"Python {where['python']}", *libraries])
 
 
-def sources(report: Report) -> list[Source]:
-    """Every result that counts, with all that its files tell."""
-    return [_source(results) for results in report.groups]
+class Fact(NamedTuple):
+    """A name, its value in each file of a run, and its anchor if numbers link to it."""
+
+    name: str
+    each: list[str]
+    anchor: str = ""
 
 
-def _source(results: list[Result]) -> Source:
-    first = results[0]
-    run = (first.stage, first.method, first.override)
-    where = [result.provenance for result in results]
+class Source(NamedTuple):
+    """The files of a run, by the seeds, with all that they tell; the numbers of classes apart."""
+
+    anchor: str
+    stage: str
+    subject: str
+    files: str
+    seeds: str
+    own: list[Fact]
+    of_class: list[Fact]
+    facts: list[Fact]
+    parameters: list[Fact]
+
+
+def source(results: list[Result]) -> Source:
+    """Where the numbers of a run come from, which are ``results`` of several seeds."""
+    run, where = results[0].run, [result.provenance for result in results]
     names = dict.fromkeys(name for result in results for name in result.measured)
     numbers = [
-        Fact(name, [_figure(r.measured.get(name)) for r in results], anchor(*run, name))
+        Fact(name, [_figure(r.measured.get(name)) for r in results], anchor(run, name))
         for name in names
     ]
+    settings = [dict(_flat(each["parameters"])) for each in where]
+    facts = {
+        "file": [result.file for result in results],
+        "seed": [str(result.seed) for result in results],
+        "data": [result.data for result in results],
+        "commit": [p["commit"] for p in where],
+        "seconds": [_figure(p["seconds"]) for p in where],
+        "hardware": [hardware(p) for p in where],
+        "versions": [versions(p) for p in where],
+    }
     return Source(
-        anchor(*run),
-        first.stage,
-        subject(first),
-        files([result.file for result in results]),
-        [result.seed for result in results],
-        numbers,
+        anchor(run),
+        run.stage,
+        subject(run),
+        files(facts["file"]),
+        ", ".join(facts["seed"]),
+        [fact for fact in numbers if OF_CLASS not in fact.name],
+        [fact for fact in numbers if OF_CLASS in fact.name],
+        [Fact(name, values) for name, values in facts.items()],
         [
-            Fact("file", [result.file for result in results]),
-            Fact("seed", [str(result.seed) for result in results]),
-            Fact("data", [result.data for result in results]),
-            Fact("commit", [p["commit"] for p in where]),
-            Fact("seconds", [_figure(p["seconds"]) for p in where]),
-            Fact("hardware", [hardware(p) for p in where]),
-            Fact("versions", [versions(p) for p in where]),
+            Fact(name, [each.get(name, NONE) for each in settings])
+            for name in dict.fromkeys(name for each in settings for name in each)
         ],
-        _parameters(where),
     )
-
-
-def _parameters(where: list[dict[str, Any]]) -> list[Fact]:
-    found = [dict(_flat(each["parameters"])) for each in where]
-    names = dict.fromkeys(name for each in found for name in each)
-    return [Fact(name, [each.get(name, NONE) for each in found]) for name in names]
 
 
 def _flat(content: Any, name: str = "") -> Iterator[tuple[str, str]]:
@@ -155,10 +156,9 @@ def _figure(number: float | None) -> str:
 
 
 def files(names: list[str]) -> str:
-    """Names that differ in their last number alone in one: ``probe/nat-{0,1}.json``."""
+    """Names that differ in their seed alone in one: ``probe/nat-{0,1}.json``."""
     parts = [name.rpartition("-") for name in names]
-    heads = {head for head, _, _ in parts}
-    if len(names) == 1 or len(heads) > 1 or not all(tail.endswith(".json") for *_, tail in parts):
+    if len(names) == 1 or len({head for head, _, _ in parts}) > 1:
         return ", ".join(names)
-    seeds = ",".join(tail.removesuffix(".json") for *_, tail in parts)
-    return f"{heads.pop()}-{{{seeds}}}.json"
+    seeds = ",".join(tail.removesuffix(".json") for _, _, tail in parts)
+    return f"{parts[0][0]}-{{{seeds}}}.json"

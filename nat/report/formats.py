@@ -1,4 +1,4 @@
-"""Tables as Markdown, CSV and LaTeX (booktabs). The paper's numbers are set in italics."""
+"""Tables as CSV and LaTeX (booktabs), and text that no format takes for its own marks."""
 
 import re
 from collections.abc import Iterator
@@ -8,7 +8,7 @@ import pandas as pd
 
 from nat.report.table import Cell, Column, Difference, Measured, Quoted, Row, Table
 
-RAISED = "⁰¹²³⁴⁵⁶⁷⁸⁹"
+RAISED = str.maketrans("0123456789", "⁰¹²³⁴⁵⁶⁷⁸⁹")
 TEX = {
     "\\": r"\textbackslash{}",
     "~": r"\textasciitilde{}",
@@ -24,7 +24,13 @@ TEX = {
 
 def raised(notes: tuple[int, ...]) -> str:
     """Numbers of notes, small and high."""
-    return " ".join("".join(RAISED[int(digit)] for digit in str(note)) for note in notes)
+    return " ".join(map(str, notes)).translate(RAISED)
+
+
+def spans(table: Table) -> list[tuple[str, int]]:
+    """The groups of columns, and how many columns each has."""
+    groups = groupby(table.columns, key=lambda column: column.group)
+    return [(name, len(list(group))) for name, group in groups]
 
 
 def comma_separated(table: Table) -> str:
@@ -33,32 +39,34 @@ def comma_separated(table: Table) -> str:
     A column of differences becomes difference and twice its standard error. Where there is no
     number the field is empty, so that columns stay numeric.
     """
-    columns = dict(
-        field
-        for place, column in enumerate(table.columns)
-        for field in _fields(column, [row.cells[place] for row in table.rows])
-    )
+    cells = list(zip(*(row.cells for row in table.rows), strict=True))
+    pairs = zip(table.columns, cells, strict=True)
+    fields = {name: field for column, each in pairs for name, field in _fields(column, each)}
     names = pd.Index([row.name for row in table.rows], name=table.corner)
-    return pd.DataFrame(columns, index=names).to_csv(lineterminator="\n")
+    return pd.DataFrame(fields, index=names).to_csv(lineterminator="\n")
 
 
-def _fields(column: Column, cells: list[Cell]) -> Iterator[tuple[str, list[str]]]:
+def _fields(column: Column, cells: tuple[Cell, ...]) -> Iterator[tuple[str, list[str]]]:
     """The columns of a CSV that a table's column becomes, by their names."""
-    heading = f"{column.group}: {column.name}"
-    if column.data is None:  # "> 30" is the paper's too, but no number
-        texts = [cell.text if isinstance(cell, Quoted) else "" for cell in cells]
-        yield heading, [text if text[:1].isdigit() else "" for text in texts]
-    elif any(isinstance(cell, Difference) for cell in cells):
-        found = [cell if isinstance(cell, Difference) else None for cell in cells]
-        yield heading, [f"{cell.value:.2f}" if cell else "" for cell in found]
-        errors = [cell.error if cell else None for cell in found]
-        yield f"{heading} (2 SE)", ["" if error is None else f"{error:.2f}" for error in errors]
-    else:
-        numbers = [cell if isinstance(cell, Measured) else None for cell in cells]
-        yield heading, [f"{cell.mean:.2f}" if cell else "" for cell in numbers]
-        deviations = [cell.deviation if cell else None for cell in numbers]
-        yield f"{heading} (sd)", ["" if sd is None else f"{sd:.2f}" for sd in deviations]
-        yield f"{heading} (n)", [str(len(cell.values)) if cell else "" for cell in numbers]
+    heading, parts = f"{column.group}: {column.name}", [""]
+    if column.data is not None:
+        differences = any(isinstance(cell, Difference) for cell in cells)
+        parts = ["", " (2 SE)"] if differences else ["", " (sd)", " (n)"]
+    rows = [(*_parts(cell), "", "", "")[: len(parts)] for cell in cells]
+    for part, field in zip(parts, zip(*rows, strict=True), strict=True):
+        yield heading + part, list(field)
+
+
+def _parts(cell: Cell) -> list[str]:
+    """A cell's numbers; none of what is no number, such as the paper's "> 30"."""
+    if isinstance(cell, Quoted):
+        return [cell.text if cell.text[:1].isdigit() else ""]
+    if isinstance(cell, Difference):
+        return [f"{number:.2f}" for number in (cell.value, cell.error) if number is not None]
+    if isinstance(cell, Measured):
+        deviation = "" if cell.deviation is None else f"{cell.deviation:.2f}"
+        return [f"{cell.mean:.2f}", deviation, str(len(cell.values))]
+    return []
 
 
 def latex(table: Table) -> str:
@@ -79,21 +87,14 @@ def latex(table: Table) -> str:
     )
     rules, end = "", 1
     for _, count in spans(table):
-        start, end = end + 1, end + count
-        rules += rf"\cmidrule(lr){{{start}-{end}}}"
-    head, rows = text.split("\\\\\n", 1)
-    text = f"{head}\\\\\n{rules}\n{rows}"
-    notes = "".join(
+        rules += rf"\cmidrule(lr){{{end + 1}-{end + count}}}"
+        end += count
+    notes = (
         rf"\par\smallskip\footnotesize $^{{{number}}}$ {escape_latex(note)}" + "\n"
         for number, note in enumerate(table.notes, start=1)
     )
-    return text.replace("\\end{table}", f"{notes}\\end{{table}}")
-
-
-def spans(table: Table) -> list[tuple[str, int]]:
-    """The groups of columns, and how many columns each has."""
-    groups = groupby(table.columns, key=lambda column: column.group)
-    return [(name, len(list(group))) for name, group in groups]
+    text = text.replace("\\\\\n", f"\\\\\n{rules}\n", 1)
+    return text.replace("\\end{table}", f"{''.join(notes)}\\end{{table}}")
 
 
 def _tex(cell: Cell) -> str:

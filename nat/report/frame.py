@@ -2,7 +2,6 @@
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 
@@ -17,198 +16,163 @@ from nat.report.results import (
     PICKED,
     Picked,
     Result,
+    Run,
     checkpoint,
     read_results,
 )
 from nat.report.settings import Settings, Variant, Variants, get
 from nat.report.table import Measured
 
-COLUMNS = (
+COLUMNS = [
     "stage", "method", "override", "factor", "value", "seed", "metric", "number", "data", "file",
     "commit", "counted",
-)  # fmt: skip
+]  # fmt: skip
 KEY = ["stage", "method", "override", "metric"]
 FACTS = {
     "ap": "average precision", "score": "least score", "precision": "precision", "recall": "recall",
 }  # fmt: skip
 EPOCH = re.compile(r"epoch (\d+), ")
+AP = "ap: "  # begins the names of average precisions of a class
 
 
-@dataclass(frozen=True)
 class Report:
     """Everything that tables and figures are made of.
 
     Attributes:
         variants: what params.yaml lists.
+        settings: of params.yaml.
         results: every file, counted or not, in the order of stages, methods and seeds.
-        picked: what the figures show, the first seed that has it; None where no seed has.
+        illustrated: what Figures 1, 3 and 4 show, of the first seed that has it; may be None.
+        detected: images with detections, likewise.
+        counted: the results that count, the facts of the two files above behind them.
     """
 
-    variants: Variants
-    results: list[Result]
-    picked: list[Picked] = field(default_factory=list)
+    def __init__(self, settings: Settings, folder: Path, store: str | None = None) -> None:
+        """Read results/.
 
-    @property
-    def settings(self) -> Settings:
-        """Of params.yaml."""
-        return self.variants.settings
-
-    @cached_property
-    def illustrated(self) -> Picked | None:
-        """The first seed that has what Figures 1, 3 and 4 show."""
-        return next((each for each in self.picked if each.file.endswith(FEATURES)), None)
-
-    @cached_property
-    def detected(self) -> Picked | None:
-        """The first seed that has images with detections."""
-        return next((each for each in self.picked if each.file.endswith(DETECTIONS)), None)
-
-    @cached_property
-    def counted(self) -> list[Result]:
-        """What counts, the facts of the figures' files behind the results."""
-        return [r for r in self.results if not r.dropped] + [
-            _facts(picked) for picked in (self.illustrated, self.detected) if picked
-        ]
+        Raises:
+            UserError: see ``read_results``.
+        """
+        self.settings, self.variants = settings, Variants(settings)
+        self.results, picked = read_results(folder, self.variants, store)
+        self.illustrated, self.detected = (
+            next((each for each in picked if Path(each.file).name == name), None)
+            for name in (FEATURES, DETECTIONS)
+        )
+        shown = [_facts(each) for each in (self.illustrated, self.detected) if each]
+        self.counted = [*(result for result in self.results if not result.dropped), *shown]
 
     @cached_property
     def frame(self) -> pd.DataFrame:
         """A row for every measured number (COLUMNS); what does not count has 0 in ``counted``."""
         rows = []
         for result in [*self.counted, *(r for r in self.results if r.dropped)]:
-            variant = self.variants.canonical(result.method, result.override)
+            variant = self.variants.canonical(*result.run[1:])
             factor, value = (variant.factor, variant.value) if variant else ("", None)
-            where = result.provenance
-            for metric, number in result.measured.items():
-                named = (result.stage, *result.run[:2], factor, value, result.seed, metric, number)
-                kept = int(not result.dropped)
-                rows.append((*named, where["data"], result.file, where["commit"], kept))
-        return pd.DataFrame(rows, columns=list(COLUMNS))
+            start = (*result.run, factor, value, result.seed)
+            commit, kept = result.provenance["commit"], int(not result.dropped)
+            end = (result.provenance["data"], result.file, commit, kept)
+            rows += [(*start, metric, number, *end) for metric, number in result.measured.items()]
+        return pd.DataFrame(rows, columns=COLUMNS)
 
     @cached_property
-    def _cells(self) -> dict[tuple[str, ...], Measured]:
+    def _cells(self) -> dict[tuple[Run, str], Measured]:
+        """The means to be: what counts by run and metric, over the seeds."""
         counted = self.frame[self.frame["counted"] == 1]
-        return {
-            key: Measured(
-                tuple(map(float, rows["number"])),
-                tuple(map(int, rows["seed"])),
-                data_name(rows["data"].iloc[0]),
-                anchor(*key),
-            )
-            for key, rows in counted.groupby(KEY, sort=False)
-        }
+        found = {}
+        for (*run, metric), rows in counted.groupby(KEY, sort=False):
+            values, seeds = (tuple(rows[name].tolist()) for name in ("number", "seed"))
+            data = data_name(rows["data"].iloc[0])
+            found[Run(*run), metric] = Measured(values, seeds, data, anchor(Run(*run), metric))
+        return found
 
-    def measured(self, stage: str, method: str, metric: str, override: str = "") -> Measured | None:
+    def measured(self, run: Run, metric: str) -> Measured | None:
         """A number over its seeds; None where it was not measured."""
-        return self._cells.get((stage, method, override, metric))
-
-    def probe(self, method: str, probe: str, override: str = "") -> Measured | None:
-        """Accuracy in percent of a probe (mlp, linear or knn) of a method's trunk."""
-        return self.measured("probe", method, probe, override)
+        return self._cells.get((run, metric))
 
     def of(self, variant: Variant, metric: str, stage: str = "probe") -> Measured | None:
-        """A number of a variant."""
-        return self.measured(stage, variant.method, metric, variant.override)
+        """A number of a variant, likewise."""
+        return self.measured(Run(stage, variant.method, variant.override), metric)
 
-    def by_class(self, cell: Measured) -> dict[str, float]:
-        """Average precision in percent of each class, mean over the seeds, beside a mean one."""
-        key = next(key for key, each in self._cells.items() if each.anchor == cell.anchor)
-        start = (*key[:3], "ap: ")
-        return {
-            name.removeprefix("ap: "): each.mean
-            for (*where, name), each in self._cells.items()
-            if (*where, name[:4]) == start
-        }
+    def probes(self, method: str, override: str = "", epoch: int = 0) -> dict[str, Measured]:
+        """Accuracies in percent of the three probes of a trunk; empty unless all were measured.
+
+        ``epoch`` is of a checkpoint, 0 stands for the whole training.
+        """
+        found = {}
+        for name in PROBES:
+            metric = checkpoint(epoch, name) if epoch else name
+            cell = self.measured(Run("probe", method, override), metric)
+            if cell is not None:
+                found[name] = cell
+        return found if len(found) == len(PROBES) else {}
+
+    def by_class(self, run: Run) -> dict[str, float]:
+        """Average precision in percent of each class, mean over the seeds."""
+        named = ((name, cell) for (of, name), cell in self._cells.items() if of == run)
+        return {name[len(AP) :]: cell.mean for name, cell in named if name.startswith(AP)}
 
     @cached_property
     def curve(self) -> dict[int, dict[str, Measured]]:
         """Probes of NAT's trunk by epoch: epoch 0 is the random row, the last is NAT's."""
         last = int(get(self.settings, "pretrain.epochs", 0))
-        named = (EPOCH.match(key[3]) for key in self._cells if key[:3] == ("probe", "nat", ""))
-        between = {int(found[1]) for found in named if found}
-        rows = {
-            0: {name: self.probe("random", name) for name in PROBES},
-            **{
-                epoch: {name: self.probe("nat", checkpoint(epoch, name)) for name in PROBES}
-                for epoch in sorted(between)
-                if 0 < epoch < last
-            },
-            last: {name: self.probe("nat", name) for name in PROBES},
-        }
-        known = {e: {n: c for n, c in row.items() if c is not None} for e, row in rows.items()}
-        return {epoch: row for epoch, row in known.items() if len(row) == len(PROBES)}
+        named = (EPOCH.match(metric) for run, metric in self._cells if run == Run("probe", "nat"))
+        between = sorted({int(found[1]) for found in named if found})
+        rows = {0: self.probes("random")}
+        rows |= {e: self.probes("nat", epoch=e) for e in between if 0 < e < last}
+        return {epoch: row for epoch, row in (rows | {last: self.probes("nat")}).items() if row}
 
     @cached_property
     def histories(self) -> list[pd.DataFrame]:
-        """NAT's trainings: columns epoch, lr, loss, reassigned, knn; a row for each epoch."""
-        own = ("train", "nat", "")
-        return [
-            pd.DataFrame(result.history)
-            .reindex(columns=["epoch", "loss", "reassigned", "knn"])
-            .astype(float)
-            for result in self.counted
-            if (result.stage, *result.run[:2]) == own and result.history
-        ]
+        """NAT's trainings: columns epoch, loss, reassigned (percent), knn; a row for each epoch."""
+        own = (r.history for r in self.counted if r.run == Run("train", "nat") and r.history)
+        columns = ["epoch", "loss", "reassigned", "knn"]
+        return [pd.DataFrame(rows).reindex(columns=columns).astype(float) for rows in own]
 
     @cached_property
     def groups(self) -> list[list[Result]]:
         """The results that count, those that differ by the seed alone together."""
-        found: dict[tuple[str, str, str], list[Result]] = {}
-        for result in sorted(self.counted, key=lambda result: bool(result.override)):
-            found.setdefault((result.stage, *result.run[:2]), []).append(result)
+        found: dict[Run, list[Result]] = {}
+        for result in sorted(self.counted, key=lambda result: bool(result.run.override)):
+            found.setdefault(result.run, []).append(result)
         return list(found.values())
 
-    @cached_property
+    @property
     def data(self) -> str:
         """The name for people of the data that the methods were trained on and probed with."""
-        return self._data(ON_IMAGES) or "images"
+        return next((r.data for r in self.counted if r.run.stage in ON_IMAGES), "images")
 
-    @cached_property
+    @property
     def voc(self) -> str:
         """The name for people of the VOC-format set."""
-        return self._data(ON_VOC) or "VOC-format set"
-
-    def _data(self, stages: Sequence[str]) -> str:
-        return next((r.data for r in self.counted if r.stage in stages), "")
+        return next((r.data for r in self.counted if r.run.stage in ON_VOC), "VOC-format set")
 
     def images(self, part: str, stages: Sequence[str] = ON_IMAGES) -> int:
         """How many images there are in a part (train, val, test); 0 if no result tells."""
-        where = [r.provenance["images"] for r in self.counted if r.stage in stages]
+        where = (r.provenance["images"] for r in self.counted if r.run.stage in stages)
         return next((each[part] for each in where if part in each), 0)
-
-
-def read_report(settings: Settings, results: Path, store: str | None = None) -> Report:
-    """Read all that a report is made of.
-
-    Raises:
-        UserError: see ``read_results``.
-    """
-    variants = Variants(settings)
-    return Report(variants, *read_results(results, variants, store))
 
 
 def _facts(picked: Picked) -> Result:
     """The facts that a file of figures tells, as a result."""
-    facts, name = picked.content.facts, Path(picked.file).stem
-    if picked.file.endswith(FEATURES):
-        measured = {"mean cosine of feature and target": facts["cosine"]}
-    else:
-        measured = {
-            f"{words} of {each['name']}": each[key]
-            for each in facts["classes"]
-            for key, words in FACTS.items()
-            if each[key] is not None
-        }
-    where = picked.content.provenance
-    return Result(picked.file, f"{PICKED} {name}", "nat", "", picked.seed, measured, where)
+    facts, run = picked.content.facts, Run(f"{PICKED} {Path(picked.file).stem}", "nat")
+    measured = {
+        f"{words} of {each['name']}": each[key]
+        for each in facts["classes"]
+        if not isinstance(each, str)
+        for key, words in FACTS.items()
+        if each[key] is not None
+    } or {"mean cosine of feature and target": facts["cosine"]}
+    return Result(picked.file, run, picked.seed, measured, picked.content.provenance)
 
 
-def subject(result: Result) -> str:
-    """Whose numbers a result holds, for people."""
-    changed = result.override.replace(",", ", ").replace("=", " = ")
-    return ", ".join(filter(None, (label(result.method), changed)))
+def subject(run: Run) -> str:
+    """Whose numbers a run's are, for people."""
+    changed = run.override.replace(",", ", ").replace("=", " = ")
+    return ", ".join(filter(None, (label(run.method), changed)))
 
 
-def anchor(stage: str, method: str, override: str = "", metric: str = "") -> str:
-    """The name in links of a group of results, or of one of its numbers."""
-    name = ",".join(filter(None, (f"{stage}/{method}", override)))
+def anchor(run: Run, metric: str = "") -> str:
+    """The name in links of a run, or of one of its numbers."""
+    name = ",".join(filter(None, (f"{run.stage}/{run.method}", run.override)))
     return re.sub(r"[^A-Za-z0-9.]+", "-", f"{name}.{metric}" if metric else name).lower()

@@ -6,13 +6,12 @@ import pandas as pd
 
 from nat.report.frame import Report
 from nat.report.names import PROBES
-from nat.report.results import ON_VOC
+from nat.report.results import ON_VOC, Run
 
-# names in metrics.json
-PLACES = {
-    **{("probe", probe): probe for probe in PROBES},
-    **{(s, "map"): n for s, n in zip(ON_VOC, ("voc_fc", "voc_all", "voc_detection"), strict=True)},
-}
+# stages and numbers, and their names in metrics.json
+PLACES = {("probe", probe): probe for probe in PROBES}
+PLACES |= {(stage, "map"): name for stage, name in zip(
+    ON_VOC, ("voc_fc", "voc_all", "voc_detection"), strict=True)}  # fmt: skip
 
 
 def results_csv(report: Report) -> str:
@@ -26,30 +25,25 @@ def metrics(report: Report) -> str:
         f"{method}_{name}": round(cell.mean, 2)
         for (stage, metric), name in PLACES.items()
         for method in report.variants.methods
-        if (cell := report.measured(stage, method, metric)) is not None
+        if (cell := report.measured(Run(stage, method), metric)) is not None
     }
     return json.dumps(flat, indent=2) + "\n"
 
 
 def evolution(report: Report) -> str:
     """CSV with columns epoch, mlp, linear, knn: percent, mean over seeds (Figure 2, left)."""
-    rows = [[epoch, *(row[probe].mean for probe in PROBES)] for epoch, row in report.curve.items()]
-    return _csv(rows, "epoch")
+    return _csv("epoch", report.curve)
 
 
 def by_period(report: Report) -> str:
     """CSV with columns period, mlp, linear, knn: percent, mean over seeds (Figure 2, right)."""
-    rows = []
-    for variant in report.variants.of("nat", "permute_every"):
-        cells = [report.of(variant, probe) for probe in PROBES]
-        known = [cell.mean for cell in cells if cell is not None]
-        if len(known) == len(cells):
-            rows.append([variant.value, *known])
-    return _csv(rows, "period")
+    variants = report.variants.of("nat", "permute_every")
+    return _csv("period", {v.value: report.probes("nat", v.override) for v in variants})
 
 
-def _csv(rows: list[list[object]], first: str) -> str:
-    frame = pd.DataFrame(rows, columns=[first, *PROBES])
+def _csv(name: str, rows: dict) -> str:
+    means = [[key, *(cell.mean for cell in row.values())] for key, row in rows.items() if row]
+    frame = pd.DataFrame(means, columns=[name, *PROBES])
     return frame.to_csv(index=False, float_format="%.2f", lineterminator="\n")
 
 
@@ -58,9 +52,9 @@ def training(report: Report) -> str:
     columns = ["epoch", "loss", "reassigned"]
     every = pd.concat([pd.DataFrame(columns=columns, dtype=float), *report.histories])
     means = every[columns].groupby("epoch", as_index=False).mean()
-    means["epoch"] = means["epoch"].astype(int)
-    means["reassigned"] = means["reassigned"].map("{:.4f}".format)
-    return means.to_csv(index=False, float_format="%.5f", lineterminator="\n")
+    kinds = {"epoch": "{:.0f}", "loss": "{:.5f}", "reassigned": "{:.4f}"}
+    texts = means.apply(lambda column: column.map(kinds[column.name].format))
+    return texts.to_csv(index=False, lineterminator="\n")
 
 
 FILES = {
@@ -73,17 +67,11 @@ FILES = {
 
 
 def summary_lines(report: Report) -> list[str]:
-    """A small table of accuracies and mean average precisions, for the terminal."""
-    cells = {
-        method: [report.measured(stage, method, metric) for stage, metric in PLACES]
+    """A small table of accuracies and mean average precisions in percent, for the terminal."""
+    rows = {
+        method: [report.measured(Run(stage, method), metric) for stage, metric in PLACES]
         for method in report.variants.methods
     }
-    rows = [["", *PLACES.values()]]
-    rows += [[m, *(c.text if c else "not run" for c in each)] for m, each in cells.items()]
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    lines = [zip(row, widths, strict=True) for row in rows]
-    return [
-        "  ".join(text.rjust(width) if place else text.ljust(width)
-                  for place, (text, width) in enumerate(line)).rstrip()
-        for line in lines
-    ]  # fmt: skip
+    texts = {method: [c.text if c else "not run" for c in row] for method, row in rows.items()}
+    frame = pd.DataFrame.from_dict(texts, orient="index", columns=list(PLACES.values()))
+    return frame.to_string().splitlines()

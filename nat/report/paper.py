@@ -26,10 +26,7 @@ class Row:
 
 
 # Section 3.3: supervised AlexNet, validation set
-TABLE_1 = (
-    Row("softmax", "Softmax", ("59.2",)),
-    Row("square", "Square loss", ("58.4",)),
-)
+TABLE_1 = (Row("softmax", "Softmax", ("59.2",)), Row("square", "Square loss", ("58.4",)))
 
 # Section 4.1: supervised AlexNet, acc@1
 TABLE_2 = (

@@ -10,7 +10,6 @@ from nat.runtime.errors import UserError
 from nat.runtime.settings.yaml_file import load
 
 Settings = dict[str, Any]
-ABSENT = object()
 
 
 def get(settings: Any, name: str, default: Any = None) -> Any:
@@ -22,19 +21,17 @@ def get(settings: Any, name: str, default: Any = None) -> Any:
     return settings
 
 
-def assignments(override: str) -> list[tuple[str, Any]]:
+def assignments(override: str) -> Iterator[tuple[str, Any]]:
     """The settings and values of ``NAME=VALUE,NAME=VALUE``; a value is YAML.
 
     Raises:
         UserError: it is not of this form.
     """
-    found: list[tuple[str, Any]] = []
     for part in filter(None, override.split(",")):
         name, equals, value = part.partition("=")
         if not equals:
             raise UserError(f"override {override!r}: should be NAME=VALUE, e.g. permute_every=1")
-        found.append((name, load(value, f"override {override!r}")))
-    return found
+        yield name, load(value, f"override {override!r}")
 
 
 def with_override(settings: Settings, override: str) -> Settings:
@@ -45,8 +42,8 @@ def with_override(settings: Settings, override: str) -> Settings:
     """
     changed = copy.deepcopy(settings)
     for name, value in assignments(override):
-        *groups, last = name.split(".")
-        group = get(changed, ".".join(groups)) if groups else changed
+        groups, _, last = name.rpartition(".")
+        group = get(changed, groups) if groups else changed
         if not isinstance(group, dict) or last not in group:
             raise UserError(f"override {override!r}: params.yaml has no setting {name}")
         group[last] = value
@@ -57,7 +54,7 @@ def matches(parameters: Any, in_use: Any) -> bool:
     """Whether every recorded setting is as it is in use; a setting not recorded does not matter."""
     if isinstance(parameters, dict):
         return isinstance(in_use, dict) and all(
-            matches(value, in_use.get(name, ABSENT)) for name, value in parameters.items()
+            name in in_use and matches(value, in_use[name]) for name, value in parameters.items()
         )
     return _plain(parameters) == _plain(in_use)
 
@@ -71,14 +68,9 @@ def _plain(value: Any) -> Any:
 
 @dataclass(frozen=True)
 class Variant:
-    """A method with the settings of params.yaml, or with one of them changed.
+    """A method with the settings of params.yaml, or with one of them, ``factor``, changed.
 
-    Attributes:
-        method: a file of nat/methods.
-        override: what was changed; empty for the method's own run.
-        factor: the setting that it varies, the last one of several.
-        value: its value.
-        in_use: all settings.
+    ``override`` is empty for the method's own run; ``in_use`` are all of its settings.
     """
 
     method: str
@@ -111,14 +103,17 @@ class Variants:
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
         self.methods: list[str] = list(settings["methods"])
-        self.all: list[Variant] = []
+        self.all = [self.own(method) for method in self.methods]
         for method in self.methods:
-            self.all.append(Variant(method, "", "", None, settings))
             for override in (settings.get("ablations") or {}).get(method, []):
-                if self.canonical(method, override) is None:
-                    factor, value = assignments(override)[-1]
-                    in_use = with_override(settings, override)
+                in_use = with_override(settings, override)
+                if not any(v.method == method and v.in_use == in_use for v in self.all):
+                    factor, value = list(assignments(override))[-1]
                     self.all.append(Variant(method, override, factor, value, in_use))
+
+    def own(self, method: str, factor: str = "") -> Variant:
+        """A method's own run, as one of the values of a factor."""
+        return Variant(method, "", factor, get(self.settings, factor), self.settings)
 
     def canonical(self, method: str, override: str) -> Variant | None:
         """The variant that an override means, however it is written; None if none is listed."""
@@ -126,8 +121,7 @@ class Variants:
             in_use = with_override(self.settings, override)
         except UserError:
             return None
-        same = (v for v in self.all if v.method == method and v.in_use == in_use)
-        return next(same, None)
+        return next((v for v in self.all if v.method == method and v.in_use == in_use), None)
 
     def of(self, method: str, factor: str) -> list[Variant]:
         """The values of a setting, the method's own among them.
@@ -136,16 +130,9 @@ class Variants:
         discrete targets have a k to compare, and only those on the sphere a dimension.
         """
         needed = {"targets.k": "onehot", "targets.dimension": "sphere"}.get(factor)
-        own = get(self.settings, factor)
-        found = [
-            Variant(method, v.override, factor, v.value if v.override else own, v.in_use)
-            for v in self.all
-            if v.method == method and v.factor in (("", factor) if own is not None else (factor,))
-            if needed in (None, get(v.in_use, "target_type"))
-        ]
+        listed = [v for v in self.all if v.method == method and v.factor == factor]
+        if method in self.methods and get(self.settings, factor) is not None:
+            listed.insert(0, self.own(method, factor))
+        found = [v for v in listed if needed in (None, get(v.in_use, "target_type"))]
         numbers = sorted((v for v in found if isinstance(v.value, int)), key=lambda v: v.value)
         return [*numbers, *(v for v in found if not isinstance(v.value, int))]
-
-    def others(self, method: str) -> Iterator[Variant]:
-        """The method's ablations."""
-        return (v for v in self.all if v.method == method and v.override)

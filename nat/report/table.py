@@ -6,7 +6,7 @@ so a cell of the wrong kind is refused.
 
 import math
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import ClassVar, NamedTuple
 
 NONE = "–"  # noqa: RUF001 - a dash, as the paper has it
 
@@ -31,13 +31,8 @@ class Missing:
 class Measured:
     """A number measured here, one value a seed, in percent unless its place says otherwise.
 
-    Attributes:
-        values: in the order of the seeds; at least one.
-        seeds: of the values.
-        data: the name of the data they were measured on.
-        anchor: of its row in the page's list of sources.
-        digits: decimals to show.
-        say_n: whether to show the number of seeds, as other numbers beside have another.
+    ``anchor`` names its row in the page's list of sources. It is shown with ``digits`` decimals,
+    and with its number of seeds (``say_n``) where other numbers beside have another.
     """
 
     values: tuple[float, ...]
@@ -71,13 +66,7 @@ class Measured:
 
 @dataclass(frozen=True)
 class Difference:
-    """A difference of two measured numbers, in points.
-
-    Attributes:
-        value: of the means.
-        error: twice its standard error (see verdict.py); None where unknown.
-        data: the name of the data both were measured on.
-    """
+    """A difference of two means in points, and twice its standard error; None where unknown."""
 
     value: float
     error: float | None
@@ -86,30 +75,26 @@ class Difference:
 
     @property
     def text(self) -> str:
-        """The difference and twice its standard error."""
-        return f"{signed(self.value)} ({two_errors(self.error)})"
+        """Both."""
+        known = " unknown" if self.error is None else f": {self.error:.1f}"
+        return f"{signed(self.value)} (± 2 SE{known})"
 
 
 Cell = Quoted | Measured | Difference | Missing
 
 
-@dataclass(frozen=True)
-class Column:
-    """What stands above a column.
+class Column(NamedTuple):
+    """What stands above a column: a group shared with its neighbours, and a name of its own.
 
-    Attributes:
-        name: the last line of the heading.
-        group: the first line, shared by neighbouring columns; says whose numbers these are.
-        data: of measured numbers; None marks a column of the paper's.
+    ``data`` is what its numbers were measured on; None marks a column of the paper's.
     """
 
-    name: str
     group: str
+    name: str
     data: str | None = None
 
 
-@dataclass(frozen=True)
-class Row:
+class Row(NamedTuple):
     """A method and its numbers; ``notes`` are 1-based numbers of notes below the table."""
 
     name: str
@@ -119,16 +104,9 @@ class Row:
 
 @dataclass(frozen=True)
 class Table:
-    """A table of the paper's, or one in its manner, with its caption.
+    """A table of the paper's, or one in its manner.
 
-    Attributes:
-        stem: its files' name without ending.
-        title: such as "Table 3".
-        caption: sentences.
-        corner: what stands above the names of the rows.
-        columns: the paper's and the measured ones.
-        rows: one a method.
-        notes: that rows refer to.
+    ``stem`` is its files' name without ending, ``corner`` stands above the names of the rows.
 
     Raises:
         ValueError: a row has too many or too few cells, or a cell is not its column's kind.
@@ -136,11 +114,11 @@ class Table:
 
     stem: str
     title: str
-    caption: str
     corner: str
-    columns: tuple[Column, ...]
-    rows: tuple[Row, ...]
-    notes: tuple[str, ...] = ()
+    caption: str
+    columns: list[Column]
+    rows: list[Row]
+    notes: list[str]
 
     def __post_init__(self) -> None:
         for row in self.rows:
@@ -150,10 +128,10 @@ class Table:
                 if isinstance(cell, Measured | Difference) and cell.data != column.data:
                     raise ValueError(f"{row.name}: {cell.data} measured, in {column.name!r}")
 
-    @property
-    def measured(self) -> list[Measured]:
-        """All its measured numbers."""
-        return [cell for row in self.rows for cell in row.cells if isinstance(cell, Measured)]
+    def quoted_only(self) -> list[str]:
+        """Names of the rows without any measured number."""
+        rows = (r for r in self.rows if not any(isinstance(c, Measured) for c in r.cells))
+        return [row.name for row in rows]
 
 
 def signed(value: float, digits: int = 1) -> str:
@@ -162,6 +140,8 @@ def signed(value: float, digits: int = 1) -> str:
     return text[1:] if float(text) == 0 else text.replace("-", "−")  # noqa: RUF001 - a minus
 
 
-def two_errors(error: float | None) -> str:
-    """Twice a standard error, which may be unknown."""
-    return "± 2 SE unknown" if error is None else f"± 2 SE: {error:.1f}"
+def several(counts: set[int], one: str = "one seed") -> str:
+    """How many seeds, of numbers that may differ in it: ``3 seeds``, ``2 to 3 seeds``."""
+    if counts <= {1}:
+        return one
+    return f"{' to '.join(map(str, sorted({min(counts), max(counts)})))} seeds"

@@ -2,54 +2,56 @@
 
 from collections.abc import Callable
 from dataclasses import replace
+from typing import Any
 
 from nat.report import paper
 from nat.report.frame import Report
 from nat.report.names import PROBES, cited, pace
-from nat.report.results import ON_VOC
+from nat.report.results import ON_VOC, Run
 from nat.report.settings import Variant, get
-from nat.report.table import NONE, Cell, Column, Measured, Missing, Quoted, Row, Table
+from nat.report.table import NONE, Cell, Column, Measured, Missing, Quoted, Row, Table, several
 from nat.report.verdict import HELD, NOT_HELD, OPEN, above, of_accuracies
 
 ADDED = "a row that the paper's table does not have"
 ELSEWHERE = "the paper's k are 1e3, 1e4 and 1e5, of which it prints the best"
 AVERAGED = "Sinkhorn draws an image to a mean of targets; its permutation P is the exact one"
-NOT_RUN = Missing("not run")
+NOT_RUN, IMAGENET = Missing("not run"), [Column("ImageNet (paper)", "Acc@1")]
+Cells = list[Cell]
 
 
 def table_3(report: Report) -> Table:
     """Classification on a frozen trunk."""
-
-    def measure(method: str) -> list[Cell]:
-        return [report.probe(method, probe) or NOT_RUN for probe in PROBES]
-
-    return side_by_side(
-        ("table3", "Table 3", "Method"),
+    names = ("table3", "Table 3", "Method")
+    caption = (
         "Accuracy in percent of classifiers on frozen features. The MLP is the paper's classifier; "
-        "linear and kNN are added.",
-        [Column("Acc@1", "ImageNet (paper)"), *_columns(report.data, *PROBES.values())],
-        _with_methods(report, paper.TABLE_3),
-        measure,
-        {"random": "measured: this trunk, untrained, with its own random weights"},
+        "linear and kNN are added."
     )
+
+    def measure(method: str) -> Cells:
+        return [report.measured(Run("probe", method), probe) or NOT_RUN for probe in PROBES]
+
+    columns = [*IMAGENET, *_columns(report.data, *PROBES.values())]
+    remarks = {"random": "measured: this trunk, untrained, with its own random weights"}
+    rows = _with_methods(report, paper.TABLE_3)
+    return side_by_side(names, caption, columns, rows, measure, remarks)
 
 
 def table_4(report: Report) -> Table:
     """VOC classification and detection."""
-
-    def measure(method: str) -> list[Cell]:
-        return [report.measured(stage, method, "map") or NOT_RUN for stage in ON_VOC]
-
-    names = ("classification fc6-8", "classification all", "detection all")
-    return side_by_side(
-        ("table4", "Table 4", "Method"),
+    names = ("table4", "Table 4", "Method")
+    caption = (
         "Mean average precision in percent, by the layers trained: fc6-8 (convolutions frozen) or "
-        f"all. Trunks measured here were trained on {report.data}, the paper's on ImageNet.",
-        [*(Column(name, "VOC 2007 (paper)") for name in names), *_columns(report.voc, *names)],
-        _with_methods(report, paper.TABLE_4),
-        measure,
-        {"labels": f"measured: a trunk trained with the labels of {report.data}"},
+        f"all. Trunks measured here were trained on {report.data}, the paper's on ImageNet."
     )
+
+    def measure(method: str) -> Cells:
+        return [report.measured(Run(stage, method), "map") or NOT_RUN for stage in ON_VOC]
+
+    tasks = ("classification fc6-8", "classification all", "detection all")
+    columns = [*(Column("VOC 2007 (paper)", task) for task in tasks), *_columns(report.voc, *tasks)]
+    remarks = {"labels": f"measured: a trunk trained with the labels of {report.data}"}
+    rows = _with_methods(report, paper.TABLE_4)
+    return side_by_side(names, caption, columns, rows, measure, remarks)
 
 
 def _with_methods(report: Report, rows: tuple[paper.Row, ...]) -> list[paper.Row]:
@@ -61,43 +63,35 @@ def _with_methods(report: Report, rows: tuple[paper.Row, ...]) -> list[paper.Row
 
 def table_1(report: Report) -> Table:
     """Training with labels, by loss."""
-    behind = f", with {get(report.settings, 'model.preprocessing')} pre-processing"
-    factor = "baselines.labels.loss"
-    return _supervised(report, "1", factor, f"loss{behind}", "Loss", paper.TABLE_1)
+    words = f"loss, with {get(report.settings, 'model.preprocessing')} pre-processing"
+    names = ("table1", "Table 1", "Loss")
+    return _of_labels(report, names, "baselines.labels.loss", words, paper.TABLE_1)
 
 
 def table_2(report: Report) -> Table:
     """Training with labels, by pre-processing."""
-    corner = "Pre-processing"
-    return _supervised(report, "2", "model.preprocessing", corner.lower(), corner, paper.TABLE_2)
+    names = ("table2", "Table 2", "Pre-processing")
+    return _of_labels(report, names, "model.preprocessing", "pre-processing", paper.TABLE_2)
 
 
-def _supervised(
-    report: Report, number: str, factor: str, words: str, corner: str, rows: tuple[paper.Row, ...]
+def _of_labels(
+    report: Report, names: tuple[str, str, str], factor: str, words: str, rows: Any
 ) -> Table:
-    variants = {v.value: v for v in report.variants.of("labels", factor)}
-    base = rows[0]
-
-    def accuracy(value: str) -> Measured | None:
-        return report.of(variants[value], "accuracy", "train") if value in variants else None
-
-    def measure(value: str) -> list[Cell]:
-        cell, first = accuracy(value), accuracy(base.key)
-        if cell is None:
-            return [NOT_RUN, Missing()]
-        return [cell, _minus(report, cell, first)]
-
-    return side_by_side(
-        (f"table{number}", f"Table {number}", corner),
+    cells = {
+        variant.value: report.of(variant, "accuracy", "train")
+        for variant in report.variants.of("labels", factor)
+    }
+    caption = (
         f"Accuracy in percent of the network trained with labels, by {words}. The last column is "
-        f"the difference to {base.name}, in points.",
-        [
-            Column("Acc@1", "ImageNet (paper)"),
-            *_columns(report.data, "Acc@1", f"minus {base.name}"),
-        ],
-        list(rows),
-        measure,
+        f"the difference to {rows[0].name}, in points."
     )
+
+    def measure(value: str) -> Cells:
+        cell = cells.get(value) or NOT_RUN
+        return [cell, _minus(report, cell, cells.get(rows[0].key))]
+
+    columns = [*IMAGENET, *_columns(report.data, "Acc@1", f"minus {rows[0].name}")]
+    return side_by_side(names, caption, columns, list(rows), measure)
 
 
 def _minus(report: Report, cell: Cell, other: Measured | None) -> Cell:
@@ -109,6 +103,11 @@ def _minus(report: Report, cell: Cell, other: Measured | None) -> Cell:
 
 def periods(report: Report) -> Table:
     """Figure 2, right, in numbers."""
+    caption = (
+        "Accuracy in percent of classifiers on frozen features, by how often the assignment P is "
+        f"updated. The paper prints its best and P fixed, and that every period that it tried is "
+        f"above {paper.IN_TEXT['frequencies']} %."
+    )
     quoted = {"never": paper.IN_TEXT["fixed"], 3: paper.IN_TEXT["nat"]}  # all that it prints
     variants = {str(v.value): v for v in report.variants.of("nat", "permute_every")}
     rows = [
@@ -116,115 +115,92 @@ def periods(report: Report) -> Table:
         for key, v in variants.items()
     ]
     random = next(row for row in paper.TABLE_3 if row.key == "random")
-    return side_by_side(
-        ("periods", "Periods", "P is updated"),
-        "Accuracy in percent of classifiers on frozen features, by how often the assignment P is "
-        f"updated. The paper prints its best and P fixed, and that every period that it tried is "
-        f"above {paper.IN_TEXT['frequencies']} %. {_reference(report)}",
-        _of_nat(report),
-        [*rows, paper.Row("random", "random trunk", random.numbers)],
-        _measure(report, variants),
-    )
+    rows.append(replace(random, name="random trunk"))
+    variants["random"] = report.variants.own("random")
+    return _of_nat(report, ("periods", "Periods", "P is updated"), caption, rows, variants)
 
 
 def targets(report: Report) -> Table:
     """Targets and alignments: NAT's own run, then one setting changed at a time."""
-    own = paper.IN_TEXT["nat"] if _is_papers(report) else None
-    variants = {"reference": Variant("nat", "", "", None, report.settings)}
-    rows = [paper.Row("reference", f"{setup(report)} (reference)", (own,))]
-    if own is None:
-        rows.append(paper.Row("paper", "sphere, exact alignment", (paper.IN_TEXT["nat"],)))
-    best = paper.Row("best", "discrete, best k", (paper.IN_TEXT["discrete"],), ELSEWHERE)
-    for variant in compared(report):
-        if variant.factor != "targets.dimension" and best not in rows:
-            rows.append(best)
-        variants[variant.override] = variant
+    caption = (
+        "Accuracy in percent of classifiers on frozen features, and the cost of training, by the "
+        "noise that is predicted and the way it is assigned; all else as in the reference."
+    )
+    names = ("target_type", "alignment", "permute_every")
+    is_papers = [get(report.settings, name) for name in names] == ["sphere", "exact", 3]
+    sphere, best = paper.IN_TEXT["nat"], paper.IN_TEXT["discrete"]
+    rows = [paper.Row("", f"{setup(report)} (reference)", (sphere if is_papers else None,))]
+    if not is_papers:
+        rows.append(paper.Row("paper", "sphere, exact alignment", (sphere,)))
+    found = compared(report)
+    place = sum(variant.factor == "targets.dimension" for variant in found)
+    for variant in found:
         note = AVERAGED if get(variant.in_use, "alignment") == "sinkhorn" else ""
         rows.append(paper.Row(variant.override, variant.name, (None,), note))
-    return side_by_side(
-        ("targets", "Targets and alignments", "Targets and alignment"),
-        "Accuracy in percent of classifiers on frozen features, and the cost of training, by the "
-        "noise that is predicted and the way it is assigned; all else as in the reference. "
-        f"{_reference(report)}",
-        _of_nat(report),
-        rows if best in rows else [*rows, best],
-        _measure(report, variants),
-    )
+    discrete = paper.Row("best", "discrete, best k", (best,), ELSEWHERE)
+    rows.insert(len(rows) - len(found) + place, discrete)
+    variants = {variant.override: variant for variant in [report.variants.own("nat"), *found]}
+    titles = ("targets", "Targets and alignments", "Targets and alignment")
+    return _of_nat(report, titles, caption, rows, variants)
 
 
 def compared(report: Report) -> list[Variant]:
     """NAT's ablations but of the period: of the targets first, in the order of the tables."""
     order = ("targets.dimension", "targets.k", "target_type", "alignment")
-    found = [v for v in report.variants.others("nat") if v.factor != "permute_every"]
 
     def place(variant: Variant) -> tuple[int, float]:
         known = order.index(variant.factor) if variant.factor in order else len(order)
         return known, variant.value if isinstance(variant.value, int) else 0
 
-    return sorted(found, key=place)
+    ablations = [v for v in report.variants.all if v.method == "nat" and v.override]
+    return sorted((v for v in ablations if v.factor != "permute_every"), key=place)
 
 
 def setup(report: Report) -> str:
     """NAT's own run in words: its targets and how they are assigned."""
-    kind, used = get(report.settings, "target_type"), report.settings
-    factor = "targets.k" if kind == "onehot" else "targets.dimension"
-    words = [
-        Variant("nat", "", name, get(used, name), used).name
-        for name in (factor, "alignment")
-        if get(used, name) is not None
-    ]
-    return ", ".join(words)
+    discrete = get(report.settings, "target_type") == "onehot"
+    names = ("targets.k" if discrete else "targets.dimension", "alignment")
+    own = (report.variants.own("nat", name) for name in names)
+    return ", ".join(variant.name for variant in own if variant.value is not None)
 
 
-def _is_papers(report: Report) -> bool:
-    """Whether NAT's own run is the paper's method: sphere, exact, every 3 epochs."""
-    names = ("target_type", "alignment", "permute_every")
-    return [get(report.settings, name) for name in names] == ["sphere", "exact", 3]
-
-
-def _reference(report: Report) -> str:
-    period = pace(get(report.settings, "permute_every"))
-    return (
-        "Alignment: milliseconds a reassigned batch; images/s: of the whole training, with what is "
-        "measured and saved on its way. Both are as each run found the machine named below, busy "
-        "with other runs or not; the benchmarks compare costs side by side. The last column is the "
-        "MLP's difference to the reference, the run of Table 3 "
-        f"({setup(report)}, P updated {period}), in points."
+def _of_nat(
+    report: Report,
+    names: tuple[str, str, str],
+    caption: str,
+    rows: list[paper.Row],
+    variants: dict[str, Variant],
+) -> Table:
+    """Probes and costs of NAT's variants, compared with NAT's own run."""
+    reference = report.measured(Run("probe", "nat"), "mlp")
+    caption = (
+        f"{caption} Alignment: milliseconds a reassigned batch; images/s: of the whole training, "
+        "with what is measured and saved on its way. Both are as each run found the machine named "
+        "below, busy with other runs or not; the benchmarks compare costs side by side. The last "
+        f"column is the MLP's difference to the reference, the run of Table 3 ({setup(report)}, P "
+        f"updated {pace(get(report.settings, 'permute_every'))}), in points."
     )
 
-
-def _of_nat(report: Report) -> list[Column]:
-    names = (*PROBES.values(), "alignment, ms", "images/s", "MLP minus reference")
-    return [Column("Acc@1", "ImageNet (paper)"), *_columns(report.data, *names)]
-
-
-def _measure(report: Report, variants: dict[str, Variant]) -> Callable[[str], list[Cell]]:
-    reference = report.probe("nat", "mlp")
-
-    def measure(row: str) -> list[Cell]:
-        variant = variants.get(row)
-        if variant is None and row != "random":
+    def measure(row: str) -> Cells:
+        if row not in variants:
             return [Missing()] * (len(PROBES) + 3)
-        found = variant or Variant("random", "", "", None, report.settings)
-        probes: list[Cell] = [report.of(found, probe) or NOT_RUN for probe in PROBES]
-        cost, speed = (
-            None if variant is None else report.of(variant, name, "train")
-            for name in ("alignment_ms", "images_per_second")
-        )
-        fixed = variant is not None and get(variant.in_use, "permute_every") == "never"
-        return [
-            *probes,
-            cost or Missing("never" if fixed else NONE),
-            replace(speed, digits=0) if speed else Missing(),
-            _minus(report, probes[0], reference),
-        ]
+        variant = variants[row]
+        probes: Cells = [report.of(variant, probe) or NOT_RUN for probe in PROBES]
+        fixed = variant.method == "nat" and get(variant.in_use, "permute_every") == "never"
+        cost = report.of(variant, "alignment_ms", "train") or Missing("never" if fixed else NONE)
+        speed = report.of(variant, "images_per_second", "train")
+        last = _minus(report, probes[0], reference)
+        return [*probes, cost, replace(speed, digits=0) if speed else Missing(), last]
 
-    return measure
+    measured = (*PROBES.values(), "alignment, ms", "images/s", "MLP minus reference")
+    columns = [*IMAGENET, *_columns(report.data, *measured)]
+    return side_by_side(names, caption, columns, rows, measure)
 
 
 def what_helped(report: Report) -> str:
     """Which targets and alignments are better than the reference, which worse; what they cost."""
-    reference, usual = report.probe("nat", "mlp"), report.measured("train", "nat", "alignment_ms")
+    reference = report.measured(Run("probe", "nat"), "mlp")
+    usual = report.measured(Run("train", "nat"), "alignment_ms")
     ways: dict[str, list[str]] = {HELD: [], NOT_HELD: [], OPEN: []}
     costs = []
     for variant in compared(report):
@@ -234,21 +210,15 @@ def what_helped(report: Report) -> str:
             ways[above(found.value, found.error or 0)].append(variant.name)
         if variant.factor == "alignment" and cost and usual:
             costs.append(f"{variant.name} {cost.mean / usual.mean:.1f} times")
-    words = [
-        f"{title}: {'; '.join(names) if names else 'none'}."
-        for title, names in (
-            ("Better than the reference by more than ± 2 SE", ways[HELD]),
-            ("Worse by more than ± 2 SE", ways[NOT_HELD]),
-            ("Within ± 2 SE", ways[OPEN]),
-        )
-    ]
-    if costs:
-        words.append(f"Reassigning a batch took {'; '.join(costs)} as long as the reference's.")
-    return " ".join(words)
+    better, worse, within = ("; ".join(names) or "none" for names in ways.values())
+    words = f"Better than the reference by more than ± 2 SE: {better}. "
+    words += f"Worse by more than ± 2 SE: {worse}. Within ± 2 SE: {within}."
+    took = f" Reassigning a batch took {'; '.join(costs)} as long as the reference's."
+    return words + (took if costs else "")
 
 
 def _columns(data: str, *names: str) -> list[Column]:
-    return [Column(name, f"{data}, measured", data) for name in names]
+    return [Column(f"{data}, measured", name, data) for name in names]
 
 
 def side_by_side(
@@ -256,7 +226,7 @@ def side_by_side(
     caption: str,
     columns: list[Column],
     rows: list[paper.Row],
-    measure: Callable[[str], list[Cell]],
+    measure: Callable[[str], Cells],
     remarks: dict[str, str] | None = None,
 ) -> Table:
     """The paper's rows with what was measured for each.
@@ -269,53 +239,34 @@ def side_by_side(
         measure: from a row's key to its measured cells.
         remarks: from a row's key to a note on what was measured.
     """
+    measured = [measure(row.key) for row in rows]
+    counts = {
+        len(cell.values) for cells in measured for cell in cells if isinstance(cell, Measured)
+    }
     notes: list[str] = []
     made = []
-    for row in rows:
-        quoted = [Missing() if text is None else Quoted(text) for text in row.numbers]
-        cells = measure(row.key)
+    for row, cells in zip(rows, measured, strict=True):
         known = any(isinstance(cell, Measured) for cell in cells)
-        marks = []
-        for note in filter(None, (row.note, (remarks or {}).get(row.key, "") if known else "")):
-            if note not in notes:
-                notes.append(note)
-            marks.append(notes.index(note) + 1)
-        made.append(Row(row.name, (*quoted, *cells), tuple(marks)))
-    stem, title, corner = names
-    table = Table(stem, title, caption, corner, tuple(columns), tuple(made), tuple(notes))
-    return _with_seeds(table)
-
-
-def _with_seeds(table: Table) -> Table:
-    """The table with how many seeds it shows, said at each number where they differ."""
-    counts = sorted({len(cell.values) for cell in table.measured})
-    most = f"{counts[-1]} seeds" if counts and counts[-1] > 1 else "one seed"
-    spread = f"mean ± standard deviation over {most}" if counts and counts[-1] > 1 else most
+        own = [row.note, (remarks or {}).get(row.key, "") if known else ""]
+        notes += [note for note in own if note and note not in notes]
+        quoted = (Missing() if text is None else Quoted(text) for text in row.numbers)
+        told = (
+            replace(cell, say_n=len(cell.values) < max(counts))
+            if isinstance(cell, Measured)
+            else cell
+            for cell in cells
+        )
+        marks = tuple(notes.index(note) + 1 for note in own if note)
+        made.append(Row(row.name, (*quoted, *told), marks))
+    spread = several(counts and {max(counts)})
+    if max(counts, default=1) > 1:
+        spread = f"mean ± standard deviation over {spread}"
     if len(counts) > 1:
         spread += ", but for those that say their number n of seeds"
-    told = f"Italics: quoted from the paper. Measured: {spread if counts else 'nothing'}."
-    rows = tuple(
-        replace(
-            row,
-            cells=tuple(
-                replace(cell, say_n=True)
-                if isinstance(cell, Measured) and len(cell.values) < counts[-1]
-                else cell
-                for cell in row.cells
-            ),
-        )
-        for row in table.rows
-    )
-    return replace(table, caption=f"{table.caption} {told}", rows=rows)
+    end = f"Italics: quoted from the paper. Measured: {spread if counts else 'nothing'}."
+    stem, title, corner = names
+    return Table(stem, title, corner, f"{caption} {end}", columns, made, notes)
 
 
-def not_run(table: Table) -> list[str]:
-    """Names of the rows without any measured number."""
-    return [
-        row.name for row in table.rows if not any(isinstance(cell, Measured) for cell in row.cells)
-    ]
-
-
-TABLES: tuple[Callable[[Report], Table], ...] = (
-    table_1, table_2, table_3, table_4, periods, targets,
-)  # fmt: skip
+TABLES: tuple[Callable[[Report], Table], ...]
+TABLES = (table_1, table_2, table_3, table_4, periods, targets)

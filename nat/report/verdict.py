@@ -2,11 +2,10 @@
 
 import math
 import statistics
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from typing import ClassVar
 
-from nat.report.table import Cell, Difference, Measured, signed, two_errors
+from nat.report.table import Difference, Measured
 
 HELD, NOT_HELD, OPEN = "held", "did not hold", "undecided"
 
@@ -16,32 +15,11 @@ SMALL = 2.3
 
 
 @dataclass(frozen=True)
-class Break:
-    """The end of one of several items: a semicolon, and a new line where there is room for it."""
-
-    kind: ClassVar[str] = "break"
-
-
-@dataclass(frozen=True)
-class Styled:
-    """Text set apart: ``strong``, ``code``, or a verdict of its own class."""
-
-    text: str
-    kind: str
-
-
-Words = tuple[str | Cell | Break | Styled, ...]
-
-
-@dataclass(frozen=True)
 class Pair:
     """Two numbers to compare.
 
-    Attributes:
-        more: the one that the statement says is larger, or is to be as large.
-        less: the other.
-        errors: standard errors of the difference, in points, other than the one over seeds.
-        name: what sets the pair apart from others of its statement.
+    ``more`` is said to be larger, or to be as large. ``errors`` are standard errors of the
+    difference, in points, other than the one over seeds; ``name`` sets the pair apart from others.
     """
 
     more: Measured
@@ -56,14 +34,6 @@ class Pair:
         error = 2 * max(errors) if errors else None
         return Difference(self.more.mean - self.less.mean, error, self.more.data)
 
-    @property
-    def words(self) -> Words:
-        """Both numbers, their difference and twice its standard error."""
-        found = self.difference
-        name = f"{self.name}: " if self.name else ""
-        told = f": {signed(found.value)}, {two_errors(found.error)}"
-        return (name, self.more, " against ", self.less, told)
-
 
 def error_of_seeds(more: Measured, less: Measured) -> list[float]:
     """Standard error of the difference over seeds; nothing where one number has one seed alone.
@@ -71,7 +41,7 @@ def error_of_seeds(more: Measured, less: Measured) -> list[float]:
     Seeds are paired where both have the same ones, else both are taken as independent.
     """
     if more.seeds == less.seeds:
-        return _error([a - b for a, b in zip(more.values, less.values, strict=True)])
+        return _error(a - b for a, b in zip(more.values, less.values, strict=True))
     both = [_error(each.values) for each in (more, less)]
     return [math.hypot(*(error for (error,) in both))] if all(both) else []
 
@@ -89,13 +59,12 @@ def error_of_images(more: Measured, less: Measured, images: int) -> list[float]:
 
 def error_of_classes(more: Mapping[str, float], less: Mapping[str, float]) -> list[float]:
     """Standard error of a difference of mean average precisions from its spread over classes."""
-    return _error([more[name] - less[name] for name in sorted(more.keys() & less.keys())])
+    return _error(more[name] - less[name] for name in more if name in less)
 
 
-def _error(values: list[float] | tuple[float, ...]) -> list[float]:
-    if len(values) < 2:
-        return []
-    return [statistics.stdev(values) / math.sqrt(len(values))]
+def _error(values: Iterable[float]) -> list[float]:
+    known = list(values)
+    return [statistics.stdev(known) / math.sqrt(len(known))] if len(known) > 1 else []
 
 
 def of_accuracies(more: Measured, less: Measured, images: int, name: str = "") -> Pair:
@@ -129,10 +98,11 @@ def _within(size: float, error: float) -> str:
 Judge = Callable[[float, float], str]
 
 
-def verdict(pairs: list[Pair], rule: Judge = above) -> str:
+def verdict(pairs: Iterable[Pair], rule: Judge = above) -> str:
     """A statement on every pair: it holds if it holds for all, and does not if for one it does not.
 
     So the more pairs, the harder it is to hold by chance, and the easier not to hold.
     """
-    verdicts = {rule(pair.difference.value, pair.difference.error or 0) for pair in pairs}
+    differences = [pair.difference for pair in pairs]
+    verdicts = {rule(each.value, each.error or 0) for each in differences}
     return next((v for v in (NOT_HELD, OPEN) if v in verdicts), HELD)

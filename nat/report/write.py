@@ -6,13 +6,14 @@ whole, and other files in the reports' folder stay as they are.
 
 from pathlib import Path
 
-from nat.report import numbers, page
+from nat.report import page
 from nat.report.formats import comma_separated, latex
-from nat.report.frame import Report, read_report
+from nat.report.frame import Report
+from nat.report.numbers import FILES, summary_lines
 from nat.report.settings import Settings
 from nat.report.tables import TABLES
 from nat.runtime.io.files import check_output, whole
-from nat.runtime.io.outputs import FILE_OF_OURS, Kind, beginning
+from nat.runtime.io.outputs import FILE_OF_OURS, NOTHING, beginning
 
 KEY = "index.html"
 
@@ -36,28 +37,32 @@ def write_report(
         UserError: a result is foreign or damaged, none counts, or ``out`` cannot be written.
     """
     check_output(out / KEY, beginning("a page that `nat report` wrote", page.head().encode()))
-    report = read_report(settings, results, store)
+    report = Report(settings, results, store)
     write_files(files(report), out, KEY)
-    dropped = page.left_out(report)
+    # as files() does, after everything that may be refused: it imports Matplotlib
+    from nat.report.content import left_out
+
     where = f"Tables, figures and what held: {out / 'README.md'}, {out / KEY}"
-    return [*numbers.summary_lines(report), *filter(None, [dropped]), where]
+    return [*summary_lines(report), *left_out(report), where]
 
 
 def files(report: Report) -> dict[str, bytes]:
     """Every file's bytes by its name in reports/; the same results give the same bytes."""
-    texts = {name: make(report) for name, make in numbers.FILES.items()}
     tables = [make(report) for make in TABLES]
+    texts = {name: make(report) for name, make in FILES.items()}
     for table in tables:
-        start = f"tables/{table.stem}"
-        texts[f"{start}.md"] = page.markdown(table)
-        texts[f"{start}.csv"] = comma_separated(table)
-        texts[f"{start}.tex"] = latex(table)
-    # Matplotlib takes a second to import: after everything that may be refused
+        for ending, form in (("md", page.markdown), ("csv", comma_separated), ("tex", latex)):
+            texts[f"tables/{table.stem}.{ending}"] = form(table)
+    from nat.report.content import content
     from nat.report.figures import draw_all
 
-    figures, pictures = draw_all(report)
-    texts |= page.render(report, tables, figures)
-    return {name: text.encode() for name, text in texts.items()} | pictures
+    made: dict[str, bytes] = {}
+    images = []
+    for image, png in draw_all(report):
+        images.append(image)
+        made |= {f"figures/{image.stem}.png": png, f"figures/{image.stem}.svg": image.svg}
+    texts |= page.render(list(content(report, tables, images)))
+    return {name: text.encode() for name, text in texts.items()} | made
 
 
 def write_files(files: dict[str, bytes], out: Path, key: str) -> None:
@@ -68,13 +73,9 @@ def write_files(files: dict[str, bytes], out: Path, key: str) -> None:
     Raises:
         UserError: one of the files is there without ``key``.
     """
-    kind = FILE_OF_OURS if (out / key).exists() else Kind(f"known: no {key} is beside it", _nobodys)
+    kind = FILE_OF_OURS if (out / key).exists() else NOTHING
     for name in files:
         check_output(out / name, kind)
     for name, content in sorted(files.items(), key=lambda file: file[0] != key):
         with whole(out / name, FILE_OF_OURS) as temporary:
             temporary.write_bytes(content)
-
-
-def _nobodys(_: Path) -> bool:
-    return False

@@ -126,44 +126,20 @@ def _picture(
 def _frame(axes: Axes, frame: Frame, kind: Kind, order: float) -> None:
     """A frame, on white so that it is seen on any image."""
     left, bottom, right, top = frame
-    axes.add_patch(
-        Rectangle(
-            (left, bottom),
-            right - left,
-            top - bottom,
-            fill=False,
-            edgecolor=kind.colour,
-            linewidth=kind.line,
-            linestyle=(0, kind.dashes) if kind.dashes else "-",
-            path_effects=[withStroke(linewidth=kind.line + 1.6, foreground="white")],
-            zorder=order,
-        )
-    )
+    white = [withStroke(linewidth=kind.line + 1.6, foreground="white")]
+    dashes = (0, kind.dashes) if kind.dashes else "-"
+    axes.add_patch(Rectangle((left, bottom), right - left, top - bottom, fill=False,
+                             edgecolor=kind.colour, linewidth=kind.line, linestyle=dashes,
+                             path_effects=white, zorder=order))  # fmt: skip
 
 
 def _score(axes: Axes, score: float, place: Frame, kind: Kind) -> None:
     left, bottom, right, top = place
-    axes.add_patch(
-        Rectangle(
-            (left, bottom),
-            right - left,
-            top - bottom,
-            facecolor=kind.colour,
-            edgecolor="white",
-            linewidth=0.8,
-            zorder=9,
-        )
-    )
-    axes.text(
-        (left + right) / 2,
-        (bottom + top) / 2 - 0.005,
-        f"{score:.2f}",
-        color="white",
-        size=9,
-        ha="center",
-        va="center_baseline",
-        zorder=10,
-    )
+    middle = ((left + right) / 2, (bottom + top) / 2 - 0.005)
+    axes.add_patch(Rectangle((left, bottom), right - left, top - bottom, facecolor=kind.colour,
+                             edgecolor="white", linewidth=0.8, zorder=9))  # fmt: skip
+    axes.text(*middle, f"{score:.2f}", color="white", size=9, ha="center", va="center_baseline",
+              zorder=10)  # fmt: skip
 
 
 def _legend(axes: Axes, shown: Detected) -> None:

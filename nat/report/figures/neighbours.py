@@ -56,14 +56,15 @@ def caption(picked: Picked) -> str:
 
 
 def _name(axes: Axes, x: float, y: float, name: str, colour: str, weight: str) -> None:
+    short = name if len(name) <= 11 else f"{name[:9]}…"
     axes.text(
         x + SIZE / 2,
         y - 0.12,
-        name if len(name) <= 11 else f"{name[:9]}…",
+        short,
         color=colour,
         weight=weight,
         size=11,
         ha="center",
         va="center",
-        parse_math=False,  # a class may be called $
-    )
+        parse_math=False,
+    )  # fmt: skip - a class may be called $

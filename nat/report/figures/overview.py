@@ -126,9 +126,8 @@ def _sphere(axes: Axes, shown: Illustration) -> None:
         ([[_at(angle, OUTER), _at(angle, OUTER + 0.08)] for angle, _ in others], FEATURE, 0.8, 0.4),
         ([[_at(aim, INNER), _at(aim, INNER - 0.08)] for _, aim in others], TARGET, 0.8, 0.4),
     ):
-        axes.add_collection(
-            LineCollection(lines, colors=colour, linewidths=width, alpha=alpha, zorder=2)
-        )
+        look = {"colors": colour, "linewidths": width, "alpha": alpha}
+        axes.add_collection(LineCollection(lines, **look, zorder=2))
     angles = _angles(shown.features)
     places = apart(angles, 0.36, 2 * math.pi)
     for picture, angle, aim, place in zip(
@@ -166,16 +165,9 @@ def _training(axes: Axes) -> None:
     axes.text(8.36, y + 0.03, r"target $c_j$", va="center", size=12)
     axes.plot([9.8, 10.1], [y + 0.03] * 2, color=INK, linewidth=2)
     axes.text(10.22, y + 0.03, r"$P_{ij}=1$", va="center", size=12)
-    way = FancyArrowPatch(
-        (CENTRE[0] - 1.6, 0.98),
-        (4.9, 0.78),
-        connectionstyle="arc3,rad=-0.14",
-        arrowstyle="-|>",
-        mutation_scale=17,
-        linewidth=1.8,
-        linestyle=(0, (4, 2)),
-        color=TARGET,
-    )
+    way = FancyArrowPatch((CENTRE[0] - 1.6, 0.98), (4.9, 0.78), connectionstyle="arc3,rad=-0.14",
+                          arrowstyle="-|>", mutation_scale=17, linewidth=1.8,
+                          linestyle=(0, (4, 2)), color=TARGET)  # fmt: skip
     axes.add_patch(way)
     text = "gradient: towards the targets"
     axes.text(4.82, 0.79, text, color=TARGET, size=12, ha="right", va="center")

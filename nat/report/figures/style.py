@@ -82,58 +82,56 @@ def sheet(width: float, height: float) -> tuple[Figure, Axes]:
 
 
 def place_image(
-    axes: Axes,
-    picture: np.ndarray,
-    corner: tuple[float, float],
-    size: float,
-    frame: str = FAINT,
-    line: float = 1.6,
-) -> None:
-    """Draw a framed image on a sheet.
+    axes: Axes, picture: np.ndarray, corner: tuple[float, float], size: float,
+    frame: str = FAINT, line: float = 1.6,
+) -> None:  # fmt: skip
+    """Draw uint8 (channels, side, side) on a sheet, its lower left ``corner`` and size in inches.
 
-    Args:
-        axes: of a sheet.
-        picture: uint8 (channels, side, side).
-        corner: the lower left one, inches.
-        size: inches.
-        frame: its colour.
-        line: its width, points.
+    ``frame`` is the frame's colour, ``line`` its width in points.
     """
     image = picture[0] if len(picture) == 1 else picture.transpose(1, 2, 0)
     place_array(axes, image, corner, size, (0, 255))
-    axes.add_patch(
-        Rectangle(corner, size, size, fill=False, edgecolor=frame, linewidth=line, zorder=5)
-    )
+    look: dict[str, Any] = {"fill": False, "edgecolor": frame, "linewidth": line, "zorder": 5}
+    axes.add_patch(Rectangle(corner, size, size, **look))
 
 
 def place_array(
-    axes: Axes,
-    image: np.ndarray,
-    corner: tuple[float, float],
-    width: float,
+    axes: Axes, image: np.ndarray, corner: tuple[float, float], width: float,
     limits: tuple[float, float],
-) -> None:
+) -> None:  # fmt: skip
     """Draw grey values between ``limits``, or RGB, on a sheet, ``width`` inches wide."""
     (x, y), height = corner, width * image.shape[0] / image.shape[1]
-    axes.imshow(
-        image,
-        cmap="gray",
-        vmin=limits[0],
-        vmax=limits[1],
-        extent=(x, x + width, y, y + height),
-        aspect="auto",
-        interpolation="nearest",
-        zorder=4,
-    )
+    extent = (x, x + width, y, y + height)
+    axes.imshow(image, cmap="gray", vmin=limits[0], vmax=limits[1], extent=extent, aspect="auto",
+                interpolation="nearest", zorder=4)  # fmt: skip
+
+
+def name_ends(
+    axes: Axes, ends: list[tuple[str, float, str]], least: float, place: tuple[float, float],
+    coordinates: Any,
+) -> None:  # fmt: skip
+    """Write names and last values of lines beside their ends, ``least`` of the height apart.
+
+    Args:
+        axes: with its final limits.
+        ends: name, value in percent and colour of each line.
+        least: share of the axes' height between two of them.
+        place: x, and the points to its right.
+        coordinates: of x and the values.
+    """
+    low, high = axes.get_ylim()
+    heights = apart([value for _, value, _ in ends], least * (high - low))
+    for (name, value, colour), height in zip(ends, heights, strict=True):
+        weight = "normal" if colour == SOFT else "bold"
+        axes.annotate(f"{name} {value:.1f} %", (place[0], height), (place[1], 0),
+                      xycoords=coordinates, textcoords="offset points", color=colour, va="center",
+                      weight=weight, annotation_clip=False)  # fmt: skip
 
 
 def apart(values: Sequence[float], distance: float, period: float | None = None) -> list[float]:
     """Values moved apart to ``distance``, each as little as need be, so that labels do not meet.
 
-    Args:
-        values: in any order, which is kept.
-        distance: the least between neighbours.
-        period: of values on a circle, such as angles.
+    Their order is kept; ``period`` is of values on a circle, such as angles.
     """
     order = np.argsort(values)
     placed = np.array(values, dtype=float)[order]

@@ -1,5 +1,7 @@
 """How NAT trained: loss, reassignment and kNN accuracy by epoch."""
 
+from typing import Any
+
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -33,13 +35,8 @@ def draw(report: Report) -> Figure:
     panels[0].set_title("Squared distance to the target")
     if every != "never":
         _marks(panels[0], np.array([]), np.array([]), label="epochs that reassign")
-        panels[0].legend(
-            loc="upper right",
-            bbox_to_anchor=(1, 0.9),
-            frameon=False,
-            handletextpad=0,
-            borderaxespad=0,
-        )
+        tight: dict[str, Any] = {"frameon": False, "handletextpad": 0, "borderaxespad": 0}
+        panels[0].legend(loc="upper right", bbox_to_anchor=(1, 0.9), **tight)
     panels[1].set_title("Images given another target")
     panels[1].set(ylabel="% of an epoch's images", ylim=(0, 104))
     panels[2].set_title("kNN on conv5, a monitor")
@@ -80,24 +77,10 @@ def caption(report: Report) -> str:
 
 def _unrelated(axes: Axes) -> None:
     axes.axhline(UNRELATED, color=SOFT, linewidth=1.2, linestyle=":")
-    axes.annotate(
-        "unrelated vectors: 2",
-        (0, UNRELATED),
-        (4, -4),
-        textcoords="offset points",
-        color=SOFT,
-        va="top",
-    )
+    how: dict[str, Any] = {"textcoords": "offset points", "color": SOFT, "va": "top"}
+    axes.annotate("unrelated vectors: 2", (0, UNRELATED), (4, -4), **how)
 
 
 def _marks(axes: Axes, epochs: np.ndarray, values: np.ndarray, label: str | None = None) -> None:
-    axes.scatter(
-        epochs,
-        values,
-        s=46,
-        color=VERMILLION,
-        edgecolor="white",
-        linewidth=0.6,
-        zorder=3,
-        label=label,
-    )
+    how: dict[str, Any] = {"color": VERMILLION, "edgecolor": "white", "linewidth": 0.6}
+    axes.scatter(epochs, values, s=46, zorder=3, label=label, **how)
