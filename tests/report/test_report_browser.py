@@ -11,10 +11,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tiny import PROJECT
+from report.conftest import SETTINGS
 
-from nat.report.page.stage import write_page
-from nat.runtime.settings.load import load_params
+from nat.report.write import write_report
 
 NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome")
 BROWSER = next(filter(None, map(shutil.which, NAMES)), None)
@@ -118,12 +117,9 @@ def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
 
 
 @pytest.fixture(scope="module")
-def address(
-    make_module_artifacts: Any, overrides: Any, tmp_path_factory: pytest.TempPathFactory
-) -> str:
+def address(make_module_results: Any, tmp_path_factory: pytest.TempPathFactory) -> str:
     out = tmp_path_factory.mktemp("reports")
-    params = load_params(PROJECT / "params.yaml", overrides)
-    write_page(params, make_module_artifacts(seeds=(0, 1)), PROJECT, out)
+    write_report(SETTINGS, make_module_results(seeds=(0, 1)), out)
     return f"file://{out}/index.html"
 
 
@@ -181,7 +177,7 @@ def test_sources_open_over_the_page_from_the_keyboard(browser: Browser, address:
     browser.press("Enter")
     assert browser.run("document.querySelector('dialog').open")
     shown = browser.run("document.querySelector('dialog').innerText")
-    for words in ("probe", "artifacts/probe/random-0.json", "0123456789ab", "Some Processor"):
+    for words in ("probe", "results/probe/random-0.json", "0123456789ab", "Some Processor"):
         assert words in shown
     assert browser.run("document.querySelector('dialog tr.asked th').textContent") == "mlp"
     browser.press("Escape")
@@ -190,8 +186,8 @@ def test_sources_open_over_the_page_from_the_keyboard(browser: Browser, address:
 
 
 def test_a_link_from_outside_unfolds_its_entry(browser: Browser, address: str) -> None:
-    browser.open(f"{address}#artifacts-probe-nat-0.json.mlp")
-    row = "document.getElementById('artifacts-probe-nat-0.json.mlp')"
+    browser.open(f"{address}#probe-nat.mlp")
+    row = "document.getElementById('probe-nat.mlp')"
     assert browser.run(f"{row}.closest('details').open")
     assert browser.run(f"{row}.getBoundingClientRect().height") > 0
 

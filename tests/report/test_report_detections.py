@@ -3,7 +3,6 @@
 import dataclasses
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
@@ -11,37 +10,31 @@ from hypothesis import given
 from hypothesis import strategies as st
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
+from shown import detected
 
 from nat.illustrate.detected import Detected, load_detected, save_detected
-from nat.report.artifacts import Artifacts, read_artifacts
 from nat.report.figures.detections import DIFFICULT, MISSED, RIGHT, WRONG, Kind, caption, draw
 from nat.report.figures.labels import places
+from nat.report.results import Picked
 from nat.runtime.errors import UserError
 
 COLUMNS = ("boxes", "boxes_in", "scores", "right", "neither")
 
 
 @pytest.fixture
-def artifacts(make_artifacts: Any) -> Artifacts:
-    detections = {"random": 20.0, "labels": 50.0, "nat": 40.0}
-    return read_artifacts(make_artifacts(detections=detections), [0])
+def picked(shown: Detected) -> Picked:
+    return Picked(0, "results/illustrate/0/detections.npz", shown)
 
 
 @pytest.fixture
-def shown(artifacts: Artifacts) -> Detected:
-    assert artifacts.detected is not None
-    return artifacts.detected
+def shown() -> Detected:
+    return detected()
 
 
 @pytest.fixture
-def but(artifacts: Artifacts, shown: Detected) -> Callable[..., Artifacts]:
-    """The artifacts with other contents of the file."""
-
-    def change(**changes: Any) -> Artifacts:
-        detected = dataclasses.replace(shown, **changes)
-        return dataclasses.replace(artifacts, detected=detected)
-
-    return change
+def but(shown: Detected) -> Callable[..., Picked]:
+    """The file with other contents."""
+    return lambda **changes: Picked(0, "", dataclasses.replace(shown, **changes))
 
 
 def frames(figure: Figure, kind: Kind) -> list[Rectangle]:
@@ -61,8 +54,8 @@ def texts(figure: Figure) -> list[str]:
     return [text.get_text() for text in figure.axes[0].texts]
 
 
-def test_each_kind_is_framed_in_its_own_way(artifacts: Artifacts) -> None:
-    figure = draw(artifacts)
+def test_each_kind_is_framed_in_its_own_way(picked: Picked) -> None:
+    figure = draw(picked)
     # a difficult object, and a detection of it
     expected = {RIGHT: 2, WRONG: 2, MISSED: 1, DIFFICULT: 2}
     assert {kind: len(frames(figure, kind)) for kind in expected} == expected
@@ -81,8 +74,8 @@ def test_each_kind_is_framed_in_its_own_way(artifacts: Artifacts) -> None:
     assert said[-4:] == [RIGHT.name, WRONG.name, MISSED.name, DIFFICULT.name]
 
 
-def test_frames_lie_where_the_boxes_are(artifacts: Artifacts, shown: Detected) -> None:
-    figure = draw(artifacts)
+def test_frames_lie_where_the_boxes_are(picked: Picked, shown: Detected) -> None:
+    figure = draw(picked)
     first = figure.axes[0].images[0]
     left, right, bottom, top = first.get_extent()
     scale = (top - bottom) / 30
@@ -95,7 +88,7 @@ def test_frames_lie_where_the_boxes_are(artifacts: Artifacts, shown: Detected) -
     np.testing.assert_array_equal(first.get_array(), shown.pictures[0, :30, :40])
 
 
-def test_pictures_stay_on_the_sheet_and_apart(but: Callable[..., Artifacts]) -> None:
+def test_pictures_stay_on_the_sheet_and_apart(but: Callable[..., Picked]) -> None:
     for sizes in ([[40, 40]] * 3, [[5, 40]] * 3, [[40, 10], [40, 40], [20, 40]]):
         figure = draw(but(sizes=np.array(sizes)))
         width, height = figure.get_size_inches()
@@ -110,7 +103,7 @@ def test_pictures_stay_on_the_sheet_and_apart(but: Callable[..., Artifacts]) -> 
         assert extents[2][3] < extents[0][2]
 
 
-def test_legend_tells_of_what_is_there(shown: Detected, but: Callable[..., Artifacts]) -> None:
+def test_legend_tells_of_what_is_there(shown: Detected, but: Callable[..., Picked]) -> None:
     kept = {name: getattr(shown, name)[shown.right] for name in COLUMNS}
     none = np.zeros(len(shown.objects), bool)
     figure = draw(but(**kept, missed=none, difficult=none))
@@ -118,15 +111,15 @@ def test_legend_tells_of_what_is_there(shown: Detected, but: Callable[..., Artif
     assert not {WRONG.name, MISSED.name, DIFFICULT.name} & set(texts(figure))
 
 
-def test_caption_names_classes_and_rules(artifacts: Artifacts) -> None:
-    text = caption(artifacts)
+def test_caption_names_classes_and_rules(picked: Picked) -> None:
+    text = caption(picked)
     assert "highest average precision, a_disc|50% (71.5 %), and" in text
     assert "the lowest, across (12.2 %)" in text
-    assert "the first 2 pictures, in a random order drawn from seed 0" in text
-    assert "on all 200 test pictures: 0.50 for a_disc|50% (precision 80.0 %, recall 62.5 %)" in text
+    assert "the first 2 images, in a random order drawn from seed 0" in text
+    assert "on all 200 test images: 0.50 for a_disc|50% (precision 80.0 %, recall 62.5 %)" in text
 
 
-def test_one_class_and_nothing_found(shown: Detected, but: Callable[..., Artifacts]) -> None:
+def test_one_class_and_nothing_found(shown: Detected, but: Callable[..., Picked]) -> None:
     only = dict(shown.facts["classes"][0], score=None, precision=None, recall=None)
     first = {name: getattr(shown, name)[:1] for name in ("pictures", "sizes", "labels")}
     nothing = {name: getattr(shown, name)[:0] for name in COLUMNS}

@@ -1,162 +1,255 @@
-"""Tables 3 and 4: whose numbers stand where, over seeds, in three formats."""
+"""The tables: whose numbers stand where, over seeds, in three formats."""
 
 import csv
 import io
 import re
 import statistics
-from pathlib import Path
 from typing import Any
 
+import pandas
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from report.conftest import ACCURACIES, PRECISIONS
 
 from nat.report import paper
-from nat.report.artifacts import read_artifacts
-from nat.report.formats import comma_separated, escape_latex, escape_markdown, latex, markdown
-from nat.report.table import Column, Difference, Measured, Missing, Quoted, Row, Table, signed
-from nat.report.tables import not_run, table_3, table_4
-from nat.runtime.errors import UserError
+from nat.report.formats import comma_separated, escape_latex, escape_markdown, latex, raised
+from nat.report.frame import Report
+from nat.report.page import markdown
+from nat.report.table import (
+    Cell,
+    Column,
+    Difference,
+    Measured,
+    Missing,
+    Quoted,
+    Row,
+    Table,
+    several,
+    signed,
+)
+from nat.report.tables import (
+    TABLES,
+    periods,
+    table_1,
+    table_2,
+    table_3,
+    table_4,
+    targets,
+    what_helped,
+)
+
+QUOTED, TOY = Column("ImageNet (paper)", "Acc@1"), Column("Toy, measured", "MLP", "Toy")
+
+
+def table(columns: list[Column], *rows: Row, notes: tuple[str, ...] = ()) -> Table:
+    return Table("t", "T", "Method", "x_y", columns, list(rows), list(notes))
+
+
+def measured(*values: float, data: str = "Toy") -> Measured:
+    return Measured(values, tuple(range(len(values))), data)
+
+
+def rows(made: Table) -> dict[str, tuple[Cell, ...]]:
+    return {row.name: row.cells for row in made.rows}
+
+
+def texts(made: Table, name: str) -> list[str]:
+    return [cell.text for cell in rows(made)[name]]
 
 
 def test_a_column_holds_one_kind_and_one_data_set() -> None:
-    quoted, measured = Column("Acc@1", "ImageNet (paper)"), Column("MLP", "Toy, measured", "Toy")
-    Table("T", "", "Method", (quoted, measured), (Row("a", (Quoted("1"), Measured((2,), "Toy"))),))
+    table([QUOTED, TOY], Row("a", (Quoted("1"), measured(2))))
     for column, cell in (
-        (quoted, Measured((1.0,), "Toy")),
-        (quoted, Measured((1.0,), "ImageNet")),
-        (measured, Quoted("36.0")),
-        (measured, Measured((1.0,), "ImageNet")),
+        (QUOTED, measured(1)),
+        (QUOTED, measured(1, data="ImageNet")),
+        (TOY, Quoted("36.0")),
+        (TOY, measured(1, data="ImageNet")),
+        (TOY, Difference(1, None, "ImageNet")),
     ):
         with pytest.raises(ValueError, match="a: "):
-            Table("T", "", "Method", (column,), (Row("a", (cell,)),))
+            table([column], Row("a", (cell,)))
     with pytest.raises(ValueError, match="zip"):
-        Table("T", "", "Method", (quoted, measured), (Row("a", (Quoted("1"),)),))
+        table([QUOTED, TOY], Row("a", (Quoted("1"),)))
 
 
 @given(st.lists(st.floats(0, 100), min_size=2, max_size=6))
 def test_mean_and_deviation(values: list[float]) -> None:
-    cell = Measured(tuple(values), "Toy")
+    cell = measured(*values)
     assert cell.mean == pytest.approx(statistics.mean(values))
     assert cell.deviation == pytest.approx(statistics.stdev(values), abs=1e-9)
 
 
-def test_a_single_seed_has_no_deviation() -> None:
-    assert Measured((70.04,), "Toy").deviation is None
-    assert str(Measured((70.04,), "Toy")) == "70.0"
-    assert str(Measured((70.0, 72.0), "Toy")) == "71.0 ± 1.4"
-
-
-def test_a_difference_is_told_with_its_noise() -> None:
-    column = Column("minus", "Toy, measured", "Toy")
-    cell = Difference(-1.234, 0.5, "Toy")
-    table = Table("T", "", "M", (column,), (Row("a", (cell,)), Row("b", (Missing("–"),))))  # noqa: RUF001
-    assert str(cell) == "−1.2 (noise 0.5)"  # noqa: RUF001 - a minus
-    assert comma_separated(table).splitlines()[1:] == ["a,-1.23,0.50", "b,,"]
-    assert "$-$1.2 (noise 0.5)" in latex(table, "t")
-    with pytest.raises(ValueError, match="ImageNet measured"):
-        Table("T", "", "M", (column,), (Row("a", (Difference(1, None, "ImageNet"),)),))
+def test_numbers_in_words() -> None:
+    assert measured(70.04).deviation is None
+    assert measured(70.04).text == "70.0"
+    assert measured(70.0, 72.0).text == "71.0 ± 1.4"
     assert [signed(x) for x in (0.04, -0.04, 1, -1)] == ["0.0", "0.0", "+1.0", "−1.0"]  # noqa: RUF001
+    assert [several(n) for n in (set(), {1}, {3}, {1, 2, 3})] == [
+        "one seed", "one seed", "3 seeds", "1 to 3 seeds",
+    ]  # fmt: skip
+    assert raised((1, 12)) == "¹ ¹²"
 
 
-def test_detection_stands_where_it_was_run(make_artifacts: Any) -> None:
-    detected = {"random": 20.0, "labels": 50.0, "nat": 40.0}
-    table = table_4(read_artifacts(make_artifacts(detections=detected), [0]))
-    cells = {row.name: row.cells for row in table.rows}
-    assert [str(cells[name][-1]) for name in ("Random", "ImageNet labels", "NAT")] == [
-        "20.0",
-        "50.0",
-        "40.0",
-    ]
-    assert cells["GAN"][-1] == Missing("not run")
-    folder = make_artifacts(detections=detected)
-    (folder / "detect/nat-0.json").unlink()
-    with pytest.raises(UserError, match=r"detect/nat-0\.json: not found.* `python -m nat detect`"):
-        read_artifacts(folder, [0])
+def test_a_difference_is_told_with_its_error() -> None:
+    cell = Difference(-1.234, 0.5, "Toy")
+    made = table([TOY], Row("a", (cell,)), Row("b", (Missing(),)))
+    assert cell.text == "−1.2 (± 2 SE: 0.5)"  # noqa: RUF001 - a minus
+    assert comma_separated(made).splitlines()[1:] == ["a,-1.23,0.50", "b,,"]
+    assert r"$-$1.2 ($\pm$ 2 SE: 0.5)" in latex(made)
 
 
 @pytest.mark.parametrize("data", ["fashion-mnist", "imagenet"])
-def test_tables_join_paper_and_measurement(make_artifacts: Any, data: str) -> None:
+def test_tables_join_paper_and_measurement(make_results: Any, settings: Any, data: str) -> None:
     name = {"fashion-mnist": "Fashion-MNIST", "imagenet": "ImageNet"}[data]
-    artifacts = read_artifacts(make_artifacts(data=data), [0])
-    third, fourth = table_3(artifacts), table_4(artifacts)
-    assert [c.heading for c in third.columns] == [
+    report = Report(settings, make_results(data=data))
+    third, fourth = table_3(report), table_4(report)
+    assert [f"{column.group}: {column.name}" for column in third.columns] == [
         "ImageNet (paper): Acc@1",
         f"{name}, measured: MLP",
         f"{name}, measured: linear",
         f"{name}, measured: kNN",
     ]
-    for table, rows in ((third, paper.TABLE_3), (fourth, paper.TABLE_4)):
-        cells = {row.name: row.cells for row in table.rows}
-        assert {row.name for row in rows} <= cells.keys()
-        for row in rows:
-            quoted = cells[row.name][: len(row.numbers)]
-            assert [getattr(cell, "text", None) for cell in quoted] == list(row.numbers)
-    nat = next(row for row in third.rows if row.name == "NAT")
-    assert [str(cell) for cell in nat.cells[1:]] == ["70.0", "66.0", "67.0"]
-    nat = next(row for row in fourth.rows if row.name == "NAT")
-    assert [str(cell) for cell in nat.cells[3:5]] == ["45.0", "55.0"]
-    assert nat.cells[5] == Missing("not measured yet")
-    assert all(
-        row.cells[-1] == Missing("not run") for row in fourth.rows if row.name in not_run(fourth)
+    for made, quoted, added in (
+        (third, paper.TABLE_3, "Labels"),
+        (fourth, paper.TABLE_4, "Random"),
+    ):
+        assert list(rows(made)) == [*(row.name for row in quoted), added]
+        for row in quoted:
+            cells = rows(made)[row.name][: len(row.numbers)]
+            assert [c.text if isinstance(c, Quoted) else None for c in cells] == list(row.numbers)
+    assert texts(third, "NAT")[1:] == ["70.0", "66.0", "67.0"]
+    assert texts(fourth, "NAT")[3:] == ["45.0", "55.0", "40.0"]
+    assert set(third.quoted_only()) == {
+        row.name for row in paper.TABLE_3 if row.key not in ("random", "nat")
+    }
+
+
+def test_a_new_method_gets_rows(
+    make_results: Any, settings: Any, tmp_path: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "mine.py").write_text(
+        '"""x"""\nimport torch\nLABEL = "My method"\nREFERENCE = "me"'
     )
-    assert set(not_run(third)) == {r.name for r in paper.TABLE_3 if r.key not in ("random", "nat")}
+    monkeypatch.setattr("nat.report.names.METHODS", tmp_path)
+    settings["methods"] += ["mine", "plain"]
+    both = ACCURACIES | {"mine": (75.0, 74.0, 73.0)}, PRECISIONS | {"plain": (50.0, 51.0, 52.0)}
+    report = Report(settings, make_results(accuracies=both[0], precisions=both[1]))
+    for made, added in ((table_3(report), "Labels"), (table_4(report), "Random")):
+        assert list(rows(made))[-3:] == [added, "My method (me)", "plain"]
+        assert {made.notes[note - 1] for note in made.rows[-1].notes} == {
+            "a row that the paper's table does not have"
+        }
+    assert texts(table_3(report), "My method (me)") == ["–", "75.0", "74.0", "73.0"]  # noqa: RUF001
+    assert texts(table_4(report), "plain")[3:] == ["50.0", "51.0", "52.0"]
+    assert texts(table_3(report), "plain")[1:] == ["not run"] * 3
 
 
-def test_numbers_over_seeds(make_artifacts: Any) -> None:
-    artifacts = read_artifacts(make_artifacts(seeds=(3, 4, 5)), [3, 4, 5])
-    table = table_3(artifacts)
-    nat = next(row for row in table.rows if row.name == "NAT")
-    assert str(nat.cells[1]) == "71.0 ± 1.0"
-    assert "3 seeds" in table.caption
-    line = next(line for line in comma_separated(table).splitlines() if line.startswith("NAT,"))
+def test_numbers_over_seeds(make_results: Any, settings: Any) -> None:
+    folder = make_results(seeds=(3, 4, 5))
+    made = table_3(Report(settings, folder))
+    assert texts(made, "NAT")[1] == "71.0 ± 1.0"
+    assert "over 3 seeds." in made.caption
+    line = next(line for line in comma_separated(made).splitlines() if line.startswith("NAT,"))
     assert line == "NAT,36.0,71.00,1.00,3,67.00,1.00,3,68.00,1.00,3"
+    (folder / "probe/labels-4.json").unlink()
+    made = table_3(Report(settings, folder))
+    assert "over 3 seeds, but for those that say their number n of seeds." in made.caption
+    assert texts(made, "Labels")[1] == "91.0 ± 1.4 (n = 2)"
+    assert texts(made, "NAT")[1] == "71.0 ± 1.0"
 
 
-def test_quoted_numbers_are_in_italics(make_artifacts: Any) -> None:
-    table = table_4(read_artifacts(make_artifacts(), [0]))
-    line = next(line for line in markdown(table).splitlines() if line.startswith("| NAT"))
-    assert line == "| NAT | *56.7* | *65.3* | *49.4* | 45.0 | 55.0 | not measured yet |"
-    line = next(line for line in latex(table, "t").splitlines() if line.startswith("NAT"))
+def test_tables_1_and_2_compare_with_their_first_row(make_results: Any, settings: Any) -> None:
+    report = Report(settings, make_results())
+    # 500 images: 2 sqrt((90 * 10 + 89.5 * 10.5) / 500)
+    minus = "−0.5 (± 2 SE: 3.8)"  # noqa: RUF001 - a minus
+    assert texts(table_1(report), "Square loss") == ["58.4", "89.5", minus]
+    assert texts(table_1(report), "Softmax") == ["59.2", "90.0", "–"]  # noqa: RUF001
+    assert "by loss, with sobel pre-processing." in table_1(report).caption
+    assert [row.name for row in table_2(report).rows] == ["clean", "high-pass", "sobel"]
+    assert texts(table_2(report), "sobel")[:2] == ["57.4", "90.0"]
+
+
+def test_periods_quote_what_the_paper_prints(make_results: Any, settings: Any) -> None:
+    made = periods(Report(settings, make_results()))
+    assert [row.name for row in made.rows] == [
+        "every epoch", "every 2 epochs", "every 3 epochs", "every 6 epochs", "P fixed (never)",
+        "random trunk",
+    ]  # fmt: skip
+    quoted = [row.cells[0].text for row in made.rows]
+    assert quoted == ["–", "–", "36.0", "–", "26.4", "12.0"]  # noqa: RUF001
+    assert texts(made, "P fixed (never)")[1:6] == ["54.0", "50.0", "51.0", "never", "4,000"]
+    assert texts(made, "every epoch")[4:6] == ["2.5", "4,000"]
+    assert texts(made, "random trunk")[4:6] == ["–", "–"]  # noqa: RUF001
+
+
+def test_targets_and_alignments(make_results: Any, settings: Any) -> None:
+    settings["ablations"]["nat"].append("augment.crop=8")
+    made = targets(Report(settings, make_results()))
+    assert [row.name for row in made.rows] == [
+        "sphere, d = 16, exact alignment (reference)", "sphere, d = 8", "sphere, d = 64",
+        "discrete, best k", "discrete, k = 10", "discrete, k = 100", "discrete, k = 1,000",
+        "low discrepancy", "mixture", "greedy alignment", "Sinkhorn alignment", "augment.crop = 8",
+    ]  # fmt: skip
+    assert texts(made, "augment.crop = 8")[1:4] == ["not run"] * 3
+    assert made.rows[0].cells[0] == Quoted("36.0")
+    assert made.rows[0].cells[-1] == Missing()
+    settings["alignment"] = "greedy"
+    again = targets(Report(settings, make_results(settings=settings)))
+    assert texts(again, "sphere, exact alignment")[0] == "36.0"
+    assert again.rows[0].cells[0] == Missing()
+
+
+def test_what_helped_is_told(make_results: Any, settings: Any) -> None:
+    text = what_helped(Report(settings, make_results(images=100_000)))
+    assert "Better than the reference by more than ± 2 SE: none." in text
+    assert "Worse by more than ± 2 SE: sphere, d = 8; " in text
+    assert "took greedy alignment 1.0 times; Sinkhorn alignment 1.0 times as long" in text
+
+
+def test_quoted_numbers_are_in_italics(make_results: Any, settings: Any) -> None:
+    made = table_4(Report(settings, make_results()))
+    line = next(line for line in markdown(made).splitlines() if line.startswith("| NAT"))
+    assert line == "| NAT | *56.7* | *65.3* | *49.4* | 45.0 | 55.0 | 40.0 |"
+    line = next(line for line in latex(made).splitlines() if line.startswith("NAT"))
     assert line.startswith(r"NAT & \textit{56.7} & \textit{65.3} & \textit{49.4} & 45.0 & 55.0 &")
 
 
-def test_every_format_is_rectangular(make_artifacts: Any) -> None:
-    artifacts = read_artifacts(make_artifacts(seeds=(0, 1)), [0, 1])
-    for table in (table_3(artifacts), table_4(artifacts)):
-        rows = list(csv.reader(io.StringIO(comma_separated(table))))
-        assert len({len(row) for row in rows}) == 1
-        assert len(rows) == len(table.rows) + 1
-        pipes = [line.count("|") for line in markdown(table).splitlines() if line.startswith("|")]
-        assert set(pipes) == {len(table.columns) + 2}
-        body = latex(table, "t").split(r"\midrule")[1].split(r"\bottomrule")[0].strip()
+def test_every_format_is_rectangular_and_numeric(make_results: Any, settings: Any) -> None:
+    report = Report(settings, make_results(seeds=(0, 1)))
+    for made in (make(report) for make in TABLES):
+        text = comma_separated(made)
+        lines = list(csv.reader(io.StringIO(text)))
+        assert len({len(line) for line in lines}) == 1
+        assert len(lines) == len(made.rows) + 1
+        frame = pandas.read_csv(io.StringIO(text), index_col=0)
+        assert all(kind.kind in "fi" for kind in frame.dtypes)
+        pipes = [line.count("|") for line in markdown(made).splitlines() if line.startswith("|")]
+        assert set(pipes) == {len(made.columns) + 2}
+        body = latex(made).split(r"\midrule")[1].split(r"\bottomrule")[0].strip()
         for line in body.splitlines():
-            assert len(re.findall(r"(?<!\\)&", line)) == len(table.columns)
+            assert len(re.findall(r"(?<!\\)&", line)) == len(made.columns)
             assert line.endswith(r"\\")
 
 
 def test_markdown_escapes() -> None:
     assert escape_markdown("a|b*c_d<e>`[f]") == r"a\|b\*c\_d\<e\>\`\[f\]"
-    table = Table(
-        "T", "x_y", "M|N", (Column("c", "g"),), (Row("a|b", (Quoted("1"),), (1,)),), ("n",)
-    )
-    text = markdown(table)
+    made = table([Column("g", "c|")], Row("a|b", (Quoted("1"),), (1,)), notes=("n*",))
+    text = markdown(made)
     assert r"| a\|b¹ | *1* |" in text
-    assert r"| M\|N | g: c |" in text
+    assert r"| Method | g: c\| |" in text
+    assert "\n¹ n\\*\n" in text
+    assert text.startswith(r"**T.** x\_y")
 
 
 def test_latex_escapes() -> None:
     assert escape_latex("A & B_1 50% #2 {x} $~^\\") == (
         r"A \& B\_1 50\% \#2 \{x\} \$\textasciitilde{}\textasciicircum{}\textbackslash{}"
     )
-    assert escape_latex("71.0 ± 1.0") == r"71.0 $\pm$ 1.0"
-
-
-def test_csv_keeps_columns_numeric(make_artifacts: Any, tmp_path: Path) -> None:
-    import pandas
-
-    path = tmp_path / "table.csv"
-    path.write_text(comma_separated(table_4(read_artifacts(make_artifacts(), [0]))))
-    frame = pandas.read_csv(path, index_col=0)
-    assert all(kind.kind == "f" for kind in frame.dtypes)
-    assert frame.loc["GAN"].dropna().tolist() == [40.5, 56.4]
+    made = table([Column("g&", "c%")], Row("a_b", (Quoted("> 1"),), (1,)), notes=("n#",))
+    text = latex(made)
+    assert r"a\_b$^{1}$ & \textit{$>$ 1} \\" in text
+    assert r"\caption{x\_y}" in text
+    assert r" & g\& \\" in text
+    assert r"Method & c\% \\" in text
+    assert r"$^{1}$ n\#" in text
