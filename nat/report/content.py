@@ -8,11 +8,11 @@ and pairs of a style (code, strong, break, or that of a verdict) and a text.
 
 from collections import Counter
 from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Any
 
 from nat.report import facts, paper
 from nat.report.claims import Claim, claims, reading_of_verdicts
-from nat.report.figures import Image
 from nat.report.frame import Report
 from nat.report.results import ON_VOC, Run
 from nat.report.table import Measured, Table, several
@@ -22,6 +22,18 @@ from nat.report.verdict import HELD, NOT_HELD, OPEN
 STYLES = {HELD: "held", NOT_HELD: "failed", OPEN: "open"}
 Block = tuple[str, Any]
 Words = list[Any]
+
+
+@dataclass(frozen=True)
+class Image:
+    """A figure as the page shows it; ``svg`` are the bytes of one of its files."""
+
+    stem: str
+    title: str
+    alt: str
+    caption: str
+    svg: bytes
+    runs: list[Run]
 
 
 def content(report: Report, tables: list[Table], images: list[Image]) -> Iterator[Block]:

@@ -7,6 +7,7 @@ whole, and other files in the reports' folder stay as they are.
 from pathlib import Path
 
 from nat.report import page
+from nat.report.content import content, left_out
 from nat.report.formats import comma_separated, latex
 from nat.report.frame import Report
 from nat.report.numbers import FILES, summary_lines
@@ -39,9 +40,6 @@ def write_report(
     check_output(out / KEY, beginning("a page that `nat report` wrote", page.head().encode()))
     report = Report(settings, results, store)
     write_files(files(report), out, KEY)
-    # as files() does, after everything that may be refused: it imports Matplotlib
-    from nat.report.content import left_out
-
     where = f"Tables, figures and what held: {out / 'README.md'}, {out / KEY}"
     return [*summary_lines(report), *left_out(report), where]
 
@@ -53,7 +51,7 @@ def files(report: Report) -> dict[str, bytes]:
     for table in tables:
         for ending, form in (("md", page.markdown), ("csv", comma_separated), ("tex", latex)):
             texts[f"tables/{table.stem}.{ending}"] = form(table)
-    from nat.report.content import content
+    # after everything that may be refused: Matplotlib takes a second to import
     from nat.report.figures import draw_all
 
     made: dict[str, bytes] = {}
@@ -76,6 +74,6 @@ def write_files(files: dict[str, bytes], out: Path, key: str) -> None:
     kind = FILE_OF_OURS if (out / key).exists() else NOTHING
     for name in files:
         check_output(out / name, kind)
-    for name, content in sorted(files.items(), key=lambda file: file[0] != key):
+    for name, data in sorted(files.items(), key=lambda file: file[0] != key):
         with whole(out / name, FILE_OF_OURS) as temporary:
-            temporary.write_bytes(content)
+            temporary.write_bytes(data)

@@ -1,12 +1,12 @@
 """The figures, each in a file of its own: ``draw`` makes it, ``caption`` says what is shown."""
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from functools import partial
 from typing import Any, NamedTuple
 
 from matplotlib.figure import Figure
 
+from nat.report.content import Image
 from nat.report.figures import (
     detections,
     evolution,
@@ -37,18 +37,6 @@ class Drawing(NamedTuple):
     draw: Callable[[Any], Figure]
     caption: Callable[[Any], str]
     runs: Callable[[Report], list[Run]]
-
-
-@dataclass(frozen=True)
-class Image:
-    """A figure as the page shows it; ``svg`` are the bytes of one of its files."""
-
-    stem: str
-    title: str
-    alt: str
-    caption: str
-    svg: bytes
-    runs: list[Run]
 
 
 def _illustrated(stem: str, title: str, alt: str, module: Any) -> Drawing:
