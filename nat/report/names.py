@@ -59,7 +59,7 @@ def _constant(method: str, name: str) -> str:
 
 def data_name(source: str) -> str:
     """The name for people of the data that a provenance names; unknown ones as they are."""
-    return DATA.get(source, source)
+    return DATA.get(source.replace("_", "-"), source)
 
 
 def pace(period: object) -> str:

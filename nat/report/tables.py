@@ -21,44 +21,43 @@ Cells = list[Cell]
 
 def table_3(report: Report) -> Table:
     """Classification on a frozen trunk."""
-    names = ("table3", "Table 3", "Method")
     caption = (
         "Accuracy in percent of classifiers on frozen features. The MLP is the paper's classifier; "
         "linear and kNN are added."
     )
-
-    def measure(method: str) -> Cells:
-        return [report.measured(Run("probe", method), probe) or NOT_RUN for probe in PROBES]
-
     columns = [*IMAGENET, *_columns(report.data, *PROBES.values())]
     remarks = {"random": "measured: this trunk, untrained, with its own random weights"}
-    rows = _with_methods(report, paper.TABLE_3)
-    return side_by_side(names, caption, columns, rows, measure, remarks)
+    metrics = [("probe", probe) for probe in PROBES]
+    return _of_methods(report, "3", caption, columns, paper.TABLE_3, metrics, remarks)
 
 
 def table_4(report: Report) -> Table:
     """VOC classification and detection."""
-    names = ("table4", "Table 4", "Method")
     caption = (
         "Mean average precision in percent, by the layers trained: fc6-8 (convolutions frozen) or "
         f"all. Trunks measured here were trained on {report.data}, the paper's on ImageNet."
     )
-
-    def measure(method: str) -> Cells:
-        return [report.measured(Run(stage, method), "map") or NOT_RUN for stage in ON_VOC]
-
     tasks = ("classification fc6-8", "classification all", "detection all")
     columns = [*(Column("VOC 2007 (paper)", task) for task in tasks), *_columns(report.voc, *tasks)]
     remarks = {"labels": f"measured: a trunk trained with the labels of {report.data}"}
-    rows = _with_methods(report, paper.TABLE_4)
-    return side_by_side(names, caption, columns, rows, measure, remarks)
+    metrics = [(stage, "map") for stage in ON_VOC]
+    return _of_methods(report, "4", caption, columns, paper.TABLE_4, metrics, remarks)
 
 
-def _with_methods(report: Report, rows: tuple[paper.Row, ...]) -> list[paper.Row]:
+def _of_methods(
+    report: Report, number: str, caption: str, columns: list[Column], rows: tuple[paper.Row, ...],
+    metrics: list[tuple[str, str]], remarks: dict[str, str],
+) -> Table:  # fmt: skip
     """The paper's rows, then every method of params.yaml that the paper lacks."""
     known, none = {row.key for row in rows}, (None,) * len(rows[0].numbers)
     others = [method for method in report.variants.methods if method not in known]
-    return [*rows, *(paper.Row(method, cited(method), none, ADDED) for method in others)]
+    added = [paper.Row(method, cited(method), none, ADDED) for method in others]
+
+    def measure(method: str) -> Cells:
+        return [report.measured(Run(stage, method), name) or NOT_RUN for stage, name in metrics]
+
+    names = (f"table{number}", f"Table {number}", "Method")
+    return side_by_side(names, caption, columns, [*rows, *added], measure, remarks)
 
 
 def table_1(report: Report) -> Table:
@@ -165,12 +164,9 @@ def setup(report: Report) -> str:
 
 
 def _of_nat(
-    report: Report,
-    names: tuple[str, str, str],
-    caption: str,
-    rows: list[paper.Row],
+    report: Report, names: tuple[str, str, str], caption: str, rows: list[paper.Row],
     variants: dict[str, Variant],
-) -> Table:
+) -> Table:  # fmt: skip
     """Probes and costs of NAT's variants, compared with NAT's own run."""
     reference = report.measured(Run("probe", "nat"), "mlp")
     caption = (
@@ -222,13 +218,9 @@ def _columns(data: str, *names: str) -> list[Column]:
 
 
 def side_by_side(
-    names: tuple[str, str, str],
-    caption: str,
-    columns: list[Column],
-    rows: list[paper.Row],
-    measure: Callable[[str], Cells],
-    remarks: dict[str, str] | None = None,
-) -> Table:
+    names: tuple[str, str, str], caption: str, columns: list[Column], rows: list[paper.Row],
+    measure: Callable[[str], Cells], remarks: dict[str, str] | None = None,
+) -> Table:  # fmt: skip
     """The paper's rows with what was measured for each.
 
     Args:
@@ -251,10 +243,8 @@ def side_by_side(
         notes += [note for note in own if note and note not in notes]
         quoted = (Missing() if text is None else Quoted(text) for text in row.numbers)
         told = (
-            replace(cell, say_n=len(cell.values) < max(counts))
-            if isinstance(cell, Measured)
-            else cell
-            for cell in cells
+            replace(c, say_n=len(c.values) < max(counts)) if isinstance(c, Measured) else c
+            for c in cells
         )
         marks = tuple(notes.index(note) + 1 for note in own if note)
         made.append(Row(row.name, (*quoted, *told), marks))
@@ -268,5 +258,4 @@ def side_by_side(
     return Table(stem, title, corner, f"{caption} {end}", columns, made, notes)
 
 
-TABLES: tuple[Callable[[Report], Table], ...]
 TABLES = (table_1, table_2, table_3, table_4, periods, targets)

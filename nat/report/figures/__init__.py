@@ -21,7 +21,6 @@ from nat.report.frame import Report
 from nat.report.results import PICKED, Run
 
 ACCURACY = "Accuracy of MLP, linear classifier and kNN by "
-FEATURES, DETECTED = Run(f"{PICKED} features", "nat"), Run(f"{PICKED} detections", "nat")
 
 
 class Drawing(NamedTuple):
@@ -39,74 +38,46 @@ class Drawing(NamedTuple):
     runs: Callable[[Report], list[Run]]
 
 
-def _illustrated(stem: str, title: str, alt: str, module: Any) -> Drawing:
-    shows = lambda report: report.illustrated  # noqa: E731 - shorter than a function
-    return Drawing(stem, title, alt, shows, module.draw, module.caption, lambda _: [FEATURES])
+def _of_report(module: Any, shows: Callable[[Report], Any], *runs: Run) -> tuple[Any, ...]:
+    return shows, module.draw, module.caption, lambda _: list(runs)
 
 
-def _by_factor(stem: str, title: str, words: str, name: str) -> Drawing:
+def _illustrated(module: Any) -> tuple[Any, ...]:
+    return _of_report(module, lambda report: report.illustrated, Run(f"{PICKED} features", "nat"))
+
+
+def _by_factor(name: str) -> tuple[Any, ...]:
     def shows(report: Report) -> Report | None:
         return report if any(v.override for v, _ in factor.measured(report, name)) else None
 
-    draw: Any = partial(factor.draw, factor=name)
-    caption: Any = partial(factor.caption, factor=name)
-    return Drawing(
-        stem, title, ACCURACY + words, shows, draw, caption, partial(factor.runs, factor=name)
-    )
+    each = (factor.draw, factor.caption, factor.runs)
+    return shows, *(partial(function, factor=name) for function in each)
 
 
 DRAWINGS = (
-    _illustrated(
-        "figure1",
-        "Figure 1",
-        "Images, their gradients, the convnet, and features matched to targets on the sphere",
-        overview,
-    ),
-    Drawing(
-        "detections",
-        "Detections",
-        "Test images of the best and the worst detected class, with framed detections and scores",
-        lambda report: report.detected,
-        detections.draw,
-        detections.caption,
-        lambda _: [Run("detect", "nat"), DETECTED],
-    ),
-    Drawing(
-        "training",
-        "Training",
-        "Loss, share of reassigned images and kNN accuracy by epoch",
-        lambda report: report if report.histories else None,
-        training.draw,
-        training.caption,
-        lambda _: [Run("train", "nat")],
-    ),
-    Drawing(
-        "figure2_left",
-        "Figure 2, left",
-        f"{ACCURACY}epochs of unsupervised training",
-        lambda report: report if len(report.curve) > 1 else None,
-        evolution.draw,
-        evolution.caption,
-        lambda _: [Run("probe", method) for method in ("nat", "random", "labels")],
-    ),
-    _illustrated(
-        "figure3",
-        "Figure 3",
-        "Query images and their three nearest neighbours, with class names",
-        neighbours,
-    ),
-    _illustrated(
-        "figure4",
-        "Figure 4",
-        "First-layer filters in grey, trained with labels and with NAT",
-        filters,
-    ),
-    _by_factor(
-        "figure2_right", "Figure 2, right", "the period of the updates of P", "permute_every"
-    ),
-    _by_factor("classes", "Discrete targets", "the number of discrete targets", "targets.k"),
-    _by_factor("dimension", "Dimension", "the dimension of the targets", "targets.dimension"),
-)
+    Drawing("figure1", "Figure 1", "Images, their gradients, the convnet, and features matched to "
+            "targets on the sphere", *_illustrated(overview)),
+    Drawing("detections", "Detections", "Test images of the best and the worst detected class, "
+            "with framed detections and scores", *_of_report(
+                detections, lambda report: report.detected, Run("detect", "nat"),
+                Run(f"{PICKED} detections", "nat"))),
+    Drawing("training", "Training", "Loss, share of reassigned images and kNN accuracy by epoch",
+            *_of_report(training, lambda report: report if report.histories else None,
+                        Run("train", "nat"))),
+    Drawing("figure2_left", "Figure 2, left", f"{ACCURACY}epochs of unsupervised training",
+            *_of_report(evolution, lambda report: report if len(report.curve) > 1 else None,
+                        *(Run("probe", method) for method in ("nat", "random", "labels")))),
+    Drawing("figure3", "Figure 3", "Query images and their three nearest neighbours, with class "
+            "names", *_illustrated(neighbours)),
+    Drawing("figure4", "Figure 4", "First-layer filters in grey, trained with labels and with NAT",
+            *_illustrated(filters)),
+    Drawing("figure2_right", "Figure 2, right", f"{ACCURACY}the period of the updates of P",
+            *_by_factor("permute_every")),
+    Drawing("classes", "Discrete targets", f"{ACCURACY}the number of discrete targets",
+            *_by_factor("targets.k")),
+    Drawing("dimension", "Dimension", f"{ACCURACY}the dimension of the targets",
+            *_by_factor("targets.dimension")),
+)  # fmt: skip
 
 
 def draw_all(report: Report) -> Iterator[tuple[Image, bytes]]:

@@ -11,15 +11,8 @@ def places(frames: Sequence[Frame], size: tuple[float, float], area: Frame) -> l
     """A place for the label of each frame, the first frames choosing first.
 
     Above the frame's upper left corner if it can be, else below, to the right, or within; else the
-    nearest free place. None where all of the area is taken.
-
-    Args:
-        frames: their coordinates, upwards.
-        size: width and height of a label.
-        area: to stay in.
-
-    Returns:
-        Frames of the labels, no two of which overlap.
+    nearest free place in ``area``. None where all of it is taken. ``size`` is width and height of a
+    label; coordinates go upwards. No two places overlap.
     """
     taken: list[Frame] = []
     found: list[Frame | None] = []

@@ -16,7 +16,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
-from nat.report.table import Measured
+from nat.report.table import Measured, several
 
 BLUE, ORANGE, GREEN, VERMILLION = "#0072B2", "#E69F00", "#009E73", "#D55E00"
 INK, SOFT, FAINT, SHADE = "#1A1A1A", "#5C5C5C", "#D9D9D9", "#BFD9EA"
@@ -58,10 +58,7 @@ def look() -> Iterator[None]:
         yield
 
 
-METADATA: dict[str, dict[str, Any]] = {
-    "png": {"Software": None},
-    "svg": {"Date": None, "Creator": None},
-}
+METADATA: dict[str, Any] = {"png": {"Software": None}, "svg": {"Date": None, "Creator": None}}
 
 
 def render(figure: Figure, ending: str) -> bytes:
@@ -147,10 +144,7 @@ def apart(values: Sequence[float], distance: float, period: float | None = None)
 def spread_of(cells: Sequence[Measured], words: str) -> str:
     """A caption's last sentence, on seeds; ``{}`` in ``words`` stands for how many."""
     counts = {len(cell.values) for cell in cells}
-    if counts == {1}:
-        return "One seed."
-    shown = " to ".join(map(str, sorted({min(counts), max(counts)})))
-    return words.format(f"{shown} seeds")
+    return "One seed." if counts == {1} else words.format(several(counts))
 
 
 def whole_epochs(axes: Axes, last: int) -> None:
