@@ -188,7 +188,7 @@ def _found(report: Report, of: Of) -> list[tuple[Any, Measured]]:
     return [(value, cell) for value, cell in found if of.value in (EACH, value)]
 
 
-def reading_of_verdicts(found: list[Claim]) -> str:
+def how_judged(found: list[Claim]) -> str:
     """What errors and verdicts mean, and how many comparisons stand behind them."""
     count = sum(len(claim.pairs) for claim in found)
     return (

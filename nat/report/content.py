@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from nat.report import facts, paper
-from nat.report.claims import Claim, claims, reading_of_verdicts
+from nat.report.claims import Claim, claims, how_judged
 from nat.report.frame import Report
 from nat.report.results import ON_VOC, Run
 from nat.report.table import Measured, Table, several
@@ -50,7 +50,7 @@ def content(report: Report, tables: list[Table], images: list[Image]) -> Iterato
     yield from drawn("figure1")
     yield "section", ("What held and what did not", "verdicts")
     yield "grid", verdicts(found)
-    yield "paragraph", [reading_of_verdicts(found)]
+    yield "paragraph", [how_judged(found)]
     yield "section", ("Features compared", "compared")
     yield from (table["table3"], table["table4"], *drawn("detections"))
     if learned := list(drawn("training", "figure2_left", "figure3", "figure4")):

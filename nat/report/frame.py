@@ -175,4 +175,5 @@ def subject(run: Run) -> str:
 def anchor(run: Run, metric: str = "") -> str:
     """The name in links of a run, or of one of its numbers."""
     name = ",".join(filter(None, (f"{run.stage}/{run.method}", run.override)))
-    return re.sub(r"[^A-Za-z0-9.]+", "-", f"{name}.{metric}" if metric else name).lower()
+    # each sign by itself, so that -1 and 1 stay apart
+    return re.sub(r"[^A-Za-z0-9.]", "-", f"{name}.{metric}" if metric else name)

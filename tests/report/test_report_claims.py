@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from report.conftest import CHANGED, PRECISIONS, SETTINGS
 
-from nat.report.claims import Claim, claims, reading_of_verdicts
+from nat.report.claims import Claim, claims, how_judged
 from nat.report.frame import Report
 from nat.report.table import Measured
 from nat.report.verdict import (
@@ -97,7 +97,7 @@ def test_everything_holds(make_results: Any) -> None:
     # Tables 1 and 2; k; often, best, random, every, best period; checkpoints; Tables 3 and 4
     count = 3 + 3 + 4 + 1 + 4 + 1 + 3 + (3 + 1) + 4 + 7
     assert sum(len(claim.pairs) for claim in made.values()) == count
-    assert f"22 statements rest on {count} comparisons" in reading_of_verdicts([*made.values()])
+    assert f"22 statements rest on {count} comparisons" in how_judged([*made.values()])
 
 
 SPHERE = "targets on the sphere are better than discrete ones, whatever k"

@@ -272,11 +272,12 @@ def test_files_of_seeds_are_named_as_a_shell_would() -> None:
 def test_anchors_tell_numbers_apart() -> None:
     runs = [
         Run("probe", "nat"), Run("train", "nat"), Run("probe", "nat", "k=10"),
+        Run("probe", "nat", "k=-10"),
         Run("probe", "nat", "k=100"),
     ]  # fmt: skip
     found = {anchor(run, metric) for run in runs for metric in ("", "mlp", "epoch 2, mlp")}
-    assert len(found) == 12
-    assert all(re.fullmatch(r"[a-z0-9.-]+", name) for name in found)
+    assert len(found) == 15
+    assert all(re.fullmatch(r"[A-Za-z0-9.-]+", name) for name in found)
 
 
 def test_no_private_words(make_results: Any) -> None:

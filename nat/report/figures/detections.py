@@ -48,9 +48,9 @@ def draw(picked: Picked) -> Figure:
         y = LEGEND + (height + TITLE) * (len(rows) - 1 - label)
         _title(axes, classes[label], label, y + height + 0.13)
         x = MARGIN
-        for picture in row:
-            _picture(axes, shown, int(picture), (x, y), height)
-            x += height * aspects[picture] + BETWEEN
+        for image in row:
+            _image(axes, shown, int(image), (x, y), height)
+            x += height * aspects[image] + BETWEEN
     _legend(axes, shown)
     return figure
 
@@ -97,23 +97,23 @@ def _title(axes: Axes, each: dict, label: int, y: float) -> None:
     axes.text(SHEET - MARGIN, y, measured, size=11, color=SOFT, ha="right")
 
 
-def _picture(
-    axes: Axes, shown: Detected, picture: int, corner: tuple[float, float], height: float
+def _image(
+    axes: Axes, shown: Detected, image: int, corner: tuple[float, float], height: float
 ) -> None:
     """An image with its frames, the best score in front."""
-    high, wide = shown.sizes[picture]
+    high, wide = shown.sizes[image]
     scale, (x, y) = height / high, corner
-    place_array(axes, shown.pictures[picture, :high, :wide], corner, wide * scale, (0, 255))
+    place_array(axes, shown.pictures[image, :high, :wide], corner, wide * scale, (0, 255))
 
     def on_sheet(box: np.ndarray) -> Frame:
         left, top, right, bottom = (float(v) * scale for v in box)
         return x + left, y + height - bottom, x + right, y + height - top
 
-    for row in np.flatnonzero(shown.objects_in == picture):
+    for row in np.flatnonzero(shown.objects_in == image):
         if shown.missed[row] or shown.difficult[row]:
             kind = MISSED if shown.missed[row] else DIFFICULT
             _frame(axes, on_sheet(shown.objects[row]), kind, 6)
-    found = np.flatnonzero(shown.boxes_in == picture)
+    found = np.flatnonzero(shown.boxes_in == image)
     frames = [on_sheet(box) for box in shown.boxes[found]]
     labels = places(frames, LABEL, (x, y, x + wide * scale, y + height))
     for order, (row, frame, label) in enumerate(zip(found, frames, labels, strict=True)):

@@ -30,7 +30,7 @@ from nat.report.results import Picked
 WIDTH, HEIGHT = 11.2, 5.85
 MIDDLE, TITLES = 2.98, 5.55  # the heights of what is drawn, and of what it is called
 # one sphere drawn as two circles, features outside and targets inside, so that P shows between
-CENTRE, OUTER, INNER, PICTURE = (8.96, MIDDLE), 1.5, 0.92, 0.5
+CENTRE, OUTER, INNER, THUMBNAIL = (8.96, MIDDLE), 1.5, 0.92, 0.5
 
 
 def draw(picked: Picked) -> Figure:
@@ -136,8 +136,8 @@ def _sphere(axes: Axes, shown: Illustration) -> None:
         feature, target, middle = _at(angle, OUTER), _at(aim, INNER), _at(place, OUTER + 0.5)
         axes.plot(*zip(*_match(angle, aim), strict=True), color=INK, linewidth=2, zorder=3)
         axes.plot(*zip(feature, middle, strict=True), color=FEATURE, linewidth=1.2, zorder=2)
-        corner = (middle[0] - PICTURE / 2, middle[1] - PICTURE / 2)
-        place_image(axes, picture, corner, PICTURE, FEATURE)
+        corner = (middle[0] - THUMBNAIL / 2, middle[1] - THUMBNAIL / 2)
+        place_image(axes, picture, corner, THUMBNAIL, FEATURE)
         axes.plot(*feature, "o", color=FEATURE, markeredgecolor="white", markersize=11, zorder=6)
         axes.plot(*target, "D", color=TARGET, markeredgecolor="white", markersize=10, zorder=6)
     axes.text(CENTRE[0], CENTRE[1] + 0.1, "targets $C$", ha="center", va="center", size=12)
