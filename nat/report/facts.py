@@ -1,11 +1,11 @@
 """The page's plain facts: settings, time, hardware, and where each number comes from."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any, NamedTuple
 
-from nat.report.frame import Report, anchor, subject
+from nat.report.frame import Report, anchor
 from nat.report.names import TARGETS_LONG, label
-from nat.report.results import OF_CLASS, Result
+from nat.report.results import OF_CLASS, Result, Run
 from nat.report.settings import get
 from nat.report.table import NONE
 
@@ -97,11 +97,8 @@ class Fact(NamedTuple):
 class Source(NamedTuple):
     """The files of a run, by the seeds, with all that they tell; the numbers of classes apart."""
 
-    anchor: str
-    stage: str
-    subject: str
+    run: Run
     files: str
-    seeds: str
     own: list[Fact]
     of_class: list[Fact]
     facts: list[Fact]
@@ -110,36 +107,44 @@ class Source(NamedTuple):
 
 def source(results: list[Result]) -> Source:
     """Where the numbers of a run come from, which are ``results`` of several seeds."""
-    run, where = results[0].run, [result.provenance for result in results]
-    names = dict.fromkeys(name for result in results for name in result.measured)
+    run = results[0].run
     numbers = [
-        Fact(name, [_figure(r.measured.get(name)) for r in results], anchor(run, name))
-        for name in names
+        Fact(name, each, anchor(run, name)) for name, each in _beside(r.measured for r in results)
     ]
-    settings = [dict(_flat(each["parameters"])) for each in where]
-    facts = {
-        "file": [result.file for result in results],
-        "seed": [str(result.seed) for result in results],
-        "data": [result.data for result in results],
-        "commit": [p["commit"] for p in where],
-        "seconds": [_figure(p["seconds"]) for p in where],
-        "hardware": [hardware(p) for p in where],
-        "versions": [versions(p) for p in where],
-    }
+    facts = _beside(
+        {
+            "file": r.file,
+            "seed": r.seed,
+            "data": r.data,
+            "commit": r.provenance["commit"],
+            "seconds": r.provenance["seconds"],
+            "hardware": hardware(r.provenance),
+            "versions": versions(r.provenance),
+        }
+        for r in results
+    )
+    parameters = _beside(dict(_flat(r.provenance["parameters"])) for r in results)
     return Source(
-        anchor(run),
-        run.stage,
-        subject(run),
-        files(facts["file"]),
-        ", ".join(facts["seed"]),
+        run,
+        files([result.file for result in results]),
         [fact for fact in numbers if OF_CLASS not in fact.name],
         [fact for fact in numbers if OF_CLASS in fact.name],
-        [Fact(name, values) for name, values in facts.items()],
-        [
-            Fact(name, [each.get(name, NONE) for each in settings])
-            for name in dict.fromkeys(name for each in settings for name in each)
-        ],
+        [Fact(*fact) for fact in facts],
+        [Fact(*parameter) for parameter in parameters],
     )
+
+
+def _beside(tables: Iterable[dict[str, Any]]) -> list[tuple[str, list[str]]]:
+    """Every name, and its value in each table; numbers with up to six digits, a dash for none."""
+    known = list(tables)
+    names = dict.fromkeys(name for table in known for name in table)
+    return [(name, [_text(table.get(name)) for table in known]) for name in names]
+
+
+def _text(value: Any) -> str:
+    if isinstance(value, float):
+        return f"{value:.6g}"
+    return NONE if value is None else str(value)
 
 
 def _flat(content: Any, name: str = "") -> Iterator[tuple[str, str]]:
@@ -148,11 +153,6 @@ def _flat(content: Any, name: str = "") -> Iterator[tuple[str, str]]:
             yield from _flat(value, f"{name}.{key}" if name else str(key))
     else:
         yield name, NONE if content is None else str(content)
-
-
-def _figure(number: float | None) -> str:
-    """A number with up to six digits; a dash for none."""
-    return NONE if number is None else f"{number:.6g}"
 
 
 def files(names: list[str]) -> str:

@@ -68,7 +68,8 @@ class Report:
         rows = []
         for result in [*self.counted, *(r for r in self.results if r.dropped)]:
             variant = self.variants.canonical(*result.run[1:])
-            factor, value = (variant.factor, variant.value) if variant else ("", None)
+            factor = variant.factor if variant else ""
+            value = str(variant.value) if variant and factor else ""
             start = (*result.run, factor, value, result.seed)
             commit, kept = result.provenance["commit"], int(not result.dropped)
             end = (result.provenance["data"], result.file, commit, kept)

@@ -86,6 +86,15 @@ def test_numbers_alone(make_results: Any) -> None:
     assert any(line.startswith("detect,nat,,,,0,ap: across,39.0") for line in lines)
 
 
+def test_values_are_told_as_params_yaml_has_them(make_results: Any, settings: Any) -> None:
+    settings["ablations"] = {"nat": ["targets.dimension=8"]}
+    report = Report(settings, make_results(settings=settings, illustrated=False))
+    lines = FILES["results.csv"](report).splitlines()
+    assert any(
+        line.startswith("probe,nat,targets.dimension=8,targets.dimension,8,0") for line in lines
+    )
+
+
 def test_numbers_of_nothing_keep_their_heads(make_results: Any) -> None:
     folder = make_results(accuracies={}, illustrated=False)
     for path in folder.glob("[tp]r*/*"):
