@@ -51,7 +51,7 @@ from nat.runtime.errors import UserError
 from nat.runtime.resume import Run
 from nat.runtime.settings.load import load_params
 from nat.runtime.settings.params import Params
-from nat.runtime.settings.profiles import render
+from nat.runtime.settings.profiles import base_of, render
 from nat.targets import Targets, sample_targets, save_targets
 
 WHOLE, EPOCHS = 1_281_167, 100  # what the last column is told for
@@ -77,6 +77,8 @@ MEASURING = (
     "pretrain.knn_every=never",
     f"labels.epochs={10**6}",  # after the last there is a kNN check
 )
+
+PROJECT = Path(__file__).parents[1]
 
 
 class Left(Exception):
@@ -190,7 +192,7 @@ def middle(laps: list[list[float]]) -> list[float]:
 def chosen_params(profile: str, options: dict[str, Any], folder: Path) -> tuple[Params, float]:
     """The parameters to train with, and the share of epochs that reassign in the profile."""
     file = folder / "params.yaml"
-    file.write_text(render(profile, PROJECT / "profiles", PROJECT / "params.yaml"))
+    file.write_text(render(profile, PROJECT / "profiles", base_of(PROJECT / "params.yaml")))
     values = {SETTINGS[name]: value for name, value in options.items() if value is not None}
     values |= {"machine.data": str(folder), "machine.scratch": str(folder)}
     changes = tuple(f"{name}={json.dumps(value)}" for name, value in values.items())

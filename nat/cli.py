@@ -269,7 +269,7 @@ def illustrate(
 @option_path("out", "Folder of the reports.", REPORTS)
 def report(params: Params, measured: Path, results: Path, out: Path) -> None:
     """Write Tables 1 to 4, Figures 1 to 4, and one page that tells what held."""
-    from nat.report import write_report
+    from nat.report.write import write_report
     from nat.runtime.results import collect
 
     collect(measured, results)

@@ -20,8 +20,8 @@ ENVIRONMENT = os.environ | {
     "GIT_COMMITTER_EMAIL": "test@example.org",
 }
 LEFT_BEHIND = shutil.ignore_patterns(
-    ".git", ".venv*", "artifacts", "results", "scratch", "raw", "stores", "tmp", "cache", "*.egg-info",
-    "__pycache__", ".*_cache", ".hypothesis", "*.lock", "checked", "pictures.json", "voc.json",
+    ".git", ".venv*", "artifacts", "results", "scratch", "raw", "stores", "tmp", "cache",
+    "*.egg-info", "__pycache__", ".*_cache", ".hypothesis", "*.lock", "checked", "pictures.json", "voc.json",
 )  # fmt: skip
 
 

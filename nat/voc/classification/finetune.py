@@ -18,7 +18,7 @@ Two variants are published, by their numbers for the group ``finetune`` of param
 
 from itertools import islice
 from pathlib import Path
-from typing import Any, Self
+from typing import Self
 
 import torch
 import torch.nn.functional as F
@@ -153,10 +153,10 @@ def finetune(
         UserError: faulty data, a damaged network, an input too small for the trunk, a batch larger
             than the data, an output that cannot be written, or a loss that is no longer finite.
     """
-    used: dict[str, Any] = {**params.model_dump(include={"finetune"}), "layers": layers}
+    used = params.model_dump(include={"finetune"})
     stage = f"finetune-{layers}"
     with Session(
-        params, name, stage, used, out, manifest=manifest, network=network_file
+        params, name, stage, used, out, manifest=manifest, network=network_file, layers=layers
     ) as session:
         data, trainval, test = open_voc(params, manifest)
         network = train(session, trainval, network_file, layers)
