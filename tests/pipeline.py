@@ -21,7 +21,8 @@ ENVIRONMENT = os.environ | {
 }
 LEFT_BEHIND = shutil.ignore_patterns(
     ".git", ".venv*", "artifacts", "results", "scratch", "raw", "stores", "tmp", "cache",
-    "*.egg-info", "__pycache__", ".*_cache", ".hypothesis", "*.lock", "checked", "pictures.json", "voc.json",
+    "*.egg-info", "__pycache__", ".*_cache", ".hypothesis", "*.lock", "checked",
+    "pictures.json", "voc.json",
 )  # fmt: skip
 
 

@@ -5,17 +5,19 @@ import io
 import json
 import re
 import shutil
+import sys
 from pathlib import Path
 
 import pytest
 from conftest import fake_objects, write_picture_folder
 from pipeline import clone_with_remote, commit, copy_project, reports, run, stages_run
-from tiny import settings
+from tiny import TINY, settings
 
 from nat.runtime.settings.params import Params
 from nat.voc.data import prepare
 
-TABLES = ("stages/ablations/dvc.yaml:tabulate", "tabulate", "page")
+REPORT = "report"
+OVERRIDES = TINY["ablations"]["nat"]
 
 
 def shown(folder: Path) -> str:
@@ -49,8 +51,12 @@ def project(tmp_path_factory: pytest.TempPathFactory, devkit: Path) -> Path:
 
 def test_one_command_makes_the_reports(project: Path) -> None:
     written = reports(project)
-    for name in ("README.md", "metrics.json", "table3.md", "table3.csv", "table3.tex", "table4.md"):
+    for name in ("README.md", "index.html", "metrics.json", "results.csv"):
         assert written[f"reports/{name}"]
+    for table in ("table1", "table2", "table3", "table4", "periods", "targets"):
+        for ending in ("md", "csv", "tex"):
+            assert written[f"reports/tables/{table}.{ending}"]
+    assert "left out" not in written["reports/README.md"].decode()  # all results count
     for figure in ("figure1", "figure2_left", "figure3", "figure4", "detections"):
         assert written[f"reports/figures/{figure}.png"].startswith(b"\x89PNG")
         assert b"<svg" in written[f"reports/figures/{figure}.svg"][:1000]
@@ -64,30 +70,64 @@ def test_nothing_large_or_derived_is_tracked_by_git(project: Path) -> None:
     assert not [name for name in tracked if name.startswith(("artifacts/", "scratch/"))]
     assert not [name for name in tracked if name.startswith("data/") and name.endswith(".npy")]
     assert "dvc.lock" in tracked
-    assert {f"stages/{group}/dvc.lock" for group in ("ablations", "baselines")} <= set(tracked)
+    assert "stages/ablations/dvc.lock" in tracked
+    assert "results/probe/nat-0.json" in tracked
+    sizes = [(project / name).stat().st_size for name in tracked if name.startswith("results/")]
+    assert sum(sizes) < 10**6
 
 
 def test_a_second_repro_does_nothing(project: Path) -> None:
     assert "up to date" in run(project, "dvc", "repro")
 
 
-def test_tables_come_from_the_small_artifacts_alone(project: Path, tmp_path: Path) -> None:
-    """Metrics and small artifacts in the workspace, nothing else: no store, network or cache."""
+def test_tables_come_from_a_clone_alone(project: Path, tmp_path: Path) -> None:
+    """What git has, and nothing else: no store, network, cache or remote."""
+    run(tmp_path, "git", "clone", "-q", str(project), "clone")
+    clone = tmp_path / "clone"
+    before = reports(clone)
+    assert before == reports(project)
+    shutil.rmtree(clone / "reports")
+    run(clone, sys.executable, "-m", "nat", "report")
+    assert reports(clone) == before
+    assert run(clone, "git", "status", "--porcelain") == ""
+
+
+def test_a_clone_has_nothing_to_train(project: Path, tmp_path: Path) -> None:
+    """The lock agrees with params.yaml, the code and the results: only data is missing."""
+    run(tmp_path, "git", "clone", "-q", str(project), "clone")
+    clone = tmp_path / "clone"
+    status = json.loads(run(clone, "dvc", "status", "--json"))
+    changes = {
+        kind
+        for stage in status.values()
+        for change in stage
+        for files in (change.values() if isinstance(change, dict) else [])
+        for kind in files.values()
+    }
+    assert changes == {"deleted"}
+    assert stages_run(run(clone, "dvc", "repro", "--allow-missing")) <= {"check"}
+
+
+def test_tables_keep_the_seeds_of_before(project: Path, tmp_path: Path) -> None:
+    """Committed results of another seed stand beside those of a run; with other settings not."""
     folder = tmp_path / "project"
     shutil.copytree(project, folder, symlinks=True)
-    for bulky in ("artifacts/networks", "artifacts/targets", "data/stores", ".dvc/cache"):
-        shutil.rmtree(folder / bulky)
-    before = reports(folder)
-    shutil.rmtree(folder / "reports" / "figures")
-    shutil.rmtree(folder / "reports" / "ablations")
-    (folder / "reports" / "README.md").unlink()
-    output = run(folder, "dvc", "repro", "--single-item", *TABLES)
-    assert stages_run(output) == set(TABLES)
-    assert reports(folder) == before
+    for name in ("train/nat", "probe/nat"):
+        file = folder / f"results/{name}-0.json"
+        content = json.loads(file.read_text()) | {"seed": 7}
+        (folder / f"results/{name}-7.json").write_text(json.dumps(content))
+    (folder / "artifacts/results/probe/nat-0.json").unlink()
+    run(folder, sys.executable, "-m", "nat", "report")
+    with open(folder / "reports/results.csv") as file:
+        rows = [row for row in csv.DictReader(file) if row["stage"] == "probe"]
+    counted = {row["seed"] for row in rows if row["method"] == "nat" and row["counted"] == "1"}
+    assert counted == {"0", "7"}
+    told = run(folder, sys.executable, "-m", "nat", "report", "--set", "probe.epochs=3")
+    assert "left out" in told
 
 
 def test_tables_come_from_a_remote(project: Path, tmp_path: Path) -> None:
-    """In a clone elsewhere, with nothing but what was pushed: no training, the same bytes."""
+    """In a clone elsewhere, with what was pushed: no training, the same bytes."""
     folder = tmp_path / "project"
     shutil.copytree(project, folder, symlinks=True)
     clone = clone_with_remote(folder, tmp_path)
@@ -96,7 +136,7 @@ def test_tables_come_from_a_remote(project: Path, tmp_path: Path) -> None:
     assert before == reports(project)
     assert "up to date" in run(clone, "dvc", "repro")
     shutil.rmtree(clone / "reports")
-    assert stages_run(run(clone, "dvc", "repro")) == set(TABLES)
+    assert stages_run(run(clone, "dvc", "repro")) == {REPORT}
     assert reports(clone) == before
 
 
@@ -106,28 +146,21 @@ def test_an_experiment_reruns_exactly_what_depends_on_it(project: Path) -> None:
         "check",
         "pretrain@0",
         "probe@nat-0",
-        "evolution@0",
         "finetune@nat-fc6-8-0",
         "finetune@nat-all-0",
         "detect@nat-0",
         "illustrate@0",
-        "illustrate-detections@0",
-        "tabulate",
-        "page",
+        "report",
     }
-    # what is compared with NAT is trained as NAT is; but neither its targets, nor training with
-    # labels, nor the comparison of periods, which sets its own
+    # what is compared with NAT is trained as NAT is; but neither its targets, nor with labels
     ablations = {
-        f"{step}-{name}@{name}-{value}-0"
+        f"stages/ablations/dvc.yaml:{step}@{override}-0"
         for step in ("pretrain", "probe")
-        for name, value in (
-            ("k", 4),
-            ("dimension", 4),
-            ("target_type", "mixture"),
-            ("alignment", "greedy"),
-        )
-    } | {"tabulate"}
-    assert stages_run(output) == nat | {f"stages/ablations/dvc.yaml:{name}" for name in ablations}
+        for override in OVERRIDES
+    }
+    ran = stages_run(output)
+    # which with P fixed gives the same trunk again, so that its probe is not run
+    assert nat | ablations - {"stages/ablations/dvc.yaml:probe@permute_every=never-0"} == ran
     assert re.search(r"^permute_every: 1$", (project / "params.yaml").read_text(), re.M)
     changed = json.loads(run(project, "dvc", "metrics", "diff", "--json"))
     assert set(changed) <= {"reports/metrics.json"}
@@ -138,7 +171,14 @@ def test_an_experiment_reruns_exactly_what_depends_on_it(project: Path) -> None:
 
 
 def test_a_group_runs_alone(project: Path) -> None:
-    (project / "reports" / "ablations" / "table1.md").unlink()
+    name = "artifacts/results/train/labels,model.preprocessing=clean-0.json"
+    (project / name).unlink()
     output = run(project, "dvc", "repro", "stages/ablations/dvc.yaml")
-    assert stages_run(output) == {"stages/ablations/dvc.yaml:tabulate"}
-    assert (project / "reports" / "ablations" / "table1.md").exists()
+    assert stages_run(output) == set()  # out of the cache
+    assert (project / name).exists()
+
+
+def test_columns_of_experiments_are_few(project: Path) -> None:
+    columns = next(csv.reader(io.StringIO(shown(project))))
+    code = [column for column in columns if column.startswith("nat/")]
+    assert len(code) < 40
