@@ -12,6 +12,7 @@ from tiny import settings
 
 from nat.data.store import Source, Split, write_store
 from nat.runtime.settings.params import Params
+from nat.voc.data import prepare
 
 CLASSES = ["across", "along", "disc"]
 
@@ -85,6 +86,22 @@ def manifest(tmp_path: Path) -> Path:
     path = tmp_path / "pictures.json"
     write_store(Source("test", CLASSES, splits), 32, 1, str(tmp_path / "data"), path)
     return path
+
+
+@pytest.fixture
+def objects(monkeypatch: pytest.MonkeyPatch) -> tuple[np.ndarray, np.ndarray]:
+    """The pictures that composing takes for Fashion-MNIST's."""
+    found = fake_objects()
+    monkeypatch.setattr(prepare, "read_objects", lambda folder, data: found)
+    return found
+
+
+@pytest.fixture
+def composed(tmp_path: Path, make_params: Any, objects: Any) -> tuple[Params, Path]:
+    """Parameters and the manifest of 24 + 24 composed pictures."""
+    params, manifest = make_params(), tmp_path / "voc.json"
+    prepare.prepare_voc(params, manifest)
+    return params, manifest
 
 
 @pytest.fixture

@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 
 from nat.alignments import best_permutation, exact, find_alignment, greedy, reassign, sinkhorn
 from nat.runtime.errors import UserError
-from nat.runtime.settings.params import file_names
+from nat.runtime.settings.families import members
 
-NAMES = file_names("alignments")
+NAMES = members("alignments")
 
 
 def unit(b: int, d: int, seed: int) -> torch.Tensor:

@@ -11,21 +11,28 @@ from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 from sklearn.neighbors import KNeighborsClassifier
 
-import nat.probe
 from nat.data.loader import Loader
 from nat.data.store import UNLABELLED, Source, Split, write_store
 from nat.evaluation.knn import knn_accuracy, nearest
-from nat.methods.random import untrained
+from nat.methods import train
 from nat.network.model import Network, load_network, save_network
-from nat.probe import Classifiers, evolution, find_checkpoints, probe
+from nat.network.session import Session
+from nat.probe import Classifiers, find_checkpoints, probe
 from nat.runtime.errors import UserError
+from nat.runtime.naming import Name
 from nat.runtime.settings.params import ModelSettings
+
+NAT = Name("nat")
 
 
 @pytest.fixture
 def random_network(make_params: Any, manifest: Path, tmp_path: Path) -> Path:
-    untrained(make_params(), 0, manifest, tmp_path / "random", tmp_path / "record-random")
+    train(make_params(), Name("random"), manifest, tmp_path / "random", tmp_path / "random.json")
     return tmp_path / "random" / "network.safetensors"
+
+
+def result(file: Path) -> dict[str, Any]:
+    return json.loads(file.read_text())
 
 
 def meta(file: Path) -> dict[str, str]:
@@ -37,20 +44,21 @@ def test_classifiers_learn_easy_classes(
     make_params: Any, manifest: Path, random_network: Path, tmp_path: Path
 ) -> None:
     params = make_params(probe={"epochs": 15, "lr_hold": 15})
-    probe(params, 0, manifest, random_network, tmp_path / "p.json")
-    result = json.loads((tmp_path / "p.json").read_text())
-    assert all(result["measured"][name] > 80 for name in ("mlp", "linear", "knn"))
-    assert result["provenance"]["data"] == "test"
-    assert result["provenance"]["seconds"] > 0
+    probe(params, NAT, manifest, random_network, None, tmp_path / "p.json")
+    found = result(tmp_path / "p.json")
+    assert all(found["measured"][name] > 80 for name in ("mlp", "linear", "knn"))
+    assert found["provenance"]["data"] == "test"
+    assert found["provenance"]["seconds"] > 0
+    assert found["provenance"]["parameters"] == {"probe": params.probe.model_dump()}
 
 
 def test_trunk_is_frozen_and_numbers_repeat(
     make_params: Any, manifest: Path, random_network: Path, tmp_path: Path
 ) -> None:
-    before = random_network.read_bytes()
+    before, seed = random_network.read_bytes(), Name(seed=3)
     for name in "ab":
-        probe(make_params(), 3, manifest, random_network, tmp_path / f"{name}.json")
-    a, b = (json.loads((tmp_path / f"{name}.json").read_text()) for name in "ab")
+        probe(make_params(), seed, manifest, random_network, None, tmp_path / f"{name}.json")
+    a, b = (result(tmp_path / f"{name}.json") for name in "ab")
     assert a["measured"] == b["measured"]
     assert random_network.read_bytes() == before
 
@@ -62,22 +70,23 @@ def test_random_is_where_nat_starts(make_params: Any, manifest: Path, random_net
     assert all(p.min() >= 0 for n, p in network.trunk.named_parameters() if "bn" in n)
 
 
-def test_evolution_probes_each_checkpoint(
+def test_each_checkpoint_is_probed_as_it_would_be_alone(
     make_params: Any, manifest: Path, random_network: Path, tmp_path: Path
 ) -> None:
     checkpoints = tmp_path / "checkpoints"
     checkpoints.mkdir()
     for epoch in (2, 10):
         (checkpoints / f"epoch-{epoch:04d}.safetensors").write_bytes(random_network.read_bytes())
-    evolution(make_params(), 0, manifest, checkpoints, tmp_path / "e.json")
-    rows = json.loads((tmp_path / "e.json").read_text())["measured"]
-    assert [row["epoch"] for row in rows] == [2, 10]
-    probe(make_params(), 0, manifest, random_network, tmp_path / "p.json")
-    alone = json.loads((tmp_path / "p.json").read_text())["measured"]
-    assert rows[0] == {"epoch": 2, **alone}
+    probe(make_params(), NAT, manifest, random_network, checkpoints, tmp_path / "e.json")
+    found = result(tmp_path / "e.json")
+    probe(make_params(), NAT, manifest, random_network, None, tmp_path / "p.json")
+    alone = result(tmp_path / "p.json")
+    assert found["checkpoints"] == [{"epoch": e, **alone["measured"]} for e in (2, 10)]
+    assert found["measured"] == alone["measured"]
+    assert "checkpoints" not in alone
 
 
-def test_interrupted_evolution_trains_no_checkpoint_again(
+def test_an_interrupted_probe_trains_no_checkpoint_again(
     make_params: Any, manifest: Path, random_network: Path, tmp_path: Path
 ) -> None:
     params, checkpoints = make_params(), tmp_path / "checkpoints"
@@ -92,13 +101,15 @@ def test_interrupted_evolution_trains_no_checkpoint_again(
         raise KeyboardInterrupt
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(nat.probe, "write_json", killed)
+        patch.setattr(Session, "write", killed)
         with pytest.raises(KeyboardInterrupt):
-            evolution(params, 0, manifest, checkpoints, tmp_path / "e.json")
+            probe(params, NAT, manifest, random_network, checkpoints, tmp_path / "e.json")
+    assert len(list(Path(params.machine.scratch).glob("probe-*/state.pt"))) == 3
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(Loader, "epoch", killed)
-        evolution(params, 0, manifest, checkpoints, tmp_path / "e.json")
-    assert len(json.loads((tmp_path / "e.json").read_text())["measured"]) == 2
+        probe(params, NAT, manifest, random_network, checkpoints, tmp_path / "e.json")
+    rows = result(tmp_path / "e.json")["checkpoints"]
+    assert [row["epoch"] for row in rows] == [2, 10]
     assert not list(Path(params.machine.scratch).glob("probe-*"))
 
 
@@ -110,18 +121,22 @@ def test_the_loss_is_float32_whatever_the_features(
         real = F.cross_entropy
         patch.setattr(F, "cross_entropy", lambda x, y: seen.add(x.dtype) or real(x, y))
         params = make_params(machine={"precision": "bfloat16"})
-        probe(params, 0, manifest, random_network, tmp_path / "p.json")
+        probe(params, NAT, manifest, random_network, None, tmp_path / "p.json")
     assert seen == {torch.float32}
 
 
-def test_a_short_training_has_no_evolution(
-    make_params: Any, manifest: Path, tmp_path: Path
+def test_a_short_training_has_no_checkpoints(
+    make_params: Any, manifest: Path, random_network: Path, tmp_path: Path
 ) -> None:
+    job, out = (make_params(), NAT, manifest, random_network), tmp_path / "e.json"
     (tmp_path / "none").mkdir()
-    evolution(make_params(), 0, manifest, tmp_path / "none", tmp_path / "e.json")
-    assert json.loads((tmp_path / "e.json").read_text())["measured"] == []
     with pytest.raises(UserError, match="no such folder"):
-        evolution(make_params(), 0, manifest, tmp_path / "nowhere", tmp_path / "e.json")
+        probe(*job, tmp_path / "nowhere", out)
+    assert not out.exists()
+    probe(*job, tmp_path / "none", out)
+    found = result(out)
+    assert found["checkpoints"] == []
+    assert found["measured"].keys() == {"mlp", "linear", "knn"}
 
 
 def test_pictures_without_labels_are_refused(
@@ -133,7 +148,7 @@ def test_pictures_without_labels_are_refused(
     source = Source("test", CLASSES, {"train": split, "val": split})
     write_store(source, 32, 1, str(tmp_path / "data"), tmp_path / "u.json")
     with pytest.raises(UserError, match="1 of 32 test pictures have no label"):
-        probe(make_params(), 0, tmp_path / "u.json", random_network, tmp_path / "p.json")
+        probe(make_params(), NAT, tmp_path / "u.json", random_network, None, tmp_path / "p.json")
     assert not (tmp_path / "p.json").exists()
 
 
@@ -204,5 +219,5 @@ def test_a_damaged_checkpoint_is_found_before_any_is_probed(
     weights["trunk.layers.conv1.weight"][0] = float("nan")
     save_file(weights, folder / "epoch-0002.safetensors", meta(random_network))
     with pytest.raises(UserError, match=r"epoch-0002\.safetensors: .*conv1\.weight holds a number"):
-        evolution(make_params(), 0, manifest, folder, tmp_path / "e.json")
+        probe(make_params(), NAT, manifest, random_network, folder, tmp_path / "e.json")
     assert not list((tmp_path / "scratch").glob("*"))

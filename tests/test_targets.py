@@ -11,10 +11,11 @@ from hypothesis import strategies as st
 from nat import targets as package
 from nat.illustrate.features import load_assignment
 from nat.runtime.errors import UserError
-from nat.runtime.settings.params import TargetSettings, file_names
+from nat.runtime.settings.families import members
+from nat.runtime.settings.params import TargetSettings
 from nat.targets import Targets, load_targets, sample_targets, save_targets
 
-KINDS = file_names("targets")
+KINDS = members("targets")
 
 
 def settings_of(
@@ -23,7 +24,7 @@ def settings_of(
     spread: float = 0.5,
     precision: Literal["float32", "float16"] = "float32",
 ) -> TargetSettings:
-    return TargetSettings(dimension=dimension, k=k, spread=spread, precision=precision)
+    return TargetSettings(dimension=dimension, k=k, precision=precision, mixture={"spread": spread})
 
 
 def test_every_file_of_the_folder_is_a_target_type() -> None:

@@ -8,9 +8,13 @@ import torch.nn.functional as F
 
 from nat.data.augment import fixed_crops
 from nat.data.store import UNLABELLED, Source, Split, Store, write_store
-from nat.methods.labels import square, supervised
+from nat.methods import train
+from nat.methods.labels import square
 from nat.network.model import load_network
 from nat.runtime.errors import UserError
+from nat.runtime.naming import Name
+
+LABELS = Name("labels")
 
 
 @pytest.mark.parametrize(
@@ -21,20 +25,24 @@ def test_learns_the_labels_and_states_its_own_accuracy(
     loss: str, preprocessing: str, make_params: Any, manifest: Path, tmp_path: Path
 ) -> None:
     params = make_params(
-        labels={"epochs": 12, "lr": 0.02, "loss": loss},
+        baselines={"labels": {"epochs": 12, "lr": 0.02, "loss": loss, "crops": 1}},
         model={"preprocessing": preprocessing},
-        probe={"crops": 1},
     )
-    supervised(params, 0, manifest, tmp_path / "labels", tmp_path / "record")
+    train(params, LABELS, manifest, tmp_path / "labels", tmp_path / "r.json")
     network = load_network(tmp_path / "labels" / "network.safetensors").eval()
     val = Store(manifest, params.machine.data, "val")
     with torch.no_grad():
         guesses = network(fixed_crops(val.batch(torch.arange(48)), 28, 1)[0]).argmax(1)
     right = 100 * (guesses == val.labels).double().mean().item()
     assert right > 80  # by chance: 33
-    record = json.loads((tmp_path / "record/record.json").read_text())
-    assert record["measured"]["accuracy"] == pytest.approx(right, abs=0.01)
-    assert record["provenance"]["parameters"]["probe"] == {"crops": 1}
+    result = json.loads((tmp_path / "r.json").read_text())
+    assert result["measured"]["accuracy"] == pytest.approx(right, abs=0.01)
+    used = result["provenance"]["parameters"]
+    assert used.keys() == {"model", "augment", "baselines"}
+    assert used["baselines"] == {"labels": params.baselines["labels"]}
+    assert used["baselines"]["labels"]["crops"] == 1
+    assert [row["epoch"] for row in result["history"]] == list(range(1, 13))
+    assert [row["knn"] is None for row in result["history"]] == [True] * 11 + [False]
 
 
 def test_square_loss_is_the_distance_to_the_classs_vector() -> None:
@@ -55,4 +63,4 @@ def test_pictures_without_labels_are_refused(make_params: Any, tmp_path: Path) -
     source = Source("unlabelled", [], {"train": split, "val": split})
     write_store(source, 32, 1, str(tmp_path / "data"), tmp_path / "u.json")
     with pytest.raises(UserError, match="training with labels needs"):
-        supervised(make_params(), 0, tmp_path / "u.json", tmp_path / "n", tmp_path / "r")
+        train(make_params(), LABELS, tmp_path / "u.json", tmp_path / "n", tmp_path / "r.json")

@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pandas as pd
 import pytest
 import torch
 import torch.nn.functional as F
@@ -24,10 +23,12 @@ from nat.data.store import UNLABELLED, Source, Split, write_store
 from nat.methods.nat import pretrain, update
 from nat.network.loss import square_loss
 from nat.network.model import load_network
+from nat.network.pretrained import write_network
 from nat.runtime.errors import UserError
-from nat.runtime.pretrained import write_pretrained
-from nat.runtime.resume import Run
+from nat.runtime.naming import Name
 from nat.targets import sample_targets, save_targets
+
+NAT = Name("nat")
 
 
 @pytest.fixture
@@ -39,6 +40,16 @@ def targets_file(make_params: Any, tmp_path: Path) -> Path:
 
 def weights(folder: Path) -> dict[str, torch.Tensor]:
     return load_file(folder / "network.safetensors")
+
+
+def measured(result: Path) -> dict[str, Any]:
+    return json.loads(result.read_text())["measured"]
+
+
+def history(result: Path, column: str = "") -> list[Any]:
+    """The history of a training: whole rows, or the values of a column."""
+    rows = json.loads(result.read_text())["history"]
+    return [row[column] for row in rows] if column else rows
 
 
 def same(a: Path, b: Path) -> bool:
@@ -79,18 +90,24 @@ def test_p_stays_a_permutation(data: st.DataObject) -> None:
 def test_training_writes_what_others_read(
     make_params: Any, manifest: Path, targets_file: Path, tmp_path: Path
 ) -> None:
-    out, record = tmp_path / "net", tmp_path / "record"
-    pretrain(make_params(), 0, manifest, targets_file, out, record)
+    out, result = tmp_path / "net", tmp_path / "r.json"
+    pretrain(make_params(), NAT, manifest, targets_file, out, result)
     assignment = np.load(out / "assignment.npy")
     assert sorted(assignment) == list(range(96))
     assert load_network(out / "network.safetensors").outputs == 8
     checkpoints = sorted(file.name for file in (out / "checkpoints").iterdir())
     assert checkpoints == ["epoch-0001.safetensors", "epoch-0002.safetensors"]
-    history = pd.read_csv(record / "history.csv")
-    assert list(history.columns) == ["epoch", "lr", "loss", "reassigned", "knn"]
-    assert history.reassigned[0] > 50  # the first epoch permutes
-    assert history.reassigned[1] == 0  # the second does not: every 3 epochs
-    assert 0 < history.loss.min() <= history.loss.max() < 4
+    rows = history(result)
+    assert [list(row) for row in rows] == [["epoch", "lr", "loss", "reassigned", "knn"]] * 3
+    assert [row["epoch"] for row in rows] == [1, 2, 3]
+    assert rows[0]["reassigned"] > 50  # the first epoch permutes
+    assert rows[1]["reassigned"] == 0  # the second does not: every 3 epochs
+    assert all(0 < row["loss"] < 4 for row in rows)
+    content = json.loads(result.read_text())
+    assert (content["stage"], content["method"], content["override"]) == ("train", "nat", "")
+    assert content["measured"]["loss"] == rows[-1]["loss"]
+    assert content["measured"]["images_per_second"] > 0
+    assert content["provenance"]["images"] == {"train": 96, "val": 48}
     assert not (tmp_path / "scratch").exists() or not any((tmp_path / "scratch").iterdir())
 
 
@@ -98,9 +115,8 @@ def test_p_fixed_never_moves(
     make_params: Any, manifest: Path, targets_file: Path, tmp_path: Path
 ) -> None:
     params = make_params(permute_every="never")
-    pretrain(params, 0, manifest, targets_file, tmp_path / "net", tmp_path / "record")
-    history = pd.read_csv(tmp_path / "record" / "history.csv")
-    assert (history.reassigned == 0).all()
+    pretrain(params, NAT, manifest, targets_file, tmp_path / "net", tmp_path / "r.json")
+    assert history(tmp_path / "r.json", "reassigned") == [0, 0, 0]
 
 
 def test_reassignment_lowers_the_loss(
@@ -108,10 +124,9 @@ def test_reassignment_lowers_the_loss(
 ) -> None:
     losses = {}
     for period in (1, "never"):
-        record = tmp_path / f"record-{period}"
-        params = make_params(permute_every=period)
-        pretrain(params, 0, manifest, targets_file, tmp_path / "net", record)
-        losses[period] = pd.read_csv(record / "history.csv").loss[0]
+        params, result = make_params(permute_every=period), tmp_path / f"{period}.json"
+        pretrain(params, NAT, manifest, targets_file, tmp_path / "net", result)
+        losses[period] = history(result, "loss")[0]
     assert losses[1] < losses["never"] - 0.2
 
 
@@ -119,21 +134,19 @@ def test_reassignment_lowers_the_loss(
 def test_another_alignment_trains_too(
     alignment: str, make_params: Any, manifest: Path, targets_file: Path, tmp_path: Path
 ) -> None:
-    out, record = tmp_path / "net", tmp_path / "r"
-    pretrain(make_params(alignment=alignment), 0, manifest, targets_file, out, record)
+    out, result = tmp_path / "net", tmp_path / "r.json"
+    pretrain(make_params(alignment=alignment), NAT, manifest, targets_file, out, result)
     assert sorted(np.load(out / "assignment.npy")) == list(range(96))
-    history = pd.read_csv(record / "history.csv")
-    assert history.reassigned[0] > 50
-    assert json.loads((record / "record.json").read_text())["measured"]["alignment_ms"] > 0
+    assert history(result, "reassigned")[0] > 50
+    assert measured(result)["alignment_ms"] > 0
 
 
 def test_without_updates_there_is_no_cost_and_without_saving_no_checkpoint(
     make_params: Any, manifest: Path, targets_file: Path, tmp_path: Path
 ) -> None:
     params = make_params(permute_every="never", pretrain={"save_every": "never"})
-    pretrain(params, 0, manifest, targets_file, tmp_path / "net", tmp_path / "r")
-    measured = json.loads((tmp_path / "r/record.json").read_text())["measured"]
-    assert measured["alignment_ms"] is None
+    pretrain(params, NAT, manifest, targets_file, tmp_path / "net", tmp_path / "r.json")
+    assert measured(tmp_path / "r.json")["alignment_ms"] is None
     assert not list((tmp_path / "net/checkpoints").iterdir())
 
 
@@ -141,30 +154,33 @@ def test_the_same_seed_gives_the_same_bytes(
     make_params: Any, manifest: Path, targets_file: Path, tmp_path: Path
 ) -> None:
     for run in "ab":
-        pretrain(make_params(), 0, manifest, targets_file, tmp_path / run, tmp_path / f"r{run}")
-    pretrain(make_params(), 1, manifest, targets_file, tmp_path / "c", tmp_path / "rc")
+        pretrain(
+            make_params(), NAT, manifest, targets_file, tmp_path / run, tmp_path / f"{run}.json"
+        )
+    pretrain(
+        make_params(), Name(seed=1), manifest, targets_file, tmp_path / "c", tmp_path / "c.json"
+    )
     assert same(tmp_path / "a", tmp_path / "b")
-    assert (tmp_path / "ra/history.csv").read_bytes() == (tmp_path / "rb/history.csv").read_bytes()
+    assert history(tmp_path / "a.json") == history(tmp_path / "b.json")
     assert not same(tmp_path / "a", tmp_path / "c")
 
 
 def test_a_checkpoint_that_is_gone_is_told_and_nothing_is_written(
     make_params: Any, manifest: Path, targets_file: Path, tmp_path: Path, monkeypatch: Any
 ) -> None:
-    """Evolution would draw a curve of what is left."""
-    original = write_pretrained
+    """Figure 2 would draw a curve of what is left."""
 
-    def lose(out: Path, record: Path, network: Any, run: Run, *words: Any) -> None:
-        (run.folder / "checkpoints" / "epoch-0002.safetensors").unlink()
-        (run.folder / "checkpoints" / "stray.safetensors").touch()
-        original(out, record, network, run, *words)
+    def lose(out: Path, network: Any, method: str, state: Path, *words: Any) -> None:
+        (state / "checkpoints" / "epoch-0002.safetensors").unlink()
+        (state / "checkpoints" / "stray.safetensors").touch()
+        write_network(out, network, method, state, *words)
 
-    monkeypatch.setattr("nat.methods.nat.write_pretrained", lose)
-    job = (make_params(), 0, manifest, targets_file, tmp_path / "net", tmp_path / "r")
+    monkeypatch.setattr("nat.methods.write_network", lose)
+    job = (make_params(), NAT, manifest, targets_file, tmp_path / "net", tmp_path / "r.json")
     with pytest.raises(UserError, match=r"epoch-0002\.safetensors: missing in the state"):
         pretrain(*job)
     assert not (tmp_path / "net").exists()
-    assert not (tmp_path / "r").exists()
+    assert not (tmp_path / "r.json").exists()
     shutil.rmtree(tmp_path / "scratch")  # as the message says
     monkeypatch.undo()
     pretrain(*job)
@@ -175,7 +191,7 @@ def test_a_checkpoint_that_is_gone_is_told_and_nothing_is_written(
 def test_onehot_targets_train_too(make_params: Any, manifest: Path, tmp_path: Path) -> None:
     params = make_params(targets={"k": 5})
     save_targets(sample_targets("onehot", 96, params.targets, seed=0), tmp_path / "t.npy")
-    pretrain(params, 0, manifest, tmp_path / "t.npy", tmp_path / "net", tmp_path / "r")
+    pretrain(params, NAT, manifest, tmp_path / "t.npy", tmp_path / "net", tmp_path / "r.json")
     assert load_network(tmp_path / "net" / "network.safetensors").outputs == 5
 
 
@@ -190,8 +206,9 @@ def test_targets_of_half_precision_train_to_almost_the_same(
     save_targets(sample_targets("sphere", 96, params.targets, 0), half)
     losses = []
     for name, file in (("a", targets_file), ("b", half)):
-        pretrain(params, 0, manifest, file, tmp_path / name, tmp_path / f"r{name}")
-        losses.append(pd.read_csv(tmp_path / f"r{name}" / "history.csv")["loss"].item())
+        pretrain(params, NAT, manifest, file, tmp_path / name, tmp_path / f"{name}.json")
+        (loss,) = history(tmp_path / f"{name}.json", "loss")
+        losses.append(loss)
     assert losses[0] == pytest.approx(losses[1], rel=1e-3)
 
 
@@ -200,10 +217,11 @@ def test_pictures_need_no_labels(make_params: Any, targets_file: Path, tmp_path:
     split = Split(96, pictures, np.full(96, UNLABELLED))
     source = Source("unlabelled", [], {"train": split, "val": split})
     write_store(source, 32, 1, str(tmp_path / "data"), tmp_path / "u.json")
-    pretrain(make_params(), 0, tmp_path / "u.json", targets_file, tmp_path / "n", tmp_path / "r")
-    history = pd.read_csv(tmp_path / "r" / "history.csv")
-    assert history.knn.isna().all()
-    assert history.loss.notna().all()
+    pretrain(
+        make_params(), NAT, tmp_path / "u.json", targets_file, tmp_path / "n", tmp_path / "r.json"
+    )
+    assert history(tmp_path / "r.json", "knn") == [None] * 3
+    assert None not in history(tmp_path / "r.json", "loss")
 
 
 def test_killed_at_any_moment_it_ends_in_the_same_weights(
@@ -219,7 +237,7 @@ def test_killed_at_any_moment_it_ends_in_the_same_weights(
 
     def command(out: str) -> list[str]:
         words = f"-m nat pretrain --params {tmp_path}/params.yaml --pictures {manifest}"
-        words += f" --targets {targets_file} --out {tmp_path}/{out} --record {tmp_path}/r-{out}"
+        words += f" --targets {targets_file} --out {tmp_path}/{out} --result {tmp_path}/{out}.json"
         return [sys.executable, *words.split()]
 
     def run(out: str) -> None:
@@ -240,16 +258,17 @@ def test_killed_at_any_moment_it_ends_in_the_same_weights(
     assert not (tmp_path / "killed").exists()
     run("killed")
     assert same(tmp_path / "whole", tmp_path / "killed")
-    histories = [(tmp_path / f"r-{name}/history.csv").read_bytes() for name in ("whole", "killed")]
-    assert histories[0] == histories[1]
+    assert history(tmp_path / "whole.json") == history(tmp_path / "killed.json")
 
 
 def test_targets_of_other_pictures_are_refused(
     make_params: Any, manifest: Path, tmp_path: Path
 ) -> None:
     save_targets(sample_targets("sphere", 95, make_params().targets, seed=0), tmp_path / "t.npy")
-    with pytest.raises(UserError, match="95 targets for 96 pictures"):
-        pretrain(make_params(), 0, manifest, tmp_path / "t.npy", tmp_path / "net", tmp_path / "r")
+    with pytest.raises(UserError, match="95 targets for 96 images"):
+        pretrain(
+            make_params(), NAT, manifest, tmp_path / "t.npy", tmp_path / "net", tmp_path / "r.json"
+        )
 
 
 def test_a_batch_larger_than_the_data_is_refused(
@@ -257,7 +276,7 @@ def test_a_batch_larger_than_the_data_is_refused(
 ) -> None:
     params = make_params(pretrain={"batch_size": 97})
     with pytest.raises(UserError, match=r"pretrain\.batch_size: 97 is larger than the 96"):
-        pretrain(params, 0, manifest, targets_file, tmp_path / "net", tmp_path / "r")
+        pretrain(params, NAT, manifest, targets_file, tmp_path / "net", tmp_path / "r.json")
 
 
 def test_a_loss_that_diverges_is_refused_and_nothing_is_written(
@@ -267,6 +286,6 @@ def test_a_loss_that_diverges_is_refused_and_nothing_is_written(
     far = params.pretrain.model_copy(update={"lr": 1e38})  # beyond what a file may hold
     params = params.model_copy(update={"pretrain": far})
     with pytest.raises(UserError, match=r"pretrain\.lr: .*use a smaller pretrain\.lr"):
-        pretrain(params, 0, manifest, targets_file, tmp_path / "net", tmp_path / "r")
+        pretrain(params, NAT, manifest, targets_file, tmp_path / "net", tmp_path / "r.json")
     assert not (tmp_path / "net").exists()
-    assert not (tmp_path / "r").exists()
+    assert not (tmp_path / "r.json").exists()

@@ -32,7 +32,7 @@ def training(folder: Path, manifest: Path) -> list[str]:
     words = ["-m", "nat.launch", "--standalone", "--nproc-per-node", "2", "-m", "nat", "pretrain"]
     words += ["--params", f"{folder}/params.yaml", "--pictures", str(manifest)]
     words += ["--targets", f"{folder}/targets.npy", "--out", f"{folder}/out/net"]
-    return [sys.executable, *words, "--record", f"{folder}/out/record"]
+    return [sys.executable, *words, "--result", f"{folder}/out/net.json"]
 
 
 def running(number: int) -> bool:

@@ -49,7 +49,7 @@ class Job:
     def command(self, out: str, processes: int) -> list[str]:
         words = f"-m nat pretrain --params {self.folder}/params.yaml --pictures {self.manifest}"
         words += f" --targets {self.targets} --out {self.folder}/{out}"
-        words += f" --record {self.folder}/record-{out}"
+        words += f" --result {self.folder}/{out}.json"
         launcher = [sys.executable]
         if processes > 1:
             launcher += f"-m nat.launch --standalone --nproc-per-node {processes}".split()
@@ -140,8 +140,9 @@ def test_killed_in_the_middle_two_processes_resume_and_one_is_refused(
         assert whole.read_bytes() == killed.read_bytes()
     # had a process missed what the other did to P, a target would be there twice
     assert sorted(np.load(tmp_path / "killed/assignment.npy")) == list(range(96))
-    histories = [tmp_path / f"record-{out}" / "history.csv" for out in ("whole", "killed")]
-    assert histories[0].read_bytes() == histories[1].read_bytes()
+    results = [json.loads((tmp_path / f"{out}.json").read_text()) for out in ("whole", "killed")]
+    assert len(results[0]["history"]) == 12
+    assert results[0]["history"] == results[1]["history"]
 
 
 def test_a_lost_process_ends_the_others(manifest: Path, tmp_path: Path) -> None:
@@ -202,7 +203,7 @@ def test_labels_and_probe_by_two_processes(manifest: Path, tmp_path: Path) -> No
     job = Job(
         tmp_path,
         manifest,
-        labels={"epochs": 3, "batch_size": BATCH},
+        baselines={"labels": {"epochs": 3, "batch_size": BATCH}},
         probe={"epochs": 15, "lr_hold": 15, "batch_size": BATCH},
     )
 
@@ -219,16 +220,16 @@ def test_labels_and_probe_by_two_processes(manifest: Path, tmp_path: Path) -> No
         )
         assert done.returncode == 0, done.stderr
 
-    network, record = tmp_path / "labels", tmp_path / "record"
-    start("baseline", "labels", "--out", str(network), "--record", str(record))
-    told = json.loads((record / "record.json").read_text())["measured"]["accuracy"]
+    network, result = tmp_path / "labels", tmp_path / "labels.json"
+    start("train", "labels", "--out", str(network), "--result", str(result))
+    told = json.loads(result.read_text())["measured"]["accuracy"]
     saved = load_network(network / "network.safetensors").eval()
     store = Store(manifest, job.params.machine.data, "val")
     (accuracy,) = multi_crop_accuracies(
         lambda cuts: (saved(cuts),),
         store,
         job.params.augment.crop,
-        job.params.probe.crops,
+        job.params.baselines["labels"]["crops"],
         Team(torch.device("cpu")),
     )
     assert told == round(accuracy, 2)

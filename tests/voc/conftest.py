@@ -1,4 +1,4 @@
-"""Stand-ins for Fashion-MNIST's pictures, and a small kit written by hand."""
+"""A small kit written by hand, and a network to start from."""
 
 from pathlib import Path
 from typing import Any
@@ -6,14 +6,11 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from conftest import fake_objects
 from PIL import Image
 from torch import nn
 
 from nat.data.seeds import generator
 from nat.network.model import Network, initialise, save_network
-from nat.runtime.settings.params import Params
-from nat.voc.data import prepare
 from nat.voc.data.devkit import (
     Box,
     Thing,
@@ -34,22 +31,6 @@ THINGS = {
     ],
     "000003": [Thing("dog", Box(2, 3, 12, 20), False, False)],
 }
-
-
-@pytest.fixture
-def objects(monkeypatch: pytest.MonkeyPatch) -> tuple[np.ndarray, np.ndarray]:
-    """The pictures that composing takes for Fashion-MNIST's."""
-    found = fake_objects()
-    monkeypatch.setattr(prepare, "read_objects", lambda folder, data: found)
-    return found
-
-
-@pytest.fixture
-def composed(tmp_path: Path, make_params: Any, objects: Any) -> tuple[Params, Path]:
-    """Parameters and the manifest of 24 + 24 composed pictures."""
-    params, manifest = make_params(), tmp_path / "voc.json"
-    prepare.prepare_voc(params, manifest)
-    return params, manifest
 
 
 @pytest.fixture

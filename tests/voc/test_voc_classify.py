@@ -13,11 +13,14 @@ from tiny import PROJECT
 from nat.data.seeds import generator
 from nat.network.model import Trunk, load_network
 from nat.runtime.errors import UserError
+from nat.runtime.naming import Name
 from nat.runtime.settings.params import Params
 from nat.voc.classification import finetune as classify
 from nat.voc.classification.finetune import finetune, make_network, masked_loss
 from nat.voc.data.manifest import open_voc
 from nat.voc.data.prepare import prepare_voc
+
+NAT = Name("nat")
 
 
 def result(file: Path) -> dict[str, Any]:
@@ -47,7 +50,7 @@ def test_divergence_is_found_in_the_next_step(
 ) -> None:
     poison(2)
     with pytest.raises(UserError, match=r"^finetune\.lr: the loss is nan \(epoch 1, step 3; "):
-        finetune(composed[0], 0, composed[1], network_file, "all", tmp_path / "out.json")
+        finetune(composed[0], NAT, composed[1], network_file, "all", tmp_path / "out.json")
     assert not (tmp_path / "out.json").exists()
     assert not list(tmp_path.glob("scratch/*/state.pt"))
 
@@ -72,8 +75,8 @@ def test_deepclusters_batch_norm_keeps_its_statistics(
     torch.testing.assert_close(network.trunk(pictures), expected)
     assert all(torch.equal(before[name], value) for name, value in network.trunk.named_buffers())
 
-    finetune(params, 0, manifest, network_file, layers, tmp_path / "d.json")
-    finetune(changed(params, variant="philkr"), 0, manifest, network_file, layers, tmp_path / "p")
+    finetune(params, NAT, manifest, network_file, layers, tmp_path / "d.json")
+    finetune(changed(params, variant="philkr"), NAT, manifest, network_file, layers, tmp_path / "p")
     found = [result(tmp_path / name)["measured"] for name in ("d.json", "p")]
     assert found[0] != found[1]
 
@@ -84,7 +87,7 @@ def test_result(
 ) -> None:
     params, manifest = composed
     out = tmp_path / "out.json"
-    finetune(params, 0, manifest, network_file, layers, out)
+    finetune(params, NAT, manifest, network_file, layers, out)
     found = result(out)
     aps = found["measured"]["ap"]
     known = [ap for ap in aps.values() if ap is not None]
@@ -96,7 +99,7 @@ def test_result(
     assert where["parameters"]["layers"] == layers
     assert where["parameters"]["finetune"] == params.finetune.model_dump()
     assert not list(Path(params.machine.scratch).iterdir())
-    finetune(params, 0, manifest, network_file, layers, tmp_path / "again.json")
+    finetune(params, NAT, manifest, network_file, layers, tmp_path / "again.json")
     assert result(tmp_path / "again.json") == found
 
 
@@ -118,7 +121,7 @@ def test_what_is_trained(
         return networks[0]
 
     monkeypatch.setattr(classify, "make_network", make)
-    finetune(params, 0, manifest, network_file, layers, tmp_path / "out.json")
+    finetune(params, NAT, manifest, network_file, layers, tmp_path / "out.json")
     for name, value in networks[0].state_dict().items():
         frozen = layers == "fc6-8" and name.startswith("trunk")
         assert torch.equal(value, before[0][name]) == frozen, name
@@ -136,7 +139,7 @@ def test_killed_run_resumes_exactly(
 ) -> None:
     params, manifest = composed
     params = changed(params, iterations=20, lr_halve_every=7)  # 3 1/3 epochs of 6 batches
-    finetune(params, 1, manifest, network_file, layers, tmp_path / "whole.json")
+    finetune(params, Name(seed=1), manifest, network_file, layers, tmp_path / "whole.json")
 
     calls = 0
     name = "masked_loss" if killed_in == "training" else "mean_average_precision"
@@ -152,7 +155,7 @@ def test_killed_run_resumes_exactly(
     with monkeypatch.context() as patch:
         patch.setattr(classify, name, dies)
         with pytest.raises(KeyboardInterrupt):
-            finetune(params, 1, manifest, network_file, layers, tmp_path / "killed.json")
+            finetune(params, Name(seed=1), manifest, network_file, layers, tmp_path / "killed.json")
     assert not (tmp_path / "killed.json").exists()
     trained = []
 
@@ -161,7 +164,7 @@ def test_killed_run_resumes_exactly(
         return masked_loss(*arguments)
 
     monkeypatch.setattr(classify, "masked_loss", counts)
-    finetune(params, 1, manifest, network_file, layers, tmp_path / "killed.json")
+    finetune(params, Name(seed=1), manifest, network_file, layers, tmp_path / "killed.json")
     assert len(trained) == (8 if killed_in == "training" else 0)  # two epochs were kept
     assert result(tmp_path / "killed.json") == result(tmp_path / "whole.json")
 
@@ -182,7 +185,7 @@ def test_fits_the_pictures_it_is_trained_on(
         settings = changed(
             params, iterations=iterations, batch_size=12, hidden=64, scale=[1.0, 1.0], lr=0.003
         )
-        finetune(settings, 0, manifest, network_file, "all", tmp_path / "out.json")
+        finetune(settings, NAT, manifest, network_file, "all", tmp_path / "out.json")
         found.append(result(tmp_path / "out.json")["measured"]["map"])
     assert found[0] < 60
     assert found[1] > 90
@@ -222,7 +225,7 @@ def test_refusals(
     params, manifest = composed
     out = tmp_path / "out.json"
     with pytest.raises(UserError, match=message):
-        finetune(changed(params, **settings), 0, manifest, network_file, "all", out)
+        finetune(changed(params, **settings), NAT, manifest, network_file, "all", out)
     assert not out.exists()
 
 
@@ -287,7 +290,7 @@ def test_two_processes_do_what_one_does(
         classify, "mean_average_precision", lambda scores, _: (0.0, one.append(scores) or [0] * 10)
     )
     for settings in (params, changed(params, lr=0.97 * params.finetune.lr)):
-        finetune(settings, 0, manifest, network_file, "all", tmp_path / "one.json")
+        finetune(settings, NAT, manifest, network_file, "all", tmp_path / "one.json")
     wrong, slower = (np.abs(scores - one[0]).max() for scores in (two[0], one[1]))
     assert wrong < slower / 10  # of a step size 3 % smaller
 

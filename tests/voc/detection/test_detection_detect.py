@@ -8,8 +8,10 @@ import numpy as np
 import pytest
 import torch
 
+from nat.network import session
 from nat.runtime.distributed import Team
 from nat.runtime.errors import UserError
+from nat.runtime.naming import Name
 from nat.runtime.settings.params import Params
 from nat.voc.data.manifest import open_voc
 from nat.voc.data.prepare import prepare_voc
@@ -21,6 +23,8 @@ from nat.voc.detection.detect import detect
 from nat.voc.detection.evaluate import judged
 from nat.voc.detection.model import Detector, Regions
 from nat.voc.detection.results import read_results
+
+NAT = Name("nat")
 
 
 def result(file: Path) -> dict[str, Any]:
@@ -53,7 +57,7 @@ def outputs(folder: Path, name: str) -> tuple[Path, Path]:
 
 def test_result(inputs: tuple, tmp_path: Path) -> None:
     params, files = inputs
-    detect(params, 0, *files, *outputs(tmp_path, "one"))
+    detect(params, NAT, *files, *outputs(tmp_path, "one"))
     found = result(tmp_path / "one.json")
     measured, where = found["measured"], found["provenance"]
     _, _, test = open_voc(params, files[0])
@@ -68,7 +72,7 @@ def test_result(inputs: tuple, tmp_path: Path) -> None:
     # the files hold exactly what was measured
     names = [one.name for one in test.annotations]
     assert judged(read_results(tmp_path / "one", names, test.classes), test) == measured
-    detect(params, 0, *files, *outputs(tmp_path, "again"))
+    detect(params, NAT, *files, *outputs(tmp_path, "again"))
     assert result(tmp_path / "again.json") == found
     for file in (tmp_path / "one").iterdir():
         assert (tmp_path / "again" / file.name).read_bytes() == file.read_bytes()
@@ -78,7 +82,7 @@ def test_divergence_is_found_in_the_next_step(inputs: tuple, tmp_path: Path, poi
     params, files = inputs
     poison(3)
     with pytest.raises(UserError, match=r"^detect\.lr: the loss is nan \(epoch 2, step 2; "):
-        detect(params, 0, *files, *outputs(tmp_path, "out"))
+        detect(params, NAT, *files, *outputs(tmp_path, "out"))
     (file,) = tmp_path.glob("scratch/*/state.pt")
     assert torch.load(file, weights_only=True)["next"] == 1
 
@@ -98,7 +102,7 @@ def test_trains_in_bfloat16_and_tests_in_float32(
 
     monkeypatch.setattr(Detector, "forward", noted)
     half = params.model_copy(update={"machine": machine})
-    detect(half, 0, *files, *outputs(tmp_path, "out"))
+    detect(half, NAT, *files, *outputs(tmp_path, "out"))
     assert seen == {(True, torch.bfloat16), (False, torch.float32)}
 
 
@@ -113,7 +117,7 @@ def test_what_is_trained(inputs: tuple, tmp_path: Path, monkeypatch: pytest.Monk
         return networks[0]
 
     monkeypatch.setattr(stage, "make_detector", make)
-    detect(params, 0, *files, *outputs(tmp_path, "one"))
+    detect(params, NAT, *files, *outputs(tmp_path, "one"))
     for name, value in networks[0].state_dict().items():
         fixed = "conv1" in name or name in ("mean", "std")
         assert torch.equal(value, before[0][name]) == fixed, name
@@ -125,7 +129,7 @@ def test_killed_run_resumes_exactly(
 ) -> None:
     params, files = inputs
     params = changed(params, iterations=11, save_every=3, lr_drop_at=[7])  # 3 2/3 epochs
-    detect(params, 1, *files, *outputs(tmp_path, "whole"))
+    detect(params, Name(seed=1), *files, *outputs(tmp_path, "whole"))
     calls = 0
     module, name = (training, "multi_task_loss") if killed_in == "training" else (stage, "judged")
     original = getattr(module, name)
@@ -140,7 +144,7 @@ def test_killed_run_resumes_exactly(
     with monkeypatch.context() as patch:
         patch.setattr(module, name, dies)
         with pytest.raises(KeyboardInterrupt):
-            detect(params, 1, *files, *outputs(tmp_path, "killed"))
+            detect(params, Name(seed=1), *files, *outputs(tmp_path, "killed"))
     assert not (tmp_path / "killed.json").exists()
     trained = []
     loss = training.multi_task_loss
@@ -150,7 +154,7 @@ def test_killed_run_resumes_exactly(
         return loss(*arguments)
 
     monkeypatch.setattr(training, "multi_task_loss", counts)
-    detect(params, 1, *files, *outputs(tmp_path, "killed"))
+    detect(params, Name(seed=1), *files, *outputs(tmp_path, "killed"))
     assert len(trained) == (5 if killed_in == "training" else 0)  # two epochs were kept
     assert result(tmp_path / "killed.json") == result(tmp_path / "whole.json")
 
@@ -181,7 +185,7 @@ def test_finds_the_objects_it_is_trained_on(
             foreground=0.9,
             dropout=0.0,
         )
-        detect(settings, 0, *files, *outputs(tmp_path, "out"))
+        detect(settings, NAT, *files, *outputs(tmp_path, "out"))
         found.append(result(tmp_path / "out.json")["measured"]["map"])
     assert found[0] < 50
     assert found[1] > 90
@@ -200,7 +204,7 @@ def test_refused_settings(
     params, files = inputs
     out, detections = outputs(tmp_path, "out")
     with pytest.raises(UserError, match=message):
-        detect(changed(params, **settings), 0, *files, out, detections)
+        detect(changed(params, **settings), NAT, *files, out, detections)
     assert not out.exists()
     assert not detections.exists()
 
@@ -211,7 +215,7 @@ def test_refused_proposals(inputs: tuple, tmp_path: Path) -> None:
 
     def refused(message: str) -> None:
         with pytest.raises(UserError, match=message) as caught:
-            detect(params, 0, manifest, proposals, network, *out)
+            detect(params, NAT, manifest, proposals, network, *out)
         assert "\n" not in str(caught.value)
 
     trainval, test = (proposals / f"{name}.safetensors" for name in ("trainval", "test"))
@@ -230,9 +234,9 @@ def test_refused_proposals(inputs: tuple, tmp_path: Path) -> None:
 
 def test_several_processes(inputs: tuple, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     params, files = inputs
-    monkeypatch.setattr(stage, "join", lambda machine: Team(torch.device("cpu"), size=2))
+    monkeypatch.setattr(session, "join", lambda machine: Team(torch.device("cpu"), size=2))
     with pytest.raises(UserError, match="launcher: detect is one process"):
-        detect(params, 0, *files, *outputs(tmp_path, "out"))
+        detect(params, NAT, *files, *outputs(tmp_path, "out"))
     assert not (tmp_path / "out.json").exists()
 
 
@@ -240,7 +244,7 @@ def test_damaged_network(inputs: tuple, tmp_path: Path) -> None:
     params, (manifest, proposals, network) = inputs
     network.write_bytes(network.read_bytes()[:1000])
     with pytest.raises(UserError, match="no network of this project"):
-        detect(params, 0, manifest, proposals, network, *outputs(tmp_path, "out"))
+        detect(params, NAT, manifest, proposals, network, *outputs(tmp_path, "out"))
 
 
 def test_pictures_and_cells_too_small_for_the_trunk(
@@ -251,10 +255,10 @@ def test_pictures_and_cells_too_small_for_the_trunk(
     monkeypatch.setattr(stage, "load_trunk", lambda _: big)
     big = stage.Trunk("alexnet")
     with pytest.raises(UserError, match=r"detect\.short_sides: makes a side of 60 px, too short"):
-        detect(params, 0, *files, *outputs(tmp_path, "out"))
+        detect(params, NAT, *files, *outputs(tmp_path, "out"))
     larger = changed(large, short_sides=[120], test_short_side=120, long_side=200)
     with pytest.raises(UserError, match=r"finetune\.input: 40 px is too small"):
-        detect(larger, 0, *files, *outputs(tmp_path, "out"))
+        detect(larger, NAT, *files, *outputs(tmp_path, "out"))
 
 
 def test_only_difficult_objects(
@@ -271,4 +275,4 @@ def test_only_difficult_objects(
     with pytest.raises(
         UserError, match=r"detect\.pictures: 2 a batch, but 0 of trainval's 24 pictures"
     ):
-        detect(params, 0, *files, *outputs(tmp_path, "out"))
+        detect(params, NAT, *files, *outputs(tmp_path, "out"))

@@ -19,7 +19,7 @@ from nat.voc.detection.train import (
     make_detector,
     make_optimizer,
     multi_task_loss,
-    set_step_size,
+    set_learning_rate,
 )
 
 CPU = torch.device("cpu")
@@ -104,7 +104,7 @@ def test_loss_without_foreground(network: Detector) -> None:
     assert float(loss) == pytest.approx(float(torch.tensor(3.0).log()))
 
 
-def test_step_sizes(network: Detector) -> None:
+def test_learning_rates(network: Detector) -> None:
     chosen = settings(lr=0.1, lr_drop_at=[10, 20], weight_decay=0.3)
     optimizer = make_optimizer(network, chosen)
     weights, biases = optimizer.param_groups
@@ -112,7 +112,7 @@ def test_step_sizes(network: Detector) -> None:
     assert all(p.dim() == 1 for p in biases["params"])
     assert all(p.dim() > 1 for p in weights["params"])
     for iteration, expected in ((0, 0.1), (9, 0.1), (10, 0.01), (19, 0.01), (20, 0.001)):
-        set_step_size(optimizer, chosen, iteration)
+        set_learning_rate(optimizer, chosen, iteration)
         assert weights["lr"] == pytest.approx(expected)
         assert biases["lr"] == pytest.approx(2 * expected)
 

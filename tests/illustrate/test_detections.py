@@ -8,12 +8,12 @@ import numpy as np
 import pytest
 import torch
 
-from nat.illustrate.detected import Detected, load_detected
+from nat.illustrate.detected import Detected, load_detected, save_detected
 from nat.illustrate.detections import (
     SIDE,
     best_and_worst,
     choose,
-    illustrate_detections,
+    gather_detections,
     moved,
     reduced,
 )
@@ -107,7 +107,7 @@ class Run:
 
     def illustrate(self, seed: int, out: Path) -> Detected:
         files = (self.manifest, self.result, self.detections)
-        illustrate_detections(self.params, seed, *files, out)
+        save_detected(gather_detections(self.params, seed, *files), out)
         return load_detected(out)
 
 

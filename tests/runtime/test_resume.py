@@ -6,8 +6,7 @@ from typing import Any
 import pytest
 import torch
 
-from nat.data.seeds import derive, generator
-from nat.network.schedule import constant_then_decay, permutes_in
+from nat.data.seeds import generator
 from nat.runtime.errors import UserError
 from nat.runtime.resume import Run, scratch_folder
 
@@ -102,20 +101,3 @@ def test_folder_follows_everything_that_determines_the_run(tmp_path: Path) -> No
     assert base != folder(parameters={"lr": 2}, data=data)
     data.write_text("b")
     assert base != folder(parameters={"lr": 1}, data=data)
-
-
-def test_schedule_is_section_3_3() -> None:
-    steps = [constant_then_decay(0.5, decay=0.1, hold=3, t=t) for t in range(6)]
-    assert steps == pytest.approx([0.5, 0.5, 0.5, 0.5, 0.5 / 1.1, 0.5 / 1.2])
-
-
-def test_permuting_epochs() -> None:
-    assert [permutes_in(epoch, 3) for epoch in range(5)] == [True, False, False, True, False]
-    assert all(permutes_in(epoch, 1) for epoch in range(5))
-    assert not any(permutes_in(epoch, "never") for epoch in range(5))
-
-
-def test_purposes_have_seeds_of_their_own() -> None:
-    seeds = {derive(s, p, e) for s in range(20) for p in ("order", "augment") for e in range(20)}
-    assert len(seeds) == 800
-    assert 0 <= min(seeds) <= max(seeds) < 2**63

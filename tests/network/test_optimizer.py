@@ -11,11 +11,12 @@ import torch
 from torch import nn
 
 import nat.targets
-from nat.methods.labels import supervised
+from nat.methods import train
 from nat.methods.nat import pretrain
 from nat.network.optimizer import INTERVAL, Guard
 from nat.probe import probe
 from nat.runtime.errors import UserError
+from nat.runtime.naming import Name
 from nat.targets import sample_targets, save_targets
 
 
@@ -90,24 +91,25 @@ def start(manifest: Path, make_params: Any, tmp_path: Path) -> Callable[[str], N
     targets, net = tmp_path / "targets.npy", tmp_path / "net"
     params = make_params(
         pretrain={"epochs": 3, "batch_size": 16},
-        labels={"epochs": 3, "batch_size": 16},
+        baselines={"labels": {"epochs": 3, "batch_size": 16}},
         probe={"epochs": 3, "batch_size": 16},
         permute_every=2,
     )
     save_targets(sample_targets("sphere", 96, params.targets, 0), targets)
 
     def run(name: str) -> None:
+        file, result = net / "network.safetensors", tmp_path / "result.json"
         if name == "pretrain":
-            pretrain(params, 0, manifest, targets, net, tmp_path / "record")
-        elif name == "labels":
-            supervised(params, 0, manifest, net, tmp_path / "record")
+            pretrain(params, Name(), manifest, targets, net, result)
+        elif name == "baselines.labels":
+            train(params, Name("labels"), manifest, net, result)
         else:
-            probe(params, 0, manifest, net / "network.safetensors", tmp_path / "probe.json")
+            probe(params, Name(), manifest, file, None, tmp_path / "probe.json")
 
     return run
 
 
-@pytest.mark.parametrize("name", ["pretrain", "labels", "probe"])
+@pytest.mark.parametrize("name", ["pretrain", "baselines.labels", "probe"])
 @pytest.mark.parametrize(
     ("step", "said"), [(8, r"epoch 2, step 3;"), (12, r"after epoch 2;")], ids=["within", "last"]
 )
