@@ -102,8 +102,8 @@ def test_archives_are_extracted_and_found_again(
     prepare_voc(devkit_params(make_params, kit), tmp_path / "kit.json")
     assert manifest.read_bytes() == (tmp_path / "kit.json").read_bytes()
     devkit = extracted_devkit(params.machine.data)
-    source, trainval, test = open_voc(params, manifest)
-    assert (source, len(trainval), len(test)) == ("voc2007", 3, 1)
+    data, trainval, test = open_voc(params, manifest)
+    assert (data["data"], len(trainval), len(test)) == ("voc2007", 3, 1)
     assert trainval.devkit == test.devkit == devkit
     assert [path.name for path in devkit.parent.parent.iterdir()] == ["voc2007"]
 

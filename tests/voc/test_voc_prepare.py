@@ -25,8 +25,9 @@ def content(folder: Path) -> dict[str, str]:
 def test_composed_set_is_whole_and_counted(composed: tuple[Params, Path]) -> None:
     params, manifest = composed
     described = json.loads(manifest.read_text())
-    source, trainval, test = open_voc(params, manifest)
-    assert source == described["source"] == "fashion-mnist-voc"
+    data, trainval, test = open_voc(params, manifest)
+    assert data["data"] == described["source"] == "fashion-mnist-voc"
+    assert data["images"] == {"trainval": len(trainval), "test": len(test)}
     assert len(described["classes"]) == 10
     assert "t-shirt-top" in described["classes"]
     for split, found in (("trainval", trainval), ("test", test)):
@@ -111,8 +112,9 @@ def test_own_kit(make_params: Any, kit: Path, tmp_path: Path) -> None:
     counts = described["splits"]["trainval"]
     assert (counts["count"], counts["objects"], counts["difficult"]) == (3, 5, 2)
     assert str(kit) not in manifest.read_text()  # a manifest is the same on any machine
-    source, trainval, test = open_voc(params, manifest)
-    assert (source, len(trainval), len(test)) == ("voc2007", 3, 1)
+    data, trainval, test = open_voc(params, manifest)
+    assert (data["data"], len(trainval), len(test)) == ("voc2007", 3, 1)
+    assert data["images"] == {"trainval": 3, "test": 1}
 
     xml = kit / "VOC2007/Annotations/000001.xml"
     xml.write_text(xml.read_text().replace("<xmax>20<", "<xmax>19<"))
@@ -120,6 +122,7 @@ def test_own_kit(make_params: Any, kit: Path, tmp_path: Path) -> None:
     changed = json.loads((tmp_path / "changed.json").read_text())
     assert changed["splits"]["trainval"]["sha256"] != counts["sha256"]
     assert changed["splits"]["test"] == described["splits"]["test"]
+    assert open_voc(params, tmp_path / "changed.json")[0]["store"] != data["store"]
 
 
 @pytest.mark.parametrize(
