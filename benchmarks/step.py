@@ -61,7 +61,7 @@ def main(
     pictures = torch.randint(0, 256, (batch, 1, crop, crop), dtype=torch.uint8, generator=draws)
     pictures = pictures.to(device)
     labels = torch.randint(0, CLASSES, (batch,), generator=draws).to(device)
-    sphere = TargetSettings(dimension=d, k=2, spread=0, precision="float32")
+    sphere = TargetSettings(dimension=d, k=2, precision="float32")
     targets = sample_targets("sphere", batch, sphere, seed=0).array.to(device)
     align = find_alignment(alignment)
     settings = ModelSettings(preprocessing="sobel", trunk=trunk, hidden=hidden, dropout=0.0)

@@ -64,9 +64,7 @@ def main(n: int, d: int, batch: int, threads: int) -> None:
     print("| precision | | file, GB | own, GB | mapped, GB | time |")
     print("| --- | --- | ---: | ---: | ---: | ---: |")
     for precision in ("float32", "float16"):
-        settings = TargetSettings.model_validate(
-            {"dimension": d, "k": 2, "spread": 0, "precision": precision}
-        )
+        settings = TargetSettings.model_validate({"dimension": d, "k": 2, "precision": precision})
         with tempfile.TemporaryDirectory(dir=".") as folder:
             file = Path(folder) / "targets.npy"
             for work in (sampling, reading):

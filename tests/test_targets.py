@@ -12,7 +12,7 @@ from nat import targets as package
 from nat.illustrate.features import load_assignment
 from nat.runtime.errors import UserError
 from nat.runtime.settings.families import members
-from nat.runtime.settings.params import TargetSettings
+from nat.runtime.settings.params import TargetGroups
 from nat.targets import Targets, load_targets, sample_targets, save_targets
 
 KINDS = members("targets")
@@ -23,8 +23,8 @@ def settings_of(
     k: int = 5,
     spread: float = 0.5,
     precision: Literal["float32", "float16"] = "float32",
-) -> TargetSettings:
-    return TargetSettings(dimension=dimension, k=k, precision=precision, mixture={"spread": spread})
+) -> TargetGroups:
+    return TargetGroups(dimension=dimension, k=k, precision=precision, mixture={"spread": spread})
 
 
 def test_every_file_of_the_folder_is_a_target_type() -> None:

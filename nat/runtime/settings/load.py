@@ -6,6 +6,7 @@ from typing import Any
 from pydantic import BaseModel, ValidationError
 
 from nat.runtime.errors import UserError
+from nat.runtime.settings.families import members
 from nat.runtime.settings.params import Params, pairs_of
 from nat.runtime.settings.yaml_file import load, read_text, shown
 
@@ -48,7 +49,7 @@ def check_params(content: dict[str, Any], path: Path | str) -> Params:
 def check_members(params: Params, path: Path | str) -> None:
     """Check what only files of families know: their own settings, and that the files are whole.
 
-    Every ablation's settings are checked too.
+    Every ablation's settings are checked too, and groups of files that are not in use.
 
     Raises:
         UserError: a setting is unknown, missing or wrong, or a file lacks what its family needs.
@@ -56,13 +57,12 @@ def check_members(params: Params, path: Path | str) -> None:
     from nat.methods import find_method, settings_of
     from nat.targets import settings_for
 
-    for method in params.compared:
-        settings_of(find_method(method), method, params, path)
     for override in ["", *params.ablations.nat, *params.ablations.labels]:
         varied = overridden(params, override, path)
-        settings_for(varied.target_type, varied.targets, path)
-        if override in params.ablations.labels:
-            settings_of(find_method("labels"), "labels", varied, path)
+        for target_type in sorted({varied.target_type, *(varied.targets.model_extra or {})}):
+            settings_for(target_type, varied.targets, path)
+        for method in sorted({*varied.compared, *varied.baselines}):
+            settings_of(find_method(method), method, varied, path)
 
 
 def overridden(params: Params, override: str, path: Path | str = "params.yaml") -> Params:
@@ -119,7 +119,7 @@ def first_fault(error: ValidationError, kind: type[BaseModel], group: str = "") 
     faults = error.errors(include_url=False)
     fault = faults[0]
     # unions add the tried type's name to the location: settings' own names are enough
-    known = _setting_names(kind)
+    known = _setting_names(kind) | {*members("methods"), *members("targets")}
     place = tuple(part for part in fault["loc"] if part != "[key]")
     parts = [str(part) for part in place if str(part) in known or type(part) is int]
     name = ".".join([*filter(None, [group]), *parts])
@@ -134,12 +134,13 @@ def first_fault(error: ValidationError, kind: type[BaseModel], group: str = "") 
     if fault["type"] == "missing":
         missing = ".".join([*filter(None, [group]), *(str(part) for part in place)])
         return f"{missing}: missing; add it{more}"
+    if fault["type"] == "value_error":
+        said = fault["msg"].removeprefix("Value error, ")
+        return f"{name}: {said}{more}" if name else said
     alternatives = [f for f in faults if f["loc"][: len(fault["loc"]) - 1] == fault["loc"][:-1]]
     texts = [f["msg"].removeprefix("Value error, ").removeprefix("Input ") for f in alternatives]
     if len(alternatives) > 1 and all(str(f["loc"][-1]) not in known for f in alternatives):
         return f"{name}: {' or '.join(texts)} (got {shown(fault['input'])})"
-    if fault["type"] == "value_error":
-        return f"{name}: {texts[0]}{more}" if name else texts[0]
     return f"{name}: {texts[0]} (got {shown(fault['input'])}){more}"
 
 

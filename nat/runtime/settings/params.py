@@ -167,17 +167,18 @@ class ProposalSettings(Group):
 
 
 class TargetSettings(Group):
-    """The fixed target representations C of eq. 3.
-
-    What one type alone can be set to is a group of that type's name, see its file in nat/targets.
-    """
-
-    model_config = ConfigDict(extra="allow")
-    __pydantic_extra__: groups_of("targets")  # type: ignore[valid-type]
+    """The fixed target representations C of eq. 3: what several types can be set to."""
 
     dimension: Dimension
     k: Classes
     precision: Literal["float32", "float16"]
+
+
+class TargetGroups(TargetSettings):
+    """And what one type alone can be set to, a group of its name, see its file in nat/targets."""
+
+    model_config = ConfigDict(extra="allow")
+    __pydantic_extra__: groups_of("targets")  # type: ignore[valid-type]
 
 
 class ModelSettings(Group):
@@ -308,7 +309,7 @@ class Params(Group):
     pictures: Pictures
     voc: Voc
     proposals: ProposalSettings
-    targets: TargetSettings
+    targets: TargetGroups
     model: ModelSettings
     augment: Augment
     pretrain: Pretrain
@@ -327,6 +328,8 @@ class Params(Group):
             )
         if NAT in self.compared:
             raise ValueError(f"compared: {NAT} is what the others are compared with; leave it out")
+        if NAT in self.baselines:
+            raise ValueError(f"baselines.{NAT}: its settings are those of pretrain; leave it out")
         for method in self.methods:
             if method not in (NAT, *self.compared):
                 raise ValueError(f"methods: {method} is not trained; add it to compared")
