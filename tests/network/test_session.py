@@ -96,9 +96,7 @@ def test_a_result_tells_whose_it_is_and_how_it_went(
     assert not list(Path(params.machine.scratch).iterdir())
 
 
-def test_the_seed_fixes_what_layers_draw(
-    make_params: Any, folders: tuple[Path, Path]
-) -> None:
+def test_the_seed_fixes_what_layers_draw(make_params: Any, folders: tuple[Path, Path]) -> None:
     for number, folder in enumerate(folders):
         torch.manual_seed(number)  # whatever was drawn before
         train(make_params(), folder)
