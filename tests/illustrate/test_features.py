@@ -7,9 +7,10 @@ import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
+from conftest import CLASSES, picture_set
 
 from nat.data.seeds import generator
-from nat.data.store import Store
+from nat.data.store import UNLABELLED, Source, Split, Store, write_store
 from nat.illustrate.features import (
     SECTORS,
     SIDE,
@@ -144,6 +145,34 @@ def test_shows_this_runs_own(make_params: Any, manifest: Path, tmp_path: Path, k
                 float(distances[query, row]), abs=1e-3
             )
             assert shown.neighbour_labels[query, place] == train.labels[row]
+
+
+def test_pictures_for_training_without_labels_are_those_with_targets(
+    make_params: Any, tmp_path: Path
+) -> None:
+    """Figure 1 shows of them; Figure 3 looks for neighbours among those with labels."""
+    params = make_params()
+    inputs, path = Inputs(tmp_path, params), tmp_path / "pictures.json"
+    (free, _), (train, labels), (val, val_labels) = (
+        picture_set(count, seed=seed) for count, seed in ((96, 2), (40, 0), (24, 1))
+    )
+    splits = {
+        "train": Split(40, train, labels),
+        "val": Split(24, val, val_labels),
+        "unlabelled": Split(96, free, np.full(96, UNLABELLED)),
+    }
+    write_store(Source("test", CLASSES, splits), 32, 1, params.machine.data, path)
+    shown = gather_features(params, 0, path, inputs.nat, inputs.labels, inputs.targets)
+    stores = {name: Store(path, params.machine.data, name) for name in splits}
+    for picture in shown.pictures:
+        find(stores["unlabelled"], picture)
+    for picture, label in zip(
+        shown.neighbours.reshape(-1, 1, 32, 32), shown.neighbour_labels.flatten(), strict=True
+    ):
+        assert stores["train"].labels[find(stores["train"], picture)] == label
+    for picture in shown.queries:
+        find(stores["val"], picture)
+    assert (shown.facts["train"], shown.facts["val"], shown.facts["searched"]) == (40, 24, 40)
 
 
 def test_refuses_another_runs_targets(make_params: Any, manifest: Path, tmp_path: Path) -> None:
