@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 from ruamel.yaml import YAML
-from tiny import PROJECT
+from tiny import EMBEDDED, PROJECT
 
 from nat.runtime.naming import PROPOSALS, Name
 from nat.runtime.settings.load import load_params
@@ -37,7 +37,7 @@ def test_targets_and_pictures_shown_are_a_seed_s() -> None:
 
 
 def test_every_training_of_the_pipeline_has_files_of_its_own() -> None:
-    params = load_params(PROJECT / "profiles/embedded.yaml")
+    params = load_params(EMBEDDED)
     trainings = [(method, "") for method in params.methods]
     trainings += [("nat", override) for override in params.ablations.nat]
     trainings += [("labels", override) for override in params.ablations.labels]
