@@ -22,7 +22,9 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
 
 from disks import CAUSES, PAGE, Bench, Trouble, cannot_be_another, cannot_mount
-from recipes import RECIPES
+from recipes import recipes
+
+RECIPES = recipes("disks")
 
 
 def troubles(bench: Bench, name: str, kind: str, steps: int) -> Iterator[Iterator[Trouble]]:

@@ -2,9 +2,9 @@
 
     python benchmarks/fuzz.py --seconds 60
     python benchmarks/fuzz.py --reader network --inputs 100000 --seed 7
-    python benchmarks/fuzz.py --reader record --seconds 600 --guided
+    python benchmarks/fuzz.py --reader assignment --seconds 600 --guided
 
-The readers, and how inputs are made, are those of tests/readers.py. Each reader runs in a process
+The readers, and how inputs are made, are those of tests/readers. Each reader runs in a process
 of its own that may take no more than --memory MB beyond its libraries. A fault is anything but the
 content or one line of the project's own error: another exception, more memory, or the process's
 end. Each kind, which is one exception at one place, is shown with an input that shows it. Small
@@ -26,7 +26,9 @@ from types import FunctionType
 import click
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
-import readers
+from readers.bombs import bombs
+from readers.damage import damaged
+from readers.table import READERS, Reader, outcome
 
 from nat.runtime.processes import Ended, call_apart
 
@@ -42,7 +44,7 @@ def tried(
     Returns:
         How many were read, refused and faults, and an input of each kind of fault.
     """
-    (reader,) = [reader for reader in readers.READERS if reader.name == name]
+    (reader,) = [reader for reader in READERS if reader.name == name]
     whole = (Path(folder) / reader.file).read_bytes()
     counts: Counter[str] = Counter()
     faults: dict[str, str] = {}
@@ -52,7 +54,7 @@ def tried(
         Path(folder, "last").write_text(str(key))
         try:
             with contextlib.redirect_stderr(io.StringIO()):
-                said = readers.outcome(reader, Path(folder), content)
+                said = outcome(reader, Path(folder), content)
             counts["refused" if said else "read"] += 1
         except Exception as error:
             counts["faults"] += 1
@@ -62,20 +64,20 @@ def tried(
 
     try:
         if first == 0:
-            for key, content in readers.bombs(reader.form):
+            for key, content in bombs(reader.form):
                 one(key, content)
         for number in range(first, first + count):
             if time.monotonic() > end:
                 break
             draws = random.Random(f"{seed} {number}")
-            one(number, readers.damaged(whole, reader.form, draws))
+            one(number, damaged(whole, reader.form, draws))
     finally:
         (Path(folder) / reader.file).write_bytes(whole)
     return counts, faults
 
 
 def try_reader(
-    reader: readers.Reader, seed: int, inputs: int | None, seconds: float, memory: int
+    reader: Reader, seed: int, inputs: int | None, seconds: float, memory: int
 ) -> tuple[Counter[str], dict[str, str]]:
     """Try inputs on a reader, in processes; what ``tried`` found in all of them."""
     counts: Counter[str] = Counter()
@@ -100,7 +102,7 @@ def try_reader(
     return counts, faults
 
 
-def guide(reader: readers.Reader, seed: int, seconds: float, memory: int) -> None:
+def guide(reader: Reader, seed: int, seconds: float, memory: int) -> None:
     """Let atheris choose inputs by the lines that they reach; ends the process.
 
     atheris is no requirement of the project: ``pip install atheris``.
@@ -113,7 +115,7 @@ def guide(reader: readers.Reader, seed: int, seconds: float, memory: int) -> Non
     whole = (folder / reader.file).read_bytes()
     (folder / "corpus" / "whole").write_bytes(whole)
     for number in range(50):
-        content = readers.damaged(whole, reader.form, random.Random(f"{seed} {number}"))
+        content = damaged(whole, reader.form, random.Random(f"{seed} {number}"))
         (folder / "corpus" / str(number)).write_bytes(content)
     for module in [m for name, m in sys.modules.items() if name.split(".")[0] in GUIDING]:
         for function in vars(module).values():
@@ -121,7 +123,7 @@ def guide(reader: readers.Reader, seed: int, seconds: float, memory: int) -> Non
                 atheris.instrument_func(function)
     options = [f"-max_total_time={seconds:.0f}", f"-rss_limit_mb={memory}", f"-seed={seed + 1}"]
     options += [f"-artifact_prefix={folder}/", "-max_len=100000", str(folder / "corpus")]
-    atheris.Setup([sys.argv[0], *options], lambda content: readers.outcome(reader, folder, content))
+    atheris.Setup([sys.argv[0], *options], lambda content: outcome(reader, folder, content))
     atheris.Fuzz()
 
 
@@ -137,9 +139,9 @@ def main(
 ) -> None:
     """Print a markdown table; ends with 1 if there was a fault."""
     os.environ.setdefault("OMP_NUM_THREADS", "1")
-    chosen = [reader for reader in readers.READERS if name in (None, reader.name)]
+    chosen = [reader for reader in READERS if name in (None, reader.name)]
     if not chosen:
-        raise click.UsageError(f"--reader: {', '.join(r.name for r in readers.READERS)}")
+        raise click.UsageError(f"--reader: {', '.join(r.name for r in READERS)}")
     if guided:
         guide(chosen[0], seed, seconds, 4 * memory)
     print("| reader | inputs | read | refused | faults | kinds of faults |")

@@ -19,6 +19,7 @@ from pathlib import Path
 import click
 import numpy as np
 
+from nat.runtime.naming import Name
 from nat.runtime.settings.load import load_params
 from nat.voc.data.boxes import recall
 from nat.voc.data.manifest import open_voc
@@ -64,7 +65,7 @@ def main(network: Path, voc: Path, proposals: Path, seed: int, overrides: tuple[
                     given.mkdir(exist_ok=True)
                     shutil.copy(proposals / file.name, file)
             out = folder / "result.json"
-            detect(params, seed, voc, given, network, out, folder / "detections")
+            detect(params, Name(seed=seed), voc, given, network, out, folder / "detections")
             measured = json.loads(out.read_text())["measured"]
             stored = load_proposals(given / "test.safetensors")
             each = sum(len(stored[one]) for one in stored) / len(stored)

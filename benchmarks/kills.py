@@ -59,9 +59,9 @@ def trials_of(
     """Kill a stage from one start; what came of it."""
     sys.path[:0] = [str(PROJECT), str(PROJECT / "tests")]
     from kills import Trials
-    from long_stages import STAGES, World
     from processes import Moment
     from together import meetings
+    from world import STAGES, World
 
     folder = Path(root) / f"{name}-{start}"
     trials = Trials(World.at(Path(root) / "world"), STAGES[name], folder, whole)
@@ -131,7 +131,7 @@ def table(rows: list[dict[str, Any]]) -> Iterator[str]:
 
 
 @click.command()
-@click.option("--stage", "names", multiple=True, help="Of tests/long_stages.py; all by default.")
+@click.option("--stage", "names", multiple=True, help="Of tests/recipes.py; all by default.")
 @click.option("--start", "starts", multiple=True, help="fresh, over or again; all by default.")
 @click.option("--random", "random_kills", default=500, show_default=True, help="Kills in all.")
 @click.option("--removals", default=40, show_default=True, help="Of a stage and start, at most.")
@@ -159,13 +159,13 @@ def main(
 ) -> None:
     sys.path[:0] = [str(PROJECT), str(PROJECT / "tests")]
     from kills import STARTS, Trials
-    from long_stages import STAGES, World
     from processes import Moment
+    from world import OF_STAND_INS, STAGES, World
 
     unknown = {*names, *starts} - {*STAGES, *STARTS}
     if unknown:
         raise click.UsageError(f"{', '.join(sorted(unknown))}: none of {', '.join(STAGES)}")
-    names = names or tuple(n for n in STAGES if not (whole and STAGES[n].of_stand_ins))
+    names = names or tuple(n for n in STAGES if not (whole and n in OF_STAND_INS))
     starts = starts or STARTS
     with tempfile.TemporaryDirectory(prefix="kills-") as root:
         world = World(Path(root) / "world").build()

@@ -47,15 +47,15 @@ def trained(way: str, seed: int, pictures: Path, params: Path) -> dict[str, obje
     launcher, settings = WAYS[way]
     start = time.perf_counter()
     with tempfile.TemporaryDirectory() as folder:
-        targets, network, record, probe = (
-            f"{folder}/{name}" for name in ("targets.npy", "network", "record", "probe.json")
+        targets, network, training, probe = (
+            f"{folder}/{name}" for name in ("targets.npy", "network", "training.json", "probe.json")
         )
         weights = f"{network}/network.safetensors"
         for starter, words in (
             (PYTHON, ("targets", "--out", targets)),
             (
                 launcher,
-                ("pretrain", "--targets", targets, "--out", network, "--record", record),
+                ("pretrain", "--targets", targets, "--out", network, "--result", training),
             ),
             (PYTHON, ("probe", "--network", weights, "--out", probe)),
         ):
@@ -65,7 +65,7 @@ def trained(way: str, seed: int, pictures: Path, params: Path) -> dict[str, obje
             options = options if starter is launcher and words[0] == "pretrain" else options[:2]
             subprocess.run([*starter, "-m", "nat", *words, *common, *options], check=True)
         measured = json.loads(Path(probe).read_text())["measured"]
-        loss = json.loads(Path(record, "record.json").read_text())["measured"]["loss"]
+        loss = json.loads(Path(training).read_text())["measured"]["loss"]
         digest = hashlib.sha256(Path(weights).read_bytes()).hexdigest()[:12]
     seconds = round(time.perf_counter() - start)
     return dict(zip(FIELDS, (way, seed, *measured.values(), loss, digest, seconds), strict=True))

@@ -31,7 +31,7 @@ import statistics
 import tempfile
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
-from contextlib import closing, suppress
+from contextlib import ExitStack, closing, suppress
 from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
@@ -43,11 +43,12 @@ import torch
 from loader import sparse_store
 
 from nat.data.loader import Batch, Loader
-from nat.methods.labels import supervised
+from nat.methods import train
 from nat.methods.nat import pretrain
 from nat.network.schedule import permutes_in
 from nat.runtime.device import clock
 from nat.runtime.errors import UserError
+from nat.runtime.naming import Name
 from nat.runtime.resume import Run
 from nat.runtime.settings.load import load_params
 from nat.runtime.settings.params import Params
@@ -75,7 +76,7 @@ MEASURING = (
     f"permute_every={PERIOD}",
     "pretrain.save_every=never",
     "pretrain.knn_every=never",
-    f"labels.epochs={10**6}",  # after the last there is a kNN check
+    f"baselines.labels.epochs={10**6}",  # after the last there is a kNN check
 )
 
 PROJECT = Path(__file__).parents[1]
@@ -163,16 +164,18 @@ class ShortRun(Run):
 
 def measure(method: str, params: Params, folder: Path, watch: Watch) -> tuple[Watch, float]:
     """What was noted, and peak memory in GiB; in a process of its own."""
-    train, inputs = {
-        "labels": (supervised, [folder / "store.json"]),
-        "nat": (pretrain, [folder / "store.json", folder / "targets.npy"]),
-    }[method]
+    name, manifest, outs = Name(method), folder / "store.json", (folder / "out", folder / "result")
     short = {
-        "Loader": lambda *given: ShortLoader(watch, *given),
-        "Run": lambda *given: ShortRun(watch, *given),
+        "nat.methods.Loader": lambda *given: ShortLoader(watch, *given),
+        "nat.network.session.Run": lambda *given: ShortRun(watch, *given),
     }
-    with patch.multiple(train.__module__, **short), suppress(Left):
-        train(params, 0, *inputs, folder / "out", folder / "record")
+    with ExitStack() as changed, suppress(Left):
+        for place, factory in short.items():
+            changed.enter_context(patch(place, factory))
+        if method == "nat":
+            pretrain(params, name, manifest, folder / "targets.npy", *outs)
+        else:
+            train(params, name, manifest, *outs)
     watch.cost = None
     if watch.computing.startswith("cuda"):
         return watch, torch.cuda.max_memory_allocated() / 2**30
@@ -198,7 +201,7 @@ def chosen_params(profile: str, options: dict[str, Any], folder: Path) -> tuple[
     changes = tuple(f"{name}={json.dumps(value)}" for name, value in values.items())
     params = load_params(file, changes)
     share = 0.0 if params.permute_every == "never" else 1 / params.permute_every
-    same = f"labels.batch_size={params.pretrain.batch_size}"
+    same = f"baselines.labels.batch_size={params.pretrain.batch_size}"
     return load_params(file, (*changes, same, *MEASURING)), share
 
 

@@ -21,8 +21,8 @@ from typing import Any
 
 import numpy as np
 from commands import Done, Limits, command
-from recipes import RECIPES, Recipe, make_bench
-from tiny import PROJECT
+from recipes import Recipe, make_bench, recipes
+from tiny import PROJECT, settings
 from users import NOBODY
 
 CAUSES = {
@@ -32,6 +32,7 @@ CAUSES = {
     "forbidden": "Permission denied",
     "quota": "File too large",
 }
+RECIPES = recipes("disks")
 PAGE = 4096  # bytes: what a tmpfs gives out at a time
 # what differs between two runs of the same command
 TIMES = re.compile(rb'"(seconds|images_per_second|alignment_ms)": [0-9.]+')
@@ -139,8 +140,12 @@ class Bench:
         self.folder, self.disk, self.aside = folder, folder / "disk", folder / "aside"
         self.inputs = folder / "inputs"
         self.inputs.mkdir()
-        make_bench(self.inputs)
+        make_bench(self.inputs, settings(), 6, self._made)
         self._whole: dict[str, Contents] = {}
+
+    def _made(self, words: list[str]) -> None:
+        done = command(self.inputs, *words)
+        assert done.code == 0, (words, done)
 
     def run(self, name: str, spares: str = "", earlier: bool = False, **limits: Any) -> Done:
         """Run a recipe."""
@@ -150,7 +155,7 @@ class Bench:
 
     def earlier(self, name: str) -> Path:
         """A copy of the disk with a recipe's earlier output, made with the umask 002."""
-        kept, recipe = self.folder / "earlier" / name.replace(" ", "-"), RECIPES[name]
+        kept, recipe = self.folder / "earlier" / name, RECIPES[name]
         if not kept.exists():
             self.disk.mkdir()
             if recipe.given:
@@ -164,7 +169,7 @@ class Bench:
 
     def whole(self, name: str) -> Path:
         """A copy of the disk after a recipe without trouble, umask 022, earlier output before."""
-        kept = self.folder / "whole" / name.replace(" ", "-")
+        kept = self.folder / "whole" / name
         if not kept.exists():
             shutil.copytree(self.earlier(name), self.disk)
             done = self.run(name)

@@ -18,8 +18,9 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 import numpy as np
-from long_stages import Stage, World
 from processes import Ended, Moment, Process, alive, start, start_whole, tidied
+from recipes import Recipe
+from world import World
 
 # from nothing; over outputs of other settings; over outputs of its own
 STARTS = ("fresh", "over", "again")
@@ -134,7 +135,7 @@ class Outcome:
 class Trials:
     """One stage's trials in a world."""
 
-    def __init__(self, world: World, stage: Stage, folder: Path, whole: bool = False) -> None:
+    def __init__(self, world: World, stage: Recipe, folder: Path, whole: bool = False) -> None:
         """Trials of ``stage``.
 
         Args:
@@ -189,7 +190,8 @@ class Trials:
         add: tuple[str, ...] = (),
     ) -> list[Process]:
         """Start the stage's process, or processes, in ``case``."""
-        words = [*self.stage.command(self.world, other), *add]
+        here = Path()  # of the case
+        words = [*self.stage.line(self.world.folder, here, here / "scratch", other), *add]
         log = self.folder / f"{case.name}-{len(list(self.folder.glob(f'{case.name}-*.log')))}.log"
         if self.whole:
             return [start_whole(words, case, log, self.stage.processes)]
@@ -299,7 +301,7 @@ class Trials:
 
     def _outputs(self, found: Contents) -> list[str]:
         """The paths of the outputs among what was found."""
-        patterns = self.stage.outputs
+        patterns = self.stage.parts or self.stage.outs
         above = {PurePosixPath(pattern).parent.as_posix() for pattern in patterns}
         return sorted(
             name

@@ -19,7 +19,7 @@ from nat.voc.proposals.prepare import prepare_proposals
 COMMANDS = {
     "detection": "--iterations 1 --tests 2 --pictures 2 --regions 8 --hidden 8 --threads 1",
     "disk": "--commands check targets --steps 1",
-    "fuzz": "--reader history --inputs 20",
+    "fuzz": "--reader assignment --inputs 20",
     "ground_truth_boxes": "--network network.safetensors --voc voc.json --proposals proposals",
     "kills": "--stage check --start again --random 1 --others 1",
     "loader": "--n 40 --size 32 --crop 28 --batch 8 --batches 2",

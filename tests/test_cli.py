@@ -17,19 +17,15 @@ COMMANDS = [
     ["proposals"],
     ["targets"],
     ["pretrain"],
-    ["baseline"],
+    ["train"],
     ["probe"],
-    ["evolution"],
     ["finetune"],
     ["detect"],
     ["illustrate"],
-    ["illustrate-detections"],
     ["profile"],
     ["export"],
     ["embed"],
-    ["tabulate"],
-    ["tabulate-ablations"],
-    ["page"],
+    ["report"],
 ]
 
 

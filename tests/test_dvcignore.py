@@ -41,8 +41,8 @@ def folders(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[Path]]
 def test_the_declared_folders_are_known(folders: tuple[Path, list[Path]]) -> None:
     project, declared = folders
     names = {str(path.relative_to(project)) for path in declared}
-    assert {"nat/report", "artifacts/networks/nat-0", "artifacts/probe"} < names
-    assert "reports/ablations" in names
+    assert {"nat/report", "artifacts/networks/nat-0", "results", "results/illustrate/0"} < names
+    assert {"reports/figures", "reports/tables"} < names
 
 
 def test_junk_in_a_declared_folder_changes_no_stage(folders: tuple[Path, list[Path]]) -> None:

@@ -6,11 +6,11 @@ from pathlib import Path
 
 import pytest
 from kills import STARTS, Outcome, Trials
-from long_stages import STAGES, World
 from processes import Moment
 from together import meetings
+from world import STAGES, World
 
-SLOW = ("tabulate", "proposals-mat", "pretrain-two")
+SLOW = ("report", "proposals-mat", "pretrain-two")
 
 
 @pytest.fixture(scope="module")
@@ -25,7 +25,7 @@ def survived(outcomes: list[Outcome]) -> None:
     assert not faulty, faulty
 
 
-@pytest.mark.parametrize("name", [name for name in STAGES if name != "page"])  # as tabulate
+@pytest.mark.parametrize("name", STAGES)
 def test_a_killed_stage_ends_as_if_nothing_had_been(
     name: str, world: World, tmp_path: Path
 ) -> None:
@@ -39,7 +39,7 @@ def test_a_killed_stage_ends_as_if_nothing_had_been(
     survived([trials.trial(start, (late, Moment("part", draws.random())))])
 
 
-@pytest.mark.parametrize("name", ["pretrain", "random"])
+@pytest.mark.parametrize("name", ["pretrain", "train-random"])
 def test_killed_while_it_puts_outputs_in_place_and_cleans_up(
     name: str, world: World, tmp_path: Path
 ) -> None:
@@ -50,7 +50,9 @@ def test_killed_while_it_puts_outputs_in_place_and_cleans_up(
     survived([trials.trial("over", (moment,)) for moment in moments])
 
 
-@pytest.mark.parametrize(("name", "times"), [("pretrain", 3), ("evolution", 1), ("proposals", 1)])
+@pytest.mark.parametrize(
+    ("name", "times"), [("pretrain", 3), ("probe-checkpoints", 1), ("proposals", 1)]
+)
 def test_a_third_start_as_the_first_ends(
     name: str, times: int, world: World, tmp_path: Path
 ) -> None:

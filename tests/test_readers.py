@@ -6,10 +6,10 @@ import sys
 from pathlib import Path
 
 import pytest
-import readers
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from readers import NEVER_WHOLE, READERS, Reader, damaged, outcome
+from readers.damage import damaged
+from readers.table import NEVER_WHOLE, READERS, Reader, outcome
 from tiny import PROJECT
 
 EXAMPLES = 12
@@ -62,18 +62,19 @@ def test_a_damaged_file_is_read_or_refused(
 
 BOMBED = """
 import pathlib, resource, sys, tempfile, traceback
-import readers
+from readers.bombs import bombs
+from readers.table import READERS, outcome
 pages = int(pathlib.Path("/proc/self/statm").read_text().split()[0])
 resource.setrlimit(resource.RLIMIT_AS, (pages * 4096 + int(sys.argv[1]),) * 2)
 tried = 0
-for reader in readers.READERS:
+for reader in READERS:
     if reader.seconds > 1:
         continue
     with tempfile.TemporaryDirectory() as folder:
         reader.write(pathlib.Path(folder))
-        for name, content in readers.bombs(reader.form):
+        for name, content in bombs(reader.form):
             print(f"{reader.name}: {name}", file=sys.stderr)
-            readers.outcome(reader, pathlib.Path(folder), content)
+            outcome(reader, pathlib.Path(folder), content)
             tried += 1
 print(tried)
 """
@@ -91,4 +92,4 @@ def test_a_small_file_takes_little_memory() -> None:
         timeout=300,
     )
     assert done.returncode == 0, done.stderr[-3000:]
-    assert int(done.stdout) > 10 * len(readers.READERS) / 2
+    assert int(done.stdout) > 10 * len(READERS) / 2

@@ -55,7 +55,7 @@ class User:
 
     def pretraining(self) -> "subprocess.Popen[str]":
         words = ["--pictures", "pictures.json", "--targets", "targets.npy", "--out", "network"]
-        return self.start("pretrain", *words, "--record", "record")
+        return self.start("pretrain", *words, "--result", "result.json")
 
 
 @pytest.fixture(scope="module")

@@ -37,7 +37,7 @@ def meetings(trials: Trials, start: str, times: int, latest: int = 0) -> list[Ou
         latest: how many renamings, the last ones; 0 is all.
     """
     reference = trials.reference(start)
-    if not trials.stage.fills_data:
+    if not trials.stage.data:
         return [
             third_start(trials, start) for _ in range(times if "scratch" in reference.new else 0)
         ]

@@ -112,4 +112,4 @@ def load_detected(path: Path) -> Detected:
     Raises:
         UserError: missing, damaged, or of another version of this project.
     """
-    return load_arrays(Detected, path, "illustrate-detections", LAYOUT, DetectedFacts)
+    return load_arrays(Detected, path, "illustrate", LAYOUT, DetectedFacts)

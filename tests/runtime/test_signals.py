@@ -192,7 +192,7 @@ def test_a_training_stops_and_goes_on(manifest: Path, tmp_path: Path) -> None:
     targets = tmp_path / "targets.npy"
     job = Job(tmp_path, pretrain={"epochs": 100_000, "knn_every": "never", "save_every": "never"})
     words = job.words("pretrain", "--pictures", manifest, "--targets", targets)
-    words += ["--out", f"{tmp_path}/out/net", "--record", f"{tmp_path}/out/record"]
+    words += ["--out", f"{tmp_path}/out/net", "--result", f"{tmp_path}/out/result.json"]
     made = load_params(tmp_path / "params.yaml").targets
     save_targets(sample_targets("sphere", 96, made, 0), targets)
     for number in (signal.SIGINT, signal.SIGTERM):  # the second goes on from the first's state
