@@ -13,14 +13,14 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from commands import Done, Limits, command
+from contents import FOLDER, Contents, contents
 from recipes import Recipe, make_bench, recipes
 from tiny import PROJECT, settings
 from users import NOBODY
@@ -34,9 +34,6 @@ CAUSES = {
 }
 RECIPES = recipes("disks")
 PAGE = 4096  # bytes: what a tmpfs gives out at a time
-# what differs between two runs of the same command
-TIMES = re.compile(rb'"(seconds|images_per_second|alignment_ms)": [0-9.]+')
-Contents = dict[str, bytes]
 
 
 @dataclass(frozen=True)
@@ -58,24 +55,6 @@ class Trouble:
     def mounts(self) -> bool:
         """Whether it needs a disk of its own."""
         return self.kind in ("full", "names", "read-only")
-
-
-def contents(disk: Path) -> Contents:
-    """Every file below ``disk``, without the times that runs took, and every folder."""
-    return {
-        str(path.relative_to(disk)): b"" if path.is_dir() else _content(path)
-        for path in sorted(disk.rglob("*"))
-    }
-
-
-def _content(path: Path) -> bytes:
-    if path.suffix == ".npz":
-        with suppress(Exception), np.load(path, allow_pickle=False) as file:
-            arrays = [file[name] for name in file.files]
-            words = "".join(str(each) for each in arrays if each.dtype.kind == "U")
-            numbers = b"".join(each.tobytes() for each in arrays if each.dtype.kind != "U")
-            return TIMES.sub(rb"\1", words.encode()) + numbers
-    return TIMES.sub(rb"\1", path.read_bytes())
 
 
 def differences(found: Contents, expected: Contents) -> list[str]:
@@ -220,7 +199,7 @@ class Bench:
         right = {name: (before.get(name), whole.get(name)) for name in known}
         if half := [f for f in after if f in known and after[f] not in right[f]]:
             found.append(f"half-written: {', '.join(half)}")
-        after |= {str(self.aside / file): b"" for file in contents(self.aside)}
+        after |= {str(self.aside / file): FOLDER for file in contents(self.aside)}
         if left := [f for f in after if f not in known and not STATE.fullmatch(f)]:
             found.append(f"left: {', '.join(left)}")
         return found

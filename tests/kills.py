@@ -5,68 +5,23 @@ undisturbed runs leave: outputs byte for byte, and no other names. Measured seco
 differ. What lies there between kill and rerun is judged too.
 """
 
-import hashlib
-import io
-import json
 import re
 import shutil
 import signal
 import socket
-import zipfile
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
-from typing import Any
 
-import numpy as np
+from contents import Contents, contents
 from processes import Ended, Moment, Process, alive, start, start_whole, tidied
 from recipes import Recipe
 from world import World
 
 # from nothing; over outputs of other settings; over outputs of its own
 STARTS = ("fresh", "over", "again")
-TIMES = ("seconds", "images_per_second", "alignment_ms")  # all that two equal runs may differ in
 GRACE = 2.0  # seconds to end after SIGTERM; one that waits for a lost process inside torch does not
 # names that no run that has ended may leave
 TEMPORARY = re.compile(r"(^|/)(\.[^/]*|building|[^/]*\.(new|tmp))(/|$)")
-
-Contents = dict[str, str | None]
-
-
-def contents(folder: Path) -> Contents:
-    """Each file's digest, times left out, and None for each folder, by relative path."""
-    found: Contents = {}
-    for path in sorted(folder.rglob("*")):
-        name = path.relative_to(folder).as_posix()
-        found[name] = None if path.is_dir() else digest(name, path.read_bytes())
-    return found
-
-
-def digest(name: str, content: bytes) -> str:
-    """Of a file's bytes without the times in it; what is damaged is compared as it is."""
-    try:
-        if name.endswith(".json"):
-            content = json.dumps(without_times(json.loads(content))).encode()
-        elif name.endswith(".npz"):
-            with np.load(io.BytesIO(content), allow_pickle=False) as arrays:
-                content = b"".join(_array(key, arrays[key]) for key in sorted(arrays.files))
-    except (ValueError, zipfile.BadZipFile, EOFError):
-        pass
-    return hashlib.sha256(content).hexdigest()
-
-
-def _array(name: str, array: np.ndarray) -> bytes:
-    if array.dtype.kind == "U":
-        return f"{name} {without_times(json.loads(str(array)))}".encode()
-    return f"{name} {array.dtype} {array.shape}".encode() + array.tobytes()
-
-
-def without_times(content: Any) -> Any:
-    """JSON without the keys of TIMES, at any depth."""
-    if isinstance(content, dict):
-        return {key: without_times(value) for key, value in content.items() if key not in TIMES}
-    if isinstance(content, list):
-        return [without_times(value) for value in content]
-    return content
 
 
 def without_numbers(text: str) -> str:

@@ -12,7 +12,8 @@ from pathlib import Path
 
 import pytest
 from commands import Limits, command
-from disks import PAGE, Bench, Trouble, cannot_be_another, cannot_mount, contents, modes, small_disk
+from contents import contents
+from disks import PAGE, Bench, Trouble, cannot_be_another, cannot_mount, modes, small_disk
 from recipes import UNTRIED, recipes
 from tiny import EMBEDDED, PROJECT
 
@@ -62,8 +63,9 @@ def test_a_full_disk(bench: Bench, name: str) -> None:
         fails(bench, name, Trouble("quota", needed // 2))
     elif RECIPES[name].data:
         # more than a store needs, so that it is begun
-        before, after = contents(bench.earlier(name)), contents(bench.whole(name))
-        needed = sum(-(-len(after[file]) // PAGE) * PAGE for file in after.keys() - before.keys())
+        before, after = bench.earlier(name), bench.whole(name)
+        new = [after / file for file in contents(after).keys() - contents(before).keys()]
+        needed = sum(-(-file.stat().st_size // PAGE) * PAGE for file in new if file.is_file())
         fails(bench, name, Trouble("full", needed - PAGE))
     else:
         fails(bench, name, Trouble("full", needed // 2 // PAGE * PAGE, "scratch"))

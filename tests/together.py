@@ -4,7 +4,8 @@ import os
 import signal
 import time
 
-from kills import Outcome, Trials, contents
+from contents import contents
+from kills import Outcome, Trials
 from processes import ENDS_WITHIN, Moment, Process, tidied
 
 WAITS = 3.0  # times what a run takes: one that has not ended by then waits for the other
