@@ -1,6 +1,6 @@
 """What the figure of detections shows, in one small file.
 
-The stage ``illustrate-detections`` writes it, so that the report reads no test pictures.
+The stage ``illustrate`` writes it, so that the report reads no test pictures.
 """
 
 from dataclasses import dataclass
@@ -41,7 +41,7 @@ class Detected:
     here, from its upper left corner.
 
     Attributes:
-        facts: see ``nat.illustrate.detections.illustrate_detections``.
+        facts: see ``nat.illustrate.detections.gather_detections``.
         provenance: of this file, as of any record.
         pictures: uint8 (p, h, w), luma, filled up to the right and below.
         sizes: int64 (p, 2), height and width without the filling.
