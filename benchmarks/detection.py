@@ -2,7 +2,7 @@ r"""Speed and memory of training and testing Fast R-CNN, on random pictures and 
 
     python benchmarks/detection.py
     python benchmarks/detection.py --trunk alexnet --size 500 375 --short 600 --long 1000 \
-        --input 224 --hidden 4096 --pictures 2 --regions 128 --classes 20 --min-score 0.05 \
+        --input 224 --hidden 4096 --images 2 --regions 128 --classes 20 --min-score 0.05 \
         --proposals 2000 --iterations 3 --tests 4
 
 The defaults are those of profiles/embedded.yaml, the second line is the protocol's: VOC's usual
@@ -100,7 +100,7 @@ def training_rate(network: Detector, data: TrainingSet, settings: Detect, team: 
     start = 0.0
     todo = range(settings.iterations + 1)
     rows = range(len(data.pictures))
-    batches = picture_batches(rows, settings.pictures, todo, 0)
+    batches = picture_batches(rows, settings.images, todo, 0)
     for iteration, chosen in zip(todo, batches, strict=True):
         batch = draw_batch(data, chosen, settings, draws, team.device)
         with team.autocast():
@@ -112,7 +112,7 @@ def training_rate(network: Detector, data: TrainingSet, settings: Detect, team: 
         loss.item()  # waits for the device
         if iteration == 0:
             start = time.perf_counter()
-    return settings.iterations * settings.pictures / (time.perf_counter() - start)
+    return settings.iterations * settings.images / (time.perf_counter() - start)
 
 
 def test_rate(
@@ -133,7 +133,7 @@ def measure(phase: str, chosen: dict, settings: Detect) -> tuple[float, float]:
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     team = Team(device, torch.bfloat16 if device.type == "cuda" else torch.float32)
     classes = chosen["classes"]
-    data = random_set(max(4, 2 * settings.pictures), chosen["size"], chosen["proposals"], classes)
+    data = random_set(max(4, 2 * settings.images), chosen["size"], chosen["proposals"], classes)
     trunk = Trunk(chosen["trunk"])
     initialise(trunk, torch.Generator().manual_seed(0))
     cells = pooled_cells(trunk, chosen["input"])
@@ -156,7 +156,7 @@ def measure(phase: str, chosen: dict, settings: Detect) -> tuple[float, float]:
 @click.option("--long", default=DETECT["long_side"], help="Long side at most.")
 @click.option("--input", default=PROFILE["finetune"]["input"], help="Gives a region's cells.")
 @click.option("--hidden", default=DETECT["hidden"])
-@click.option("--pictures", default=DETECT["pictures"], help="A training batch.")
+@click.option("--images", default=DETECT["pictures"], help="A training batch.")
 @click.option("--regions", default=DETECT["regions"], help="A training batch.")
 @click.option("--classes", default=len(FashionMNIST.classes))
 @click.option("--min-score", default=DETECT["min_score"], help="Of a detection.")

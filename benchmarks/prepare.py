@@ -1,6 +1,6 @@
 """Pictures a second of preparing ImageNet, the whole of it from that, and memory.
 
-    python benchmarks/prepare.py --pictures 512
+    python benchmarks/prepare.py --images 512
 
 Pictures of 500 x 375 lie in ImageNet's archives, made here, and go through all of `nat prepare
 pictures`: index, decoding, writing, MD5 and checksum. One process does it all; then two decode, for
@@ -75,7 +75,7 @@ def write_archives(folder: Path, count: int) -> int:
 
 def seconds(folder: Path, work: Path, channels: int, processes: int) -> tuple[float, float]:
     """Of this process's CPU, and of the clock."""
-    from nat.datasets.filling.prepare import prepare_pictures
+    from nat.datasets.filling.prepare import prepare_images
     from nat.runtime.settings.params import Params
 
     content = YAML(typ="safe").load((PROJECT / "params.yaml").read_text())
@@ -84,7 +84,7 @@ def seconds(folder: Path, work: Path, channels: int, processes: int) -> tuple[fl
     content["machine"] |= {"data": str(work), "scratch": str(work), "threads": processes}
     params = Params.model_validate(content)
     cpu, clock = time.process_time(), time.perf_counter()
-    prepare_pictures(params, work / "manifest.json")
+    prepare_images(params, work / "manifest.json")
     return time.process_time() - cpu, time.perf_counter() - clock
 
 
@@ -136,7 +136,7 @@ def index_megabytes() -> float:
 
 
 @click.command()
-@click.option("--pictures", default=512, show_default=True, help="Training pictures.")
+@click.option("--images", default=512, show_default=True, help="Training pictures.")
 @click.option("--runs", default=3, show_default=True)
 def main(pictures: int, runs: int) -> None:
     """Print a markdown table."""

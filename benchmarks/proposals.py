@@ -1,6 +1,6 @@
 """Selective search: its time, and how much of the ground truth its boxes cover.
 
-    python benchmarks/proposals.py --pictures 200 --threads 2
+    python benchmarks/proposals.py --images 200 --threads 2
     python benchmarks/proposals.py --short-side 120 --finest 50 --finest 150
 
 Pictures of trainval in data/voc.json, whose folder params.yaml names; a row a setting, in which
@@ -44,7 +44,7 @@ def photographs(settings: ProposalSettings) -> None:
 
 @click.command()
 @click.option("--voc", type=click.Path(path_type=Path), default="data/voc.json", show_default=True)
-@click.option("--pictures", default=200, show_default=True)
+@click.option("--images", default=200, show_default=True)
 @click.option("--threads", default=2, show_default=True)
 @click.option("--short-side", "sides", multiple=True, type=int, default=[60, 75, 90, 120])
 @click.option("--finest", "scales", multiple=True, type=int, default=[50, 150])

@@ -1,7 +1,7 @@
 r"""How much a result changes with the seed, and with what should not change it: threads, processes.
 
-    python benchmarks/reproducibility.py --pictures data/pictures.json --out runs.csv
-    python benchmarks/reproducibility.py --pictures data/pictures.json --out runs.csv --seeds 0,1
+    python benchmarks/reproducibility.py --images data/images.json --out runs.csv
+    python benchmarks/reproducibility.py --images data/images.json --out runs.csv --seeds 0,1
 
 Each run samples targets, pretrains by NAT and probes, at the settings of params.yaml or of another
 file. Ways of computing:
@@ -60,7 +60,7 @@ def trained(way: str, seed: int, pictures: Path, params: Path) -> dict[str, obje
             (PYTHON, ("probe", "--network", weights, "--out", probe)),
         ):
             options = [word for setting in settings for word in ("--set", setting)]
-            common = ["--params", str(params), "--pictures", str(pictures), "--seed", str(seed)]
+            common = ["--params", str(params), "--images", str(pictures), "--seed", str(seed)]
             # the probe is computed in the same way throughout, as what is compared is the training
             options = options if starter is launcher and words[0] == "pretrain" else options[:2]
             subprocess.run([*starter, "-m", "nat", *words, *common, *options], check=True)
@@ -108,7 +108,7 @@ def table(rows: list[dict[str, str]]) -> list[str]:
 
 
 @click.command()
-@click.option("--pictures", type=click.Path(path_type=Path, exists=True), required=True)
+@click.option("--images", type=click.Path(path_type=Path, exists=True), required=True)
 @click.option("--params", type=click.Path(path_type=Path, exists=True), default="params.yaml")
 @click.option("--seeds", default="0,1,2")
 @click.option("--ways", default=",".join(WAYS))

@@ -64,7 +64,7 @@ SETTINGS = {
     "precision": "machine.precision",
     "compile": "machine.compile",
     "threads": "machine.threads",
-    "size": "pictures.size",
+    "size": "images.size",
     "crop": "augment.crop",
     "trunk": "model.trunk",
     "hidden": "model.hidden",
@@ -234,7 +234,7 @@ def main(
             batch = params.pretrain.batch_size
             if n < batch * (warm + steps):
                 raise UserError(f"--n: {n}; an epoch needs {batch * (warm + steps)} pictures")
-            shape = params.pictures.size, params.pictures.channels
+            shape = params.images.size, params.images.channels
             sparse_store(folder, n, *shape, CLASSES).rename(folder / "store.json")
             write_targets(n, params, folder / "targets.npy")
             for method, epochs in (("labels", 1 + rounds), ("nat", 1 + PERIOD * rounds)):

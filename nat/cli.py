@@ -16,9 +16,9 @@ from nat.options import (
     OfTraining,
     WithParams,
     argument_method,
+    option_images,
     option_network,
     option_path,
-    option_pictures,
     option_voc,
 )
 from nat.runtime.naming import IMAGES, MEASURED, PROPOSALS, REPORTS, RESULTS, VOC, Name
@@ -86,13 +86,13 @@ def prepare() -> None:
     """Get data and bring it into the form that training reads."""
 
 
-@prepare.command("pictures", cls=WithParams)
+@prepare.command("images", cls=WithParams)
 @option_path("out", "The store's manifest.", IMAGES)
-def prepare_pictures(params: Params, out: Path) -> None:
+def prepare_images(params: Params, out: Path) -> None:
     """Fill the image store with the images to train on and to probe with."""
-    from nat.datasets.filling.prepare import prepare_pictures
+    from nat.datasets.filling.prepare import prepare_images
 
-    prepare_pictures(params, out)
+    prepare_images(params, out)
 
 
 @prepare.command("voc", cls=WithParams)
@@ -115,27 +115,27 @@ def proposals(params: Params, voc: Path, out: Path) -> None:
 
 
 @main.command(cls=OfTraining)
-@option_pictures
+@option_images
 @option_path("out", "Array of the targets, .npy.")
-def targets(params: Params, name: Name, pictures: Path, out: Path | None) -> None:
+def targets(params: Params, name: Name, images: Path, out: Path | None) -> None:
     """Sample the fixed targets, one for each image to pretrain on."""
     from nat.data.manifest import facts_of, pretraining_split, read_manifest
     from nat.targets import sample_targets, save_targets
 
-    n = facts_of(read_manifest(pictures), pretraining_split(pictures), pictures)["count"]
+    n = facts_of(read_manifest(images), pretraining_split(images), images)["count"]
     sampled = sample_targets(params.target_type, n, params.targets, name.seed)
     save_targets(sampled, out or name.targets)
 
 
 @main.command(cls=OfTraining)
-@option_pictures
+@option_images
 @option_path("targets", "What `nat targets` wrote; an ablation of targets samples its own.")
 @option_path("out", "Folder for the network and its checkpoints.")
 @option_path("result", "JSON of its losses, speed and provenance.")
 def pretrain(
     params: Params,
     name: Name,
-    pictures: Path,
+    images: Path,
     targets: Path | None,
     out: Path | None,
     result: Path | None,
@@ -146,35 +146,33 @@ def pretrain(
     if targets is None and "target" not in name.override:
         targets = name.targets
     result = result or name.result("train")
-    pretrain(params, name, pictures, targets, out or name.network, result)
+    pretrain(params, name, images, targets, out or name.network, result)
 
 
 @main.command(cls=OfTraining)
 @click.argument("method", type=click.Choice([m for m in members("methods") if m != NAT]))
-@option_pictures
+@option_images
 @option_path("out", "Folder for the network.")
 @option_path("result", "JSON of its losses, speed and provenance.")
-def train(
-    params: Params, name: Name, pictures: Path, out: Path | None, result: Path | None
-) -> None:
+def train(params: Params, name: Name, images: Path, out: Path | None, result: Path | None) -> None:
     """Train the network of a compared METHOD, a file of nat/methods."""
     from nat.methods import train
 
-    train(params, name, pictures, out or name.network, result or name.result("train"))
+    train(params, name, images, out or name.network, result or name.result("train"))
 
 
 @main.command(cls=OfTraining)
 @argument_method
 @option_network
 @option_path("checkpoints", "Folder of checkpoints to probe too; by default NAT's own.")
-@option_pictures
+@option_images
 @option_path("out", "JSON of accuracies and their provenance.")
 def probe(
     params: Params,
     name: Name,
     network: Path | None,
     checkpoints: Path | None,
-    pictures: Path,
+    images: Path,
     out: Path | None,
 ) -> None:
     """Train classifiers on METHOD's frozen trunk (Table 3): MLP, linear, kNN."""
@@ -183,7 +181,7 @@ def probe(
     if network is None and (name.network / "checkpoints").exists():
         checkpoints = checkpoints or name.network / "checkpoints"
     network = network or name.network / "network.safetensors"
-    probe(params, name, pictures, network, checkpoints, out or name.result("probe"))
+    probe(params, name, images, network, checkpoints, out or name.result("probe"))
 
 
 @main.command(cls=OfTraining)
@@ -238,7 +236,7 @@ def detect(
 
 
 @main.command(cls=OfTraining)
-@option_pictures
+@option_images
 @option_path("nat", "NAT's network folder.")
 @option_path("labels", "Network folder of the method with labels.")
 @option_path("targets", "The targets that NAT was trained with.")
@@ -247,7 +245,7 @@ def detect(
 @option_path("detections", "Folder of detections that it wrote; none are shown if it is missing.")
 @option_path("out", "Folder of what the figures show.")
 def illustrate(
-    params: Params, name: Name, pictures: Path, voc: Path, out: Path | None, **given: Path | None
+    params: Params, name: Name, images: Path, voc: Path, out: Path | None, **given: Path | None
 ) -> None:
     """Gather what Figures 1, 3 and 4 and the figure of detections show."""
     from nat.illustrate.stage import Inputs, illustrate
@@ -260,7 +258,7 @@ def illustrate(
         "detections": name.detections,
     }
     paths = {key: given[key] or path for key, path in usual.items()}
-    illustrate(params, name.seed, Inputs(pictures, voc=voc, **paths), out or name.illustrations)
+    illustrate(params, name.seed, Inputs(images, voc=voc, **paths), out or name.illustrations)
 
 
 @main.command(cls=WithParams)
@@ -304,9 +302,7 @@ def export(
 
 @main.command(cls=WithParams)
 @click.option("--network", type=FILE, required=True, help="network.safetensors of any method.")
-@click.option(
-    "--pictures", type=FILE, required=True, help="Folder of pictures, with its subfolders."
-)
+@click.option("--images", type=FILE, required=True, help="Folder of images, with its subfolders.")
 @click.option(
     "--layer",
     type=click.Choice(["conv5", "output"]),
@@ -319,22 +315,22 @@ def export(
     type=click.IntRange(1),
     help="Pixels that the short side is scaled to before the central crop; the crop's by default.",
 )
-@click.option("--skip-corrupt", is_flag=True, help="List unreadable pictures and leave them out.")
+@click.option("--skip-corrupt", is_flag=True, help="List unreadable images and leave them out.")
 @click.option("--out", type=FILE, required=True, help="Array of features, .npy or .parquet.")
 def embed(
     params: Params,
     network: Path,
-    pictures: Path,
+    images: Path,
     layer: Literal["conv5", "output"],
     size: int | None,
     skip_corrupt: bool,
     out: Path,
 ) -> None:
-    """Turn a folder of pictures into features, a row a picture; of the settings, uses `machine`."""
+    """Turn a folder of images into features, a row an image; of the settings, uses `machine`."""
     from nat.api.embed import embed_folder
     from nat.api.load import load_trunk
     from nat.runtime.device import prepare_device
 
     trunk = load_trunk(network, size, prepare_device(params.machine))
-    for fault in embed_folder(trunk, pictures, out, layer, skip_corrupt):
+    for fault in embed_folder(trunk, images, out, layer, skip_corrupt):
         click.echo(f"left out: {fault}", err=True)

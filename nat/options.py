@@ -114,6 +114,6 @@ def option_path(name: str, help: str, default: Path | str | None = None) -> Deco
 argument_method: Decorator = click.argument(
     "method", type=click.Choice(members("methods")), default=NAT, required=False
 )
-option_pictures = option_path("pictures", "Manifest of the image store.", IMAGES)
+option_images = option_path("images", "Manifest of the image store.", IMAGES)
 option_voc = option_path("voc", "Manifest of the VOC set.", VOC)
 option_network = option_path("network", "network.safetensors of any method.")

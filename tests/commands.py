@@ -129,11 +129,11 @@ def _stand_in() -> None:
     from matplotlib.figure import Figure
 
     from nat.data.store import Source, Split
-    from nat.datasets.filling import prepare
-    from nat.runtime.settings.params import Pictures
+    from nat.datasets import fashion_mnist
+    from nat.runtime.settings.params import Images, Machine
     from nat.voc.data import prepare as voc
 
-    def read(settings: Pictures, data: str) -> Source:
+    def read(settings: Images, machine: Machine) -> Source:
         counts = {"train": settings.train or 96, "val": settings.val or 48}
         splits = {
             name: Split(count, *picture_set(count, settings.size, seed))
@@ -142,5 +142,5 @@ def _stand_in() -> None:
         return Source("fashion-mnist", CLASSES, splits)
 
     Figure.draw = lambda figure, renderer: None  # files of blank figures, which take little time
-    prepare.read_fashion_mnist = read
+    fashion_mnist.read = read
     voc.read_objects = lambda folder, data: fake_objects()

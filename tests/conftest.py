@@ -83,7 +83,7 @@ def manifest(tmp_path: Path) -> Path:
         "train": Split(len(train), train, train_labels),
         "val": Split(len(val), val, val_labels),
     }
-    path = tmp_path / "pictures.json"
+    path = tmp_path / "images.json"
     write_store(Source("test", CLASSES, splits), 32, 1, str(tmp_path / "data"), path)
     return path
 

@@ -22,7 +22,7 @@ ENVIRONMENT = os.environ | {
 LEFT_BEHIND = shutil.ignore_patterns(
     ".git", ".venv*", "artifacts", "results", "scratch", "raw", "stores", "tmp", "cache",
     "*.egg-info", "__pycache__", ".*_cache", ".hypothesis", "*.lock", "checked",
-    "pictures.json", "voc.json",
+    "images.json", "voc.json",
 )  # fmt: skip
 
 
@@ -67,7 +67,7 @@ def reports(folder: Path) -> dict[str, bytes]:
 def copy_project(folder: Path, pictures: Path, voc: Path) -> Path:
     shutil.copytree(PROJECT, folder, ignore=LEFT_BEHIND)
     content = settings(
-        pictures={"source": "folder", "folder": str(pictures), "train": None, "val": None},
+        images={"source": "folder", "folder": str(pictures), "train": None, "val": None},
         voc={"source": "devkit", "folder": str(voc)},
     )
     YAML().dump(content, folder / "params.yaml")

@@ -72,11 +72,11 @@ def _recipe(name: str, words: str, *outs: str, earlier: str = "--seed 1", **fact
 
 NETWORK = "--network BENCH/networks/nat/network.safetensors"
 CHECKPOINTS = "--checkpoints BENCH/networks/nat/checkpoints"
-STORE = "--pictures BENCH/pictures.json"
+STORE = "--images BENCH/images.json"
 VOC = "--voc BENCH/voc.json"
 FOLDER = (
-    "prepare pictures --out DISK/pictures.json --set pictures.source=folder "
-    "--set pictures.folder=BENCH/pictures --set pictures.train=null --set pictures.val=null"
+    "prepare images --out DISK/images.json --set images.source=folder "
+    "--set images.folder=BENCH/pictures --set images.train=null --set images.val=null"
 )
 PRETRAIN = (
     f"pretrain {STORE} --targets BENCH/targets/0.npy --out DISK/networks/nat "
@@ -84,7 +84,7 @@ PRETRAIN = (
 )
 PRETRAINED = ("networks/nat", "results/train/nat-0.json")
 TRAINED = f"{STORE} --out DISK/networks/NAME --result DISK/results/train/NAME-0.json"
-SIZE = "--set pictures.size=30"
+SIZE = "--set images.size=30"
 
 
 def _trained(method: str, **facts: Any) -> Recipe:
@@ -94,8 +94,8 @@ def _trained(method: str, **facts: Any) -> Recipe:
 
 
 def _store(name: str, words: str, **facts: Any) -> Recipe:
-    parts = ("pictures.json", "data/stores/*")
-    return _recipe(name, words, "pictures.json", earlier=SIZE, parts=parts, data=True, **facts)
+    parts = ("images.json", "data/stores/*")
+    return _recipe(name, words, "images.json", earlier=SIZE, parts=parts, data=True, **facts)
 
 
 RECIPES = {
@@ -112,14 +112,14 @@ RECIPES = {
             settings=False,
         ),
         _recipe("check", "check --out DISK/checked", "checked", earlier="--set seeds=[1]"),
-        _store("prepare-arrays", "prepare pictures --out DISK/pictures.json"),
+        _store("prepare-arrays", "prepare images --out DISK/images.json"),
         _store("prepare-folder", FOLDER),
         _store("prepare-folder-parallel", f"{FOLDER} --set machine.threads=2", alone="kills"),
         _recipe(
             "prepare-voc",
             "prepare voc --out DISK/voc.json",
             "voc.json",
-            earlier="--set voc.pictures=16",
+            earlier="--set voc.images=16",
             parts=("voc.json", "data/voc/*"),
             data=True,
         ),
@@ -193,14 +193,14 @@ RECIPES = {
         ),
         _recipe(
             "embed",
-            f"embed {NETWORK} --pictures BENCH/pictures --out DISK/out/features.npy",
+            f"embed {NETWORK} --images BENCH/pictures --out DISK/out/features.npy",
             "out/features.npy",
             "out/features.names.json",
             earlier="--layer output",
         ),
         _recipe(
             "embed-skipping",
-            f"embed {NETWORK} --pictures BENCH/broken --skip-corrupt --out DISK/out/features.npy",
+            f"embed {NETWORK} --images BENCH/broken --skip-corrupt --out DISK/out/features.npy",
             "out/features.npy",
             "out/features.names.json",
             earlier="--size 30",
@@ -208,7 +208,7 @@ RECIPES = {
         ),
         _recipe(
             "embed-parquet",
-            f"embed {NETWORK} --pictures BENCH/pictures --out DISK/out/features.parquet",
+            f"embed {NETWORK} --images BENCH/pictures --out DISK/out/features.parquet",
             "out/features.parquet",
             earlier="--size 30",
             alone="disks",

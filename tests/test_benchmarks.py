@@ -17,15 +17,15 @@ from nat.voc.data import prepare
 from nat.voc.proposals.prepare import prepare_proposals
 
 COMMANDS = {
-    "detection": "--iterations 1 --tests 2 --pictures 2 --regions 8 --hidden 8 --threads 1",
+    "detection": "--iterations 1 --tests 2 --images 2 --regions 8 --hidden 8 --threads 1",
     "disk": "--commands check targets --steps 1",
     "fuzz": "--reader assignment --inputs 20",
     "ground_truth_boxes": "--network network.safetensors --voc voc.json --proposals proposals",
     "kills": "--stage check --start again --random 1 --others 1",
     "loader": "--n 40 --size 32 --crop 28 --batch 8 --batches 2",
-    "prepare": "--pictures 8 --runs 1",
-    "proposals": "--pictures 2 --threads 1 --short-side 60 --finest 50 --voc voc.json",
-    "reproducibility": "--pictures pictures.json --seeds 0 --ways 1-thread --out runs.csv",
+    "prepare": "--images 8 --runs 1",
+    "proposals": "--images 2 --threads 1 --short-side 60 --finest 50 --voc voc.json",
+    "reproducibility": "--images images.json --seeds 0 --ways 1-thread --out runs.csv",
     "solver": "--d 8 --b 8 --runs 1",
     "step": "--batch 8 --hidden 8 --d 8 --steps 1 --warm 1 --threads 1",
     "targets": "--n 100 --d 8 --batch 4 --threads 1",
@@ -47,7 +47,7 @@ def test_prints_its_table(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    assert manifest == tmp_path / "pictures.json"
+    assert manifest == tmp_path / "images.json"
     params = make_params()
     if name == "reproducibility":
         YAML().dump(params.model_dump(mode="json"), tmp_path / "params.yaml")

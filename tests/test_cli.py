@@ -12,7 +12,7 @@ COMMANDS = [
     [],
     ["check"],
     ["prepare"],
-    ["prepare", "pictures"],
+    ["prepare", "images"],
     ["prepare", "voc"],
     ["proposals"],
     ["targets"],
@@ -60,9 +60,9 @@ def test_script_and_module_are_the_same() -> None:
     "words",
     [
         ["targets", "--set", "targets.dimension=1", "--out", "t.npy"],
-        ["targets", "--pictures", "none.json", "--out", "t.npy"],
+        ["targets", "--images", "none.json", "--out", "t.npy"],
         ["probe", "--network", "none", "--params", "none.yaml", "--out", "p.json"],
-        ["prepare", "pictures", "--set", "pictures.folder=/none", "--out", "p.json"],
+        ["prepare", "images", "--set", "images.folder=/none", "--out", "p.json"],
     ],
     ids=lambda words: words[0],
 )
@@ -80,6 +80,6 @@ def test_a_fault_is_one_line_and_not_zero(
 
 def test_targets_by_hand(manifest: Path, tmp_path: Path) -> None:
     out = tmp_path / "t.npy"
-    result = run("targets", "--params", EMBEDDED, "--pictures", manifest, "--out", out)
+    result = run("targets", "--params", EMBEDDED, "--images", manifest, "--out", out)
     assert result.exit_code == 0, result.output
     assert out.exists()

@@ -62,7 +62,7 @@ def test_a_target_type_of_ones_own_is_one_file(project: Path) -> None:
         ("seeds=[]", "seeds: empty; name at least one"),
         ("seeds=[0, 0]", "seeds: 0 is named twice; name each once"),
         ("permute_every=0", "permute_every: should be greater than 0 or should be 'never'"),
-        ("voc.pictures=-1", "voc.pictures: should be greater than 0"),
+        ("voc.images=-1", "voc.images: should be greater than 0"),
     ],
 )
 def test_a_wrong_setting_is_refused_by_name_before_anything_runs(
@@ -83,7 +83,7 @@ def test_queued_experiments_find_their_data(project: Path) -> None:
     """
     periods = {"fixed": "never", "often": "1"}
     for name, period in periods.items():
-        words = ["-n", name, "-S", f"permute_every={period}", "-S", "pictures.val=20"]
+        words = ["-n", name, "-S", f"permute_every={period}", "-S", "images.val=20"]
         run(project, "dvc", "exp", "run", "--queue", *words, "pretrain@0")
     run(project, "dvc", "queue", "start", "--jobs", "2")
     deadline = time.monotonic() + 480
@@ -96,7 +96,7 @@ def test_queued_experiments_find_their_data(project: Path) -> None:
     )
     logs = {name: run(project, "dvc", "queue", "logs", name) for name in periods}
     for name, period in periods.items():
-        assert "pictures" in stages_run(logs[name])
+        assert "images" in stages_run(logs[name])
         shown = run(project, "dvc", "exp", "show", "--csv")
         ran = {row["Experiment"]: row for row in csv.DictReader(io.StringIO(shown))}
         assert ran[name]["permute_every"] == period
@@ -131,7 +131,7 @@ def test_two_clones_share_scratch_and_data(tmp_path: Path) -> None:
     for process in both:
         told = process.communicate(timeout=240)[0]
         assert process.returncode == 0, told
-    for name in ("data/pictures.json", "artifacts/networks/nat-0/network.safetensors"):
+    for name in ("data/images.json", "artifacts/networks/nat-0/network.safetensors"):
         assert (clones[0] / name).read_bytes() == (clones[1] / name).read_bytes()
     first, second = (
         json.loads((c / "artifacts/results/probe/nat-0.json").read_text()) for c in clones
@@ -144,10 +144,10 @@ def test_two_clones_share_scratch_and_data(tmp_path: Path) -> None:
 def test_an_archive_without_git_works(tmp_path: Path) -> None:
     write_picture_folder(tmp_path / "pictures", a_class=10)
     folder = copy_project(tmp_path / "archive", tmp_path / "pictures", tmp_path)
-    process = start(folder, "dvc", "repro", "pictures", DVC_SYSTEM_CONFIG_DIR=WITHOUT_GIT)
+    process = start(folder, "dvc", "repro", "images", DVC_SYSTEM_CONFIG_DIR=WITHOUT_GIT)
     output = process.communicate(timeout=240)[0]
-    assert stages_run(output) == {"check", "pictures"}
-    assert (folder / "data" / "pictures.json").exists()
+    assert stages_run(output) == {"check", "images"}
+    assert (folder / "data" / "images.json").exists()
 
 
 def test_dvc_asks_for_the_manifest_and_not_for_the_pictures(tmp_path: Path) -> None:
@@ -155,14 +155,12 @@ def test_dvc_asks_for_the_manifest_and_not_for_the_pictures(tmp_path: Path) -> N
     pictures = write_tree(tmp_path / "imagenet")
     folder = copy_project(tmp_path / "project", pictures, tmp_path)
     group = {"source": "imagenet", "folder": str(pictures), "train": None, "val": None}
-    YAML().dump(settings(pictures=group), folder / "params.yaml")
+    YAML().dump(settings(images=group), folder / "params.yaml")
     run(folder, "dvc", "config", "--local", "core.no_scm", "true")
-    run(folder, "dvc", "repro", "pictures")
+    run(folder, "dvc", "repro", "images")
     cached = {p.read_bytes() for p in (folder / ".dvc/cache/files").rglob("*") if p.is_file()}
-    assert cached == {
-        (folder / "data" / name).read_bytes() for name in ("checked", "pictures.json")
-    }
+    assert cached == {(folder / "data" / name).read_bytes() for name in ("checked", "images.json")}
     shutil.rmtree(pictures)
     shutil.rmtree(folder / "data" / "stores")
-    assert "up to date" in run(folder, "dvc", "status", "pictures")
-    assert not stages_run(run(folder, "dvc", "repro", "pictures"))
+    assert "up to date" in run(folder, "dvc", "status", "images")
+    assert not stages_run(run(folder, "dvc", "repro", "images"))

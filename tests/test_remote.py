@@ -47,9 +47,7 @@ def test_what_is_pulled_is_what_was_pushed(project: Path, clone: Path) -> None:
     pulled = artifacts(clone)
     assert pulled == artifacts(project)
     assert "artifacts/networks/random-0/network.safetensors" in pulled
-    assert (clone / "data/pictures.json").read_bytes() == (
-        project / "data/pictures.json"
-    ).read_bytes()
+    assert (clone / "data/images.json").read_bytes() == (project / "data/images.json").read_bytes()
     assert not (clone / "data" / "stores").exists()  # too large to share: made from the pictures
 
 
@@ -65,7 +63,7 @@ def test_nothing_is_computed_again(clone: Path) -> None:
 
 
 def test_the_store_made_here_is_the_same(clone: Path) -> None:
-    words = (sys.executable, "-m", "nat", "prepare", "pictures", "--out", "data/pictures.json")
+    words = (sys.executable, "-m", "nat", "prepare", "images", "--out", "data/images.json")
     run(clone, *words)
     assert (clone / "data" / "stores").exists()
     assert "up to date" in run(clone, "dvc", "repro", STAGE)

@@ -13,10 +13,10 @@ from nat.runtime.settings.load import load_params
 
 DECIDES_NOTHING = ("nat/runtime/", "nat/__init__.py")
 # By the stage's code, the command of nat/cli.py that it is.
-COMMANDS = {"prepare pictures": "prepare_pictures", "prepare voc": "prepare_voc"}
+COMMANDS = {"prepare images": "prepare_images", "prepare voc": "prepare_voc"}
 # Families whose files a stage imports by the names in params.yaml.
 FAMILIES = {
-    "prepare pictures": "datasets",
+    "prepare images": "datasets",
     "targets": "targets",
     "pretrain": "alignments",
     "train": "methods",
@@ -109,7 +109,7 @@ def declared_stages() -> dict[str, dict[str, Any]]:
 def code_named(stage: str) -> str:
     """What runtime/code.py calls a stage of dvc.yaml."""
     name = stage.rpartition(":")[2]
-    return {"pictures": "prepare pictures", "voc": "prepare voc", "labels": "train"}.get(name, name)
+    return {"images": "prepare images", "voc": "prepare voc", "labels": "train"}.get(name, name)
 
 
 @pytest.mark.parametrize("stage", [name for name in declared_stages() if name != "check"])

@@ -29,7 +29,7 @@ class User:
         shutil.copytree(PROJECT / "nat", home / "nat", ignore=shutil.ignore_patterns("__pycache__"))
         content = settings(
             machine={"data": str(shared / "data"), "scratch": str(shared / "scratch")},
-            pictures={"source": "folder", "folder": str(shared / "pictures"), "train": None,
+            images={"source": "folder", "folder": str(shared / "pictures"), "train": None,
                       "val": None},
             pretrain={"epochs": 2, "save_every": "never", "knn_every": "never"},
         )  # fmt: skip
@@ -54,7 +54,7 @@ class User:
         return told
 
     def pretraining(self) -> "subprocess.Popen[str]":
-        words = ["--pictures", "pictures.json", "--targets", "targets.npy", "--out", "network"]
+        words = ["--images", "images.json", "--targets", "targets.npy", "--out", "network"]
         return self.start("pretrain", *words, "--result", "result.json")
 
 
@@ -76,9 +76,9 @@ def users(shared: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[User,
         pytest.skip("only root can start a process as another user")
     homes = tmp_path_factory.mktemp("homes")
     first, second = User(homes / "first", shared, []), User(homes / "second", shared, prefix)
-    first.nat("prepare", "pictures", "--out", "pictures.json")
-    first.nat("targets", "--pictures", "pictures.json", "--out", "targets.npy")
-    for name in ("pictures.json", "targets.npy"):
+    first.nat("prepare", "images", "--out", "images.json")
+    first.nat("targets", "--images", "images.json", "--out", "targets.npy")
+    for name in ("images.json", "targets.npy"):
         shutil.copy(first.home / name, second.home)
     return first, second
 
@@ -127,11 +127,11 @@ def test_the_second_finds_prepared_what_the_first_prepared(
 ) -> None:
     first, second = users
     stores = sorted(path.name for path in (shared / "data/stores").iterdir())
-    second.nat("prepare", "pictures", "--out", "mine.json")
-    assert (second.home / "mine.json").read_bytes() == (first.home / "pictures.json").read_bytes()
+    second.nat("prepare", "images", "--out", "mine.json")
+    assert (second.home / "mine.json").read_bytes() == (first.home / "images.json").read_bytes()
     assert sorted(path.name for path in (shared / "data/stores").iterdir()) == stores
     # other pictures have no place to go, which is said
-    words = ["prepare", "pictures", "--out", "other.json", "--set", "pictures.size=34"]
+    words = ["prepare", "images", "--out", "other.json", "--set", "images.size=34"]
     process = second.start(*words)
     told = process.communicate(timeout=120)[0].splitlines()
     assert process.returncode == 1, told

@@ -45,8 +45,8 @@ class World:
         self.folder.mkdir(parents=True)
         self._write_fashion_mnist()
         content = settings(
-            pictures={"folder": str(self.folder / "fashion-mnist"), "train": None, "val": None},
-            voc={"pictures": 20},
+            images={"folder": str(self.folder / "fashion-mnist"), "train": None, "val": None},
+            voc={"images": 20},
             proposals={"short_side": 40},
             finetune={"iterations": 12},
         )

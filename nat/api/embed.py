@@ -29,7 +29,7 @@ def embed_folder(
 
     Args:
         trunk: to embed with.
-        folder: searched with its subfolders, as `nat prepare pictures` does.
+        folder: searched with its subfolders, as `nat prepare images` does.
         out: ``.npy``: float32 (n, d), and beside it ``.names.json``, the list of the n paths
             relative to ``folder``. ``.parquet``: columns ``picture`` and ``features``.
         layer: see FrozenTrunk.

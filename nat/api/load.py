@@ -139,7 +139,7 @@ def load_trunk(
     Args:
         path: network.safetensors of any method, or what ``nat export --format nat`` wrote.
         size: what a picture's short side is scaled to before the central crop, pixels. None is the
-            crop's own side, so that the whole central square is seen; ``pictures.size`` of the
+            crop's own side, so that the whole central square is seen; ``images.size`` of the
             training shows objects as large as the training did.
         device: where to compute.
 

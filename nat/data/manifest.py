@@ -9,7 +9,7 @@ from nat.runtime.errors import UserError
 from nat.runtime.io.files import read_json
 from nat.runtime.io.foreign import reading
 
-REMEDY = "make it again with `python -m nat prepare pictures`"
+REMEDY = "make it again with `python -m nat prepare images`"
 MOST = 2**40  # pictures, which no store reaches
 
 
@@ -32,7 +32,7 @@ class _Manifest(BaseModel):
 
 
 def read_manifest(path: Path) -> dict[str, Any]:
-    """Read what ``nat prepare pictures`` wrote.
+    """Read what ``nat prepare images`` wrote.
 
     Returns:
         source, size and channels of the pictures, classes, and splits: count, labelled and sha256
@@ -41,7 +41,7 @@ def read_manifest(path: Path) -> dict[str, Any]:
     Raises:
         UserError: missing, damaged, or something else.
     """
-    content = read_json(path, "prepare pictures", *_Manifest.model_fields)
+    content = read_json(path, "prepare images", *_Manifest.model_fields)
     with reading(path, "manifest of pictures", REMEDY):
         _Manifest.model_validate(content)
     return content

@@ -26,13 +26,13 @@ from nat.runtime.io.files import whole
 from nat.runtime.io.foreign import reading, reason
 from nat.runtime.io.paths import place
 from nat.runtime.io.unpickle import plain
-from nat.runtime.settings.params import Machine, Pictures
+from nat.runtime.settings.params import Images, Machine
 
 SIDE = 32
 LARGEST = 2**26  # bytes; a batch has half of them
 
 
-def read(settings: Pictures, machine: Machine) -> Source:
+def read(settings: Images, machine: Machine) -> Source:
     """CIFAR-10 as a source.
 
     Args:
@@ -64,7 +64,7 @@ def _find(named: str | None, data: str) -> Path:
         return archive
     if named:
         raise UserError(
-            f"pictures.folder: {folder}: should hold {CIFAR10.filename} or the folder "
+            f"images.folder: {folder}: should hold {CIFAR10.filename} or the folder "
             f"{CIFAR10.base_folder} extracted from it"
         )
     before = socket.getdefaulttimeout()
@@ -75,7 +75,7 @@ def _find(named: str | None, data: str) -> Path:
     except (OSError, RuntimeError, HTTPException) as error:
         raise UserError(
             f"CIFAR-10: no download ({reason(error)}); get {CIFAR10.url} elsewhere and put it into "
-            f"{folder}, or name its folder by pictures.folder"
+            f"{folder}, or name its folder by images.folder"
         ) from error
     finally:
         socket.setdefaulttimeout(before)
@@ -119,7 +119,7 @@ def _unpickle(where: Path, name: str, md5: str) -> Any:
         return plain(content)
 
 
-def _split(batches: list[tuple[np.ndarray, np.ndarray]], settings: Pictures, name: str) -> Split:
+def _split(batches: list[tuple[np.ndarray, np.ndarray]], settings: Images, name: str) -> Split:
     pictures = np.concatenate([batch[0] for batch in batches])
     labels = np.concatenate([batch[1] for batch in batches])
     count = getattr(settings, name) or len(pictures)
@@ -130,7 +130,7 @@ def _split(batches: list[tuple[np.ndarray, np.ndarray]], settings: Pictures, nam
     margin = settings.size - SIDE
     if not 0 <= margin < SIDE:
         raise UserError(
-            f"pictures.size: {settings.size}: CIFAR-10's pictures are of {SIDE} pixels; use "
+            f"images.size: {settings.size}: CIFAR-10's pictures are of {SIDE} pixels; use "
             f"{SIDE} to {2 * SIDE - 1}, of which what is more becomes a margin"
         )
     chosen = pictures[:count]

@@ -26,7 +26,7 @@ from nat.runtime.io.foreign import reason, shortened
 from nat.runtime.io.outputs import any_of
 from nat.runtime.io.outputs import folder as folder_kind
 from nat.runtime.io.paths import place
-from nat.runtime.settings.params import Machine, Pictures
+from nat.runtime.settings.params import Images, Machine
 
 LARGEST = 16 + 60_000 * 28 * 28  # bytes of an unpacked file
 # The last 20,000 training pictures are kept for composing VOC-format pictures, unseen in training.
@@ -44,7 +44,7 @@ SHA256 = {
 }
 
 
-def read(settings: Pictures, machine: Machine) -> Source:
+def read(settings: Images, machine: Machine) -> Source:
     """Fashion-MNIST as a source: ``train`` of the first 40,000 pictures, ``val`` of 10,000.
 
     Raises:
@@ -80,7 +80,7 @@ def find(named: str | None, data: str) -> Path:
         folder = place(named)
         if not _holds_all(folder):
             raise UserError(
-                f"pictures.folder: {folder}: should hold {', '.join(SHA256)}, packed (.gz) or not"
+                f"images.folder: {folder}: should hold {', '.join(SHA256)}, packed (.gz) or not"
             )
         return folder
     raw = place(data) / "raw"
@@ -96,7 +96,7 @@ def find(named: str | None, data: str) -> Path:
         causes.append(f"{name} ({found})")
     raise UserError(
         f"Fashion-MNIST: not found, for want of {'; '.join(causes)}. Either name a folder with its "
-        "four files by pictures.folder in params.yaml, or connect to the internet for "
+        "four files by images.folder in params.yaml, or connect to the internet for "
         f"torchvision's download, or run `apt-get install {PACKAGE}` (Debian)"
     )
 
@@ -202,7 +202,7 @@ def _read_checked(folder: Path, name: str) -> bytes:
     return content
 
 
-def _split(pictures: np.ndarray, labels: np.ndarray, settings: Pictures, name: str) -> Split:
+def _split(pictures: np.ndarray, labels: np.ndarray, settings: Images, name: str) -> Split:
     count = getattr(settings, name) or len(pictures)
     if count > len(pictures):
         raise UserError(
@@ -210,7 +210,7 @@ def _split(pictures: np.ndarray, labels: np.ndarray, settings: Pictures, name: s
         )
     margin = settings.size - pictures.shape[1]
     if margin < 0:
-        raise UserError(f"pictures.size: {settings.size} is less than Fashion-MNIST's 28 pixels")
+        raise UserError(f"images.size: {settings.size} is less than Fashion-MNIST's 28 pixels")
     # a black margin on the black background, so that no pixel is interpolated
     before, after = margin // 2, margin - margin // 2
     padded = np.pad(pictures[:count], ((0, 0), (before, after), (before, after)))

@@ -25,13 +25,13 @@ from nat.datasets.filling.layout import (
 )
 from nat.runtime.errors import UserError
 from nat.runtime.io.paths import place
-from nat.runtime.settings.params import Machine, Pictures
+from nat.runtime.settings.params import Images, Machine
 
 EXTRA = "unlabelled"
 NEEDS_FOLDER = True
 
 
-def read(settings: Pictures, machine: Machine) -> EncodedSource:
+def read(settings: Images, machine: Machine) -> EncodedSource:
     """Describe the pictures below ``settings.folder``; EXIF rotations are applied.
 
     Without ``train`` and ``val`` folders, ``settings.val`` pictures (a tenth if null) are held out
@@ -43,7 +43,7 @@ def read(settings: Pictures, machine: Machine) -> EncodedSource:
     """
     folder = place(str(settings.folder))
     if not folder.is_dir():
-        raise UserError(f"pictures.folder: {folder}: no such folder; name one with pictures")
+        raise UserError(f"images.folder: {folder}: no such folder; name one with pictures")
     unused = Unused()
     more: dict[str, Encoded] = {}
     if (folder / "train").is_dir() and (folder / "val").is_dir():
@@ -89,13 +89,13 @@ def _two_folders(folder: Path, unused: Unused) -> tuple[list[str], Encoded, Enco
     if unknown:
         count = sum(len(val.by_class[name]) for name in unknown)
         raise UserError(
-            f"pictures.folder: {val.root / shown(unknown[0])}: train has no such class "
+            f"images.folder: {val.root / shown(unknown[0])}: train has no such class "
             f"({len(unknown)} of the {len(val.by_class)} in val, {count} pictures); give it the "
             "name that it has in train, or take it away"
         )
     if numbers and len(val.loose) and not val.by_class:
         raise UserError(
-            f"pictures.folder: {val.root}: its {len(val.loose)} pictures are in no class folders, "
+            f"images.folder: {val.root}: its {len(val.loose)} pictures are in no class folders, "
             "those of train are; sort them into folders of the same names"
         )
     found.append(_labelled(val, numbers, inside["val"]))
@@ -109,7 +109,7 @@ def _without_labels(folder: Path, unused: Unused) -> Encoded:
     inside = Unused()
     files = search(folder, inside)
     if not files:
-        raise UserError(f"pictures.folder: {no_pictures(folder, inside)}")
+        raise UserError(f"images.folder: {no_pictures(folder, inside)}")
     unused.include(inside, folder.name)
     return encoded(folder, files)
 
@@ -117,7 +117,7 @@ def _without_labels(folder: Path, unused: Unused) -> Encoded:
 def _labelled(layout: Layout, numbers: dict[str, int], unused: Unused) -> Encoded:
     """The pictures in order of class and name; all are unlabelled if there are no classes."""
     if not layout.by_class and not len(layout.loose):
-        raise UserError(f"pictures.folder: {no_pictures(layout.root, unused)}")
+        raise UserError(f"images.folder: {no_pictures(layout.root, unused)}")
     if not layout.by_class:
         return layout.loose
     for name in layout.loose.names:
@@ -139,8 +139,8 @@ def _hold_out(files: Encoded, folder: Path, asked: int | None) -> tuple[Encoded,
     held_out = len(files) // 10 if asked is None else asked
     if held_out >= len(files) or not held_out:
         raise UserError(
-            f"pictures.folder: {folder}: {len(files)} pictures do not suffice to hold out "
-            f"{held_out}; add pictures or change pictures.val"
+            f"images.folder: {folder}: {len(files)} pictures do not suffice to hold out "
+            f"{held_out}; add pictures or change images.val"
         )
     order = torch.randperm(len(files), generator=generator(0, "hold out")).numpy()
     left = Counter(files.labels.tolist())
@@ -154,9 +154,9 @@ def _hold_out(files: Encoded, folder: Path, asked: int | None) -> tuple[Encoded,
             chosen.append(row)
     if len(chosen) < held_out:
         raise UserError(
-            f"pictures.folder: {folder}: of {len(files)} pictures in {len(left)} classes, "
+            f"images.folder: {folder}: of {len(files)} pictures in {len(left)} classes, "
             f"{len(chosen)} can be held out if each class keeps one to train on, not {held_out}; "
-            "add pictures, or set pictures.val to fewer"
+            "add pictures, or set images.val to fewer"
         )
     rows = np.sort(np.array(chosen))
     return files.take(np.setdiff1d(order, rows)), files.take(rows)

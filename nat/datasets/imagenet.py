@@ -24,7 +24,7 @@ from nat.datasets.filling.ground_truth import CLASS, class_of_each, read_devkit
 from nat.runtime.errors import UserError
 from nat.runtime.io.paths import place
 from nat.runtime.progress import progress
-from nat.runtime.settings.params import Machine, Pictures
+from nat.runtime.settings.params import Images, Machine
 
 # Asked before anything is read; the MD5 of the whole takes minutes and is asked at the end.
 BYTES = {"train": 147_897_477_120, "val": 6_744_924_160}
@@ -35,7 +35,7 @@ PICTURES = {"train": 1_281_167, "val": 50_000}
 KAGGLE = "ILSVRC/Data/CLS-LOC"  # where Kaggle's archive has train and val
 
 
-def read(settings: Pictures, machine: Machine) -> EncodedSource:
+def read(settings: Images, machine: Machine) -> EncodedSource:
     """Describe the pictures in ``settings.folder``.
 
     EXIF rotations are ignored, as torchvision's loaders do: so it was when the published numbers
@@ -54,7 +54,7 @@ def read(settings: Pictures, machine: Machine) -> EncodedSource:
     """
     folder = place(str(settings.folder))
     if not folder.is_dir():
-        raise UserError(f"pictures.folder: {folder}: no such folder; name ImageNet's")
+        raise UserError(f"images.folder: {folder}: no such folder; name ImageNet's")
     devkit = read_devkit(folder)
     unused = Unused()
     scratch = machine.scratch
@@ -95,7 +95,7 @@ def _find(folder: Path, split: str, scratch: str, unused: Unused) -> Encoded:
         return any((inner / place).exists() for place in places)
 
     raise UserError(
-        f"pictures.folder: {folder}: no {split} pictures; it should hold {archive.name}, or a "
+        f"images.folder: {folder}: no {split} pictures; it should hold {archive.name}, or a "
         f"folder {split} with a folder for each class, such as {split}/n01440764"
         + (f"; name {where}, which has them" if (where := _within(folder, has_them)) else "")
     )
@@ -182,7 +182,7 @@ def _check_same(needed: set[str], present: set[str], where: str, asks: str) -> N
         )
 
 
-def _announce_counts(counts: dict[str, int], settings: Pictures) -> None:
+def _announce_counts(counts: dict[str, int], settings: Images) -> None:
     """Some lost pictures are no fault, but results are then not quite those of ImageNet."""
     limits = {"train": settings.train, "val": settings.val}
     for split, count in counts.items():

@@ -20,7 +20,7 @@ class Inputs:
     """What is illustrated.
 
     Attributes:
-        pictures: manifest of the image store.
+        images: manifest of the image store.
         nat: NAT's network folder.
         labels: the network folder of the same network trained with labels.
         targets: that NAT was trained with.
@@ -29,7 +29,7 @@ class Inputs:
         detections: what it wrote with it; where they are missing, no detections are shown.
     """
 
-    pictures: Path
+    images: Path
     nat: Path
     labels: Path
     targets: Path
@@ -51,7 +51,7 @@ def illustrate(params: Params, seed: int, given: Inputs, out: Path) -> None:
         UserError: an input is missing or damaged, has no labels, or does not fit the others.
     """
     check_output(out, FOLDER)
-    features = gather_features(params, seed, given.pictures, given.nat, given.labels, given.targets)
+    features = gather_features(params, seed, given.images, given.nat, given.labels, given.targets)
     detections = None
     if given.detections.exists():
         detections = gather_detections(params, seed, given.voc, given.result, given.detections)

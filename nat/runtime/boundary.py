@@ -23,14 +23,14 @@ BROKEN = ("connection closed by peer", "connection reset by peer", "broken pipe"
 
 # What a command's memory goes into, by its settings.
 MEMORY = {
-    "prepare": "pictures.size, voc.size or machine.threads",
+    "prepare": "images.size, voc.size or machine.threads",
     "proposals": "proposals.short_side, proposals.count or machine.threads",
     "targets": "targets.dimension, or set targets.precision to float16",
     "pretrain": "pretrain.batch_size, model.hidden or targets.dimension",
     "train": "the batch_size of its method in baselines, or model.hidden",
     "probe": "probe.batch_size or probe.hidden",
     "finetune": "finetune.batch_size, finetune.input, finetune.hidden or finetune.crops",
-    "detect": "detect.pictures, detect.regions, detect.long_side or detect.hidden",
+    "detect": "detect.images, detect.regions, detect.long_side or detect.hidden",
     "embed": "--size",
 }
 

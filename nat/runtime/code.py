@@ -13,7 +13,7 @@ from nat.runtime.settings.params import NAT, Params
 PACKAGE = Path(__file__).parents[1]
 TRAINING = ("data", "evaluation", "methods/__init__.py", "network")
 DECIDES = {
-    "prepare pictures": ("data", "datasets"),
+    "prepare images": ("data", "datasets"),
     "prepare voc": ("data", "datasets", "voc/data"),
     "targets": ("data", "targets/__init__.py", "targets/{target_type}.py"),
     "pretrain": (

@@ -7,7 +7,7 @@ A training is known by its method, what an ablation overrides, and its seed: ``n
 from dataclasses import dataclass
 from pathlib import Path
 
-IMAGES, VOC = Path("data/pictures.json"), Path("data/voc.json")
+IMAGES, VOC = Path("data/images.json"), Path("data/voc.json")
 PROPOSALS = Path("artifacts/proposals")
 MEASURED = Path("artifacts/results")  # as stages write them; kept by DVC
 RESULTS, REPORTS = Path("results"), Path("reports")  # the same, collected; kept in git

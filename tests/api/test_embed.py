@@ -195,7 +195,7 @@ def test_the_commands(network: Path, folder: Path, tmp_path: Path) -> None:
     result = run("export", "--network", network, "--out", exported)
     assert result.exit_code == 0, result.output
     (folder / "across" / "000.jpg").write_bytes(b"")
-    words = ["embed", "--network", exported, "--pictures", folder, "--out", out, "--size", "32"]
+    words = ["embed", "--network", exported, "--images", folder, "--out", out, "--size", "32"]
     words += ["--params", EMBEDDED, "--set", "machine.device=cpu"]
     result = run(*words)
     assert result.exit_code == 1

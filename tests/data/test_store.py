@@ -50,12 +50,12 @@ def test_manifest_is_the_same_each_time_and_follows_the_pixels(
 
 
 def test_a_reader_that_fails_leaves_nothing(tmp_path: Path) -> None:
-    class Pictures:
+    class Images:
         def __iter__(self) -> Iterator[np.ndarray]:
             yield np.zeros((1, 8, 8), np.uint8)
             raise UserError("broken.png: no readable picture")
 
-    source = Source("test", [], {"train": Split(2, Pictures(), np.zeros(2))})
+    source = Source("test", [], {"train": Split(2, Images(), np.zeros(2))})
     with pytest.raises(UserError, match=r"broken\.png"):
         write_store(source, 8, 1, str(tmp_path / "data"), tmp_path / "m.json")
     assert not (tmp_path / "m.json").exists()
@@ -93,12 +93,12 @@ def test_the_file_is_what_numpy_writes(manifest: Path, tmp_path: Path) -> None:
 
 
 def test_a_missing_store_names_the_remedy(manifest: Path, tmp_path: Path) -> None:
-    with pytest.raises(UserError, match="nat prepare pictures"):
+    with pytest.raises(UserError, match="nat prepare images"):
         Store(manifest, str(tmp_path / "elsewhere"), "train")
 
 
 def test_a_missing_manifest_names_the_remedy(tmp_path: Path) -> None:
-    with pytest.raises(UserError, match="nat prepare pictures"):
+    with pytest.raises(UserError, match="nat prepare images"):
         Store(tmp_path / "none.json", str(tmp_path), "train")
 
 
@@ -123,7 +123,7 @@ def refusal(manifest: Path, tmp_path: Path, split: str = "train") -> str:
     with pytest.raises(UserError) as caught:
         Store(manifest, str(tmp_path / "data"), split)
     assert "\n" not in str(caught.value)
-    assert "`python -m nat prepare pictures`" in str(caught.value)
+    assert "`python -m nat prepare images`" in str(caught.value)
     return str(caught.value)
 
 

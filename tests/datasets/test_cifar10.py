@@ -15,9 +15,9 @@ from torchvision.datasets import CIFAR10
 from nat.data.store import Store
 from nat.datasets import cifar10
 from nat.datasets.cifar10 import read
-from nat.datasets.filling.prepare import prepare_pictures
+from nat.datasets.filling.prepare import prepare_images
 from nat.runtime.errors import UserError
-from nat.runtime.settings.params import Params, Pictures
+from nat.runtime.settings.params import Images, Params
 
 A_BATCH = 6
 KINDS = [f"kind {label}" for label in range(10)]
@@ -63,17 +63,17 @@ def pack(path: Path, files: dict[str, bytes]) -> Path:
     return path
 
 
-def pictures_of(folder: Path | None, **changes: object) -> Pictures:
+def pictures_of(folder: Path | None, **changes: object) -> Images:
     group = {"source": "cifar10", "folder": folder and str(folder), "train": None, "val": None}
     changes = {"size": 32, "channels": 3} | changes
-    return Params.model_validate(settings(pictures=group | changes)).pictures
+    return Params.model_validate(settings(images=group | changes)).pictures
 
 
-def stored(settings: Pictures, data: Path, split: str = "train") -> np.ndarray:
+def stored(settings: Images, data: Path, split: str = "train") -> np.ndarray:
     return np.stack(list(read(settings, machine(data)).splits[split].pictures))
 
 
-def refusal(settings: Pictures, data: Path) -> str:
+def refusal(settings: Images, data: Path) -> str:
     with pytest.raises(UserError) as caught:
         read(settings, machine(data))
     assert "\n" not in str(caught.value)
@@ -118,8 +118,8 @@ def test_it_goes_into_a_store(files: dict[str, bytes], tmp_path: Path) -> None:
     machine = {"data": str(tmp_path / "data"), "scratch": str(tmp_path)}
     group = {"source": "cifar10", "folder": str(extract(tmp_path / "c", files))}
     group |= {"train": 20, "val": 5, "channels": 1}
-    params = Params.model_validate(settings(pictures=group, machine=machine))
-    prepare_pictures(params, tmp_path / "m.json")
+    params = Params.model_validate(settings(images=group, machine=machine))
+    prepare_images(params, tmp_path / "m.json")
     store = Store(tmp_path / "m.json", str(tmp_path / "data"), "train")
     assert (len(store), store.classes, store.source) == (20, KINDS, "cifar10")
 
@@ -169,11 +169,11 @@ def test_faults_are_named(files: dict[str, bytes], tmp_path: Path) -> None:
         pictures_of(tmp_path / "none"), tmp_path
     )
     folder = extract(tmp_path / "c", files)
-    assert "pictures.train: 31 is more than the 30" in refusal(
+    assert "images.train: 31 is more than the 30" in refusal(
         pictures_of(folder, train=31), tmp_path
     )
     for size in (31, 64):
-        assert f"pictures.size: {size}" in refusal(pictures_of(folder, size=size), tmp_path)
+        assert f"images.size: {size}" in refusal(pictures_of(folder, size=size), tmp_path)
     (folder / "data_batch_3").unlink()
     assert "data_batch_3: missing" in refusal(pictures_of(folder), tmp_path)
     (folder / "data_batch_3").write_bytes(files["data_batch_2"])

@@ -12,7 +12,7 @@ from tiny import machine, settings
 from nat.datasets import fashion_mnist
 from nat.datasets.fashion_mnist import SHA256, find, read
 from nat.runtime.errors import UserError
-from nat.runtime.settings.params import Params, Pictures
+from nat.runtime.settings.params import Images, Params
 
 
 @pytest.fixture
@@ -45,9 +45,9 @@ def offline(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(fashion_mnist.shutil, "which", lambda _: None)
 
 
-def pictures_of(folder: Path | None, **changes: object) -> Pictures:
+def pictures_of(folder: Path | None, **changes: object) -> Images:
     group = {"folder": folder and str(folder), "train": None, "val": None, **changes}
-    return Params.model_validate(settings(pictures=group)).pictures
+    return Params.model_validate(settings(images=group)).pictures
 
 
 def test_splits_leave_the_last_pictures_to_composing(files: Path, tmp_path: Path) -> None:
@@ -78,7 +78,7 @@ def test_the_debian_package_is_the_last_way(files: Path, tmp_path: Path) -> None
         find(None, str(tmp_path / "data"))
     message = str(caught.value)
     assert "\n" not in message
-    assert all(w in message for w in ("pictures.folder", "download", "apt-get install"))
+    assert all(w in message for w in ("images.folder", "download", "apt-get install"))
     for cause in ("download (Error downloading)", f"installed (not in {fashion_mnist.DEBIAN})"):
         assert cause in message
     assert "fetched (no apt-get or dpkg-deb here)" in message

@@ -19,7 +19,7 @@ from nat.data.squares import read_square
 from nat.data.store import Source, Split, write_store
 from nat.datasets.filling import journal, space, unfinished
 from nat.datasets.filling.journal import Journal
-from nat.datasets.filling.prepare import prepare_pictures
+from nat.datasets.filling.prepare import prepare_images
 from nat.datasets.filling.unfinished import kept_rows
 from nat.datasets.imagenet import read
 from nat.runtime.errors import UserError
@@ -44,7 +44,7 @@ def damaged() -> Files:
 def settings_of(folder: Path, work: Path, threads: int = 1, **changes: object) -> dict:
     group = {"source": "imagenet", "folder": str(folder), "train": None, "val": None, "size": SIZE}
     machine = {"data": str(work / "data"), "scratch": str(work / "scratch"), "threads": threads}
-    return settings(pictures=group | changes, augment={"crop": 8}, machine=machine)
+    return settings(images=group | changes, augment={"crop": 8}, machine=machine)
 
 
 def params_of(folder: Path, work: Path, threads: int = 1, **changes: object) -> Params:
@@ -62,7 +62,7 @@ def contents(folder: Path) -> Files:
 
 def refusal(params: Params, manifest: Path) -> str:
     with pytest.raises(UserError) as caught:
-        prepare_pictures(params, manifest)
+        prepare_images(params, manifest)
     assert "\n" not in str(caught.value)
     return str(caught.value)
 
@@ -75,8 +75,8 @@ def _small_chunks(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize("threads", [1, 2])
 def test_the_bytes_are_those_of_write_store(threads: int, tmp_path: Path) -> None:
     params = params_of(write_tree(tmp_path / "in"), tmp_path, threads)
-    prepare_pictures(params, tmp_path / "a.json")
-    encoded = read(params.pictures, params.machine)
+    prepare_images(params, tmp_path / "a.json")
+    encoded = read(params.images, params.machine)
     splits = {
         name: Split(
             len(split),
@@ -98,9 +98,9 @@ def test_unreadable_pictures_are_left_out_and_listed(
     tmp_path: Path, capsys: pytest.CaptureFixture
 ) -> None:
     whole = params_of(write_tree(tmp_path / "whole"), tmp_path / "a")
-    prepare_pictures(whole, tmp_path / "a.json")
+    prepare_images(whole, tmp_path / "a.json")
     params = params_of(write_tree(tmp_path / "in", damaged()), tmp_path / "b", corrupt_limit=3)
-    prepare_pictures(params, tmp_path / "b.json")
+    prepare_images(params, tmp_path / "b.json")
     assert json.loads((tmp_path / "b.json").read_text())["splits"]["train"]["count"] == TRAIN - 3
     rows = list(range(TRAIN - 3))
     rows[4], rows[20] = TRAIN - 3, TRAIN - 1  # the last readable ones stand in
@@ -121,12 +121,12 @@ def test_too_many_unreadable_pictures_name_one(tmp_path: Path) -> None:
     folder = write_tree(tmp_path / "in", damaged())
     said = refusal(params_of(folder, tmp_path), tmp_path / "m.json")
     assert f"train/{sorted(train_files())[4]}: no readable picture (" in said
-    assert "pictures.corrupt_limit allows 0" in said
+    assert "images.corrupt_limit allows 0" in said
     said = refusal(params_of(folder, tmp_path, corrupt_limit=2), tmp_path / "m.json")
     assert f"{sorted(train_files())[TRAIN - 2]}: no readable" in said
-    assert "unreadable so far: 3, pictures.corrupt_limit allows 2" in said
+    assert "unreadable so far: 3, images.corrupt_limit allows 2" in said
     assert not (tmp_path / "m.json").exists()
-    prepare_pictures(params_of(folder, tmp_path, corrupt_limit=3), tmp_path / "m.json")
+    prepare_images(params_of(folder, tmp_path, corrupt_limit=3), tmp_path / "m.json")
     assert not list((tmp_path / "data" / "stores").glob("unfinished-*"))
 
 
@@ -139,7 +139,7 @@ def test_a_lower_limit_holds_for_what_was_found_before(
     with monkeypatch.context() as patch:
         patch.setattr("nat.datasets.filling.fill.write_json", lambda *_: pytest.fail("stopped"))
         with pytest.raises(pytest.fail.Exception):
-            prepare_pictures(params_of(folder, tmp_path, corrupt_limit=4), tmp_path / "m.json")
+            prepare_images(params_of(folder, tmp_path, corrupt_limit=4), tmp_path / "m.json")
     said = refusal(params_of(folder, tmp_path, corrupt_limit=1), tmp_path / "m.json")
     assert f"{last}: no readable picture (empty file); unreadable so far: 4" in said
 
@@ -169,7 +169,7 @@ def prepare_slowly(params: Params, manifest: Path) -> None:
             time.sleep(0.2)
 
     unfinished.write_chunks, journal.SECONDS = slowly, 0.0
-    prepare_pictures(params, manifest)
+    prepare_images(params, manifest)
 
 
 @pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="finds children in /proc")
@@ -181,7 +181,7 @@ def test_a_killed_preparation_goes_on(
     write_archives(tmp_path / "in", damaged())
     publish(tmp_path / "in", monkeypatch)
     undisturbed = params_of(tmp_path / "in", tmp_path / "undisturbed", corrupt_limit=3)
-    prepare_pictures(undisturbed, tmp_path / "undisturbed.json")
+    prepare_images(undisturbed, tmp_path / "undisturbed.json")
 
     params = params_of(tmp_path / "in", tmp_path, threads, corrupt_limit=3)
     # forked, so that it knows the archives' checksums; what it spawns is as in earnest
@@ -213,7 +213,7 @@ def test_a_killed_preparation_goes_on(
     )
     before = lines(journals[0])
     resumed = params_of(tmp_path / "in", tmp_path, 3 - threads, corrupt_limit=3)
-    prepare_pictures(resumed, tmp_path / "m.json")
+    prepare_images(resumed, tmp_path / "m.json")
     assert len(written) == -(-TRAIN // 5) + -(-VAL // 5) - before
     assert (tmp_path / "m.json").read_bytes() == (tmp_path / "undisturbed.json").read_bytes()
     assert contents(store_of(tmp_path)) == contents(store_of(tmp_path / "undisturbed"))
@@ -238,7 +238,7 @@ def test_an_end_at_any_later_step_goes_on(
 ) -> None:
     """After the decoding: while gaps are closed, between the splits, before the manifest."""
     params = params_of(write_tree(tmp_path / "in", damaged()), tmp_path, corrupt_limit=3)
-    prepare_pictures(params, tmp_path / "first.json")
+    prepare_images(params, tmp_path / "first.json")
     wanted = contents(store_of(tmp_path))
     shutil.rmtree(store_of(tmp_path))
     target = {
@@ -261,8 +261,8 @@ def test_an_end_at_any_later_step_goes_on(
 
         patch.setattr(target, stop)
         with pytest.raises(KeyboardInterrupt):
-            prepare_pictures(params, tmp_path / "m.json")
-    prepare_pictures(params, tmp_path / "m.json")
+            prepare_images(params, tmp_path / "m.json")
+    prepare_images(params, tmp_path / "m.json")
     assert contents(store_of(tmp_path)) == wanted
     assert (tmp_path / "m.json").read_bytes() == (tmp_path / "first.json").read_bytes()
 
@@ -274,7 +274,7 @@ def test_a_damaged_journal_costs_work_and_nothing_else(
 ) -> None:
     """Whether the split's gaps are still open or closed already."""
     params = params_of(write_tree(tmp_path / "in", damaged()), tmp_path, corrupt_limit=3)
-    prepare_pictures(params, tmp_path / "first.json")
+    prepare_images(params, tmp_path / "first.json")
     wanted = contents(store_of(tmp_path))
     shutil.rmtree(store_of(tmp_path))
 
@@ -284,13 +284,13 @@ def test_a_damaged_journal_costs_work_and_nothing_else(
     with monkeypatch.context() as patch:
         patch.setattr(f"nat.datasets.filling.{where}", stop)
         with pytest.raises(KeyboardInterrupt):
-            prepare_pictures(params, tmp_path / "m.json")
+            prepare_images(params, tmp_path / "m.json")
     (kept,) = (tmp_path / "data" / "stores").glob("*/journal")
     first, _, rest = kept.read_bytes().partition(b"\n")
     assert b'"train"' in first
     other = {"line": b"\xff" + first[1:], "all": b"", "foreign": b"no journal"}[damage]
     kept.write_bytes(other + (b"\n" + rest if damage == "line" else b""))
-    prepare_pictures(params, tmp_path / "m.json")
+    prepare_images(params, tmp_path / "m.json")
     assert contents(store_of(tmp_path)) == wanted
     assert (tmp_path / "m.json").read_bytes() == (tmp_path / "first.json").read_bytes()
 
@@ -299,24 +299,24 @@ def test_what_is_prepared_is_not_decoded_again(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     params = params_of(write_tree(tmp_path / "in"), tmp_path)
-    prepare_pictures(params, tmp_path / "a.json")
+    prepare_images(params, tmp_path / "a.json")
     with monkeypatch.context() as patch:
         patch.setattr(unfinished, "write_chunks", lambda *_: pytest.fail("decoded again"))
-        prepare_pictures(params, tmp_path / "b.json")
+        prepare_images(params, tmp_path / "b.json")
     assert (tmp_path / "b.json").read_bytes() == (tmp_path / "a.json").read_bytes()
     array = store_of(tmp_path) / "train.npy"
     right = array.read_bytes()
     array.write_bytes(right[:-1] + bytes([right[-1] ^ 1]))  # damage is seen, and mended
-    prepare_pictures(params, tmp_path / "b.json")
+    prepare_images(params, tmp_path / "b.json")
     assert array.read_bytes() == right
 
 
 def test_a_changed_file_is_decoded_again(tmp_path: Path) -> None:
     folder = write_tree(tmp_path / "in")
-    prepare_pictures(params_of(folder, tmp_path), tmp_path / "a.json")
+    prepare_images(params_of(folder, tmp_path), tmp_path / "a.json")
     first, second = sorted(train_files())[:2]
     (folder / "train" / first).write_bytes(train_files()[second])
-    prepare_pictures(params_of(folder, tmp_path), tmp_path / "b.json")
+    prepare_images(params_of(folder, tmp_path), tmp_path / "b.json")
     assert (tmp_path / "a.json").read_bytes() != (tmp_path / "b.json").read_bytes()
 
 
@@ -354,8 +354,8 @@ def test_a_full_disk_is_an_error_and_no_loss(
     with monkeypatch.context() as patch:
         patch.setattr(unfinished, "write_chunks", full)
         with pytest.raises(OSError, match="No space left"):
-            prepare_pictures(params, tmp_path / "m.json")
+            prepare_images(params, tmp_path / "m.json")
     (journal,) = (tmp_path / "data/stores").glob("*/journal")
     assert lines(journal) == 3
-    prepare_pictures(params, tmp_path / "m.json")
+    prepare_images(params, tmp_path / "m.json")
     assert store_of(tmp_path).is_dir()

@@ -8,15 +8,15 @@ from PIL import Image
 from tiny import machine, settings
 
 from nat.data.store import UNLABELLED, Store
-from nat.datasets.filling.prepare import prepare_pictures
+from nat.datasets.filling.prepare import prepare_images
 from nat.datasets.folder import read
 from nat.runtime.errors import UserError
-from nat.runtime.settings.params import Params, Pictures
+from nat.runtime.settings.params import Images, Params
 
 
-def pictures_of(folder: Path, **changes: object) -> Pictures:
+def pictures_of(folder: Path, **changes: object) -> Images:
     group = {"source": "folder", "folder": str(folder), "train": None, "val": None, **changes}
-    return Params.model_validate(settings(pictures=group)).pictures
+    return Params.model_validate(settings(images=group)).pictures
 
 
 def test_a_folder_a_class(tmp_path: Path) -> None:
@@ -72,7 +72,7 @@ def test_a_folder_is_prepared(tmp_path: Path, make_params: Any) -> None:
     for number in range(4):
         slope.save(tmp_path / "p" / f"{number}.jpg", exif=exif, quality=95)
     group = {"source": "folder", "folder": str(tmp_path / "p"), "train": None, "val": 1}
-    prepare_pictures(make_params(pictures=group), tmp_path / "m.json")
+    prepare_images(make_params(images=group), tmp_path / "m.json")
     store = Store(tmp_path / "m.json", str(tmp_path / "data"), "train")
     assert (len(store), store.source) == (3, "folder")
     assert (store.labels == UNLABELLED).all()

@@ -26,7 +26,7 @@ from torchvision.transforms import functional as F
 from nat.data.store import Store
 from nat.datasets import imagenet
 from nat.datasets.filling.archives import index
-from nat.datasets.filling.prepare import prepare_pictures
+from nat.datasets.filling.prepare import prepare_images
 from nat.runtime.errors import UserError
 
 SIZE = 24
@@ -39,12 +39,12 @@ def prepare(tmp_path: Path, make_params: Any) -> Any:
     def run(folder: Path, threads: int = 1, **changes: object) -> Path:
         group = {"source": "imagenet", "folder": str(folder), "train": None, "val": None}
         params = make_params(
-            pictures=group | {"size": SIZE} | changes,
+            images=group | {"size": SIZE} | changes,
             augment={"crop": 8},
             machine={"threads": threads},
         )
         manifest = tmp_path / f"{folder.name}.json"
-        prepare_pictures(params, manifest)
+        prepare_images(params, manifest)
         return manifest
 
     return run
@@ -181,7 +181,7 @@ def test_other_counts_than_the_published_are_announced(
     monkeypatch.setattr(imagenet, "CLASSES", classes)
     monkeypatch.setattr(imagenet, "PICTURES", published)
     group = {"source": "imagenet", "folder": str(tree(tmp_path / "in")), "train": None, "val": None}
-    source = imagenet.read(make_params(pictures=group | limits).pictures, machine(scratch=tmp_path))
+    source = imagenet.read(make_params(images=group | limits).pictures, machine(scratch=tmp_path))
     counts = {name: len(split) for name, split in source.splits.items()}
     assert counts == {"train": 36, "val": VAL} | limits
     lines = capsys.readouterr().err.splitlines()

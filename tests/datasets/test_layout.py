@@ -22,10 +22,10 @@ from nat.data.seeds import generator
 from nat.data.store import Store
 from nat.datasets import folder as folder_source
 from nat.datasets.filling.encoded import Encoded, EncodedSource
-from nat.datasets.filling.prepare import prepare_pictures
+from nat.datasets.filling.prepare import prepare_images
 from nat.datasets.folder import _hold_out
 from nat.runtime.errors import UserError
-from nat.runtime.settings.params import Params, Pictures
+from nat.runtime.settings.params import Images, Params
 
 NFC, NFD = (unicodedata.normalize(form, "café") for form in ("NFC", "NFD"))
 
@@ -39,9 +39,9 @@ def put(root: Path, *names: str, count: int = 1) -> Path:
     return root
 
 
-def pictures_of(folder: Path, **changes: object) -> Pictures:
+def pictures_of(folder: Path, **changes: object) -> Images:
     group = {"source": "folder", "folder": str(folder), "train": None, "val": None, **changes}
-    return Params.model_validate(settings(pictures=group)).pictures
+    return Params.model_validate(settings(images=group)).pictures
 
 
 def read(folder: Path, **changes: object) -> EncodedSource:
@@ -247,11 +247,11 @@ def test_a_class_whose_name_is_no_text(tmp_path: Path, make_params: Any) -> None
     Path(os.fsdecode(bad + b"/a.jpg")).touch()
     said = refused(tmp_path / "in")
     assert said == (
-        rf"pictures.folder: {tmp_path}/in/caf\udce9: its name is not valid UTF-8; rename it"
+        rf"images.folder: {tmp_path}/in/caf\udce9: its name is not valid UTF-8; rename it"
     )
     group = {"source": "folder", "folder": str(tmp_path / "in"), "train": None, "val": None}
     with pytest.raises(UserError, match="not valid UTF-8"):
-        prepare_pictures(make_params(pictures=group), tmp_path / "m.json")
+        prepare_images(make_params(images=group), tmp_path / "m.json")
     assert not (tmp_path / "data").exists()
 
 
@@ -291,7 +291,7 @@ def test_one_picture_a_class(tmp_path: Path) -> None:
     put(tmp_path, *(f"class{number:02d}" for number in range(20)))
     said = refused(tmp_path)
     assert "of 20 pictures in 20 classes, 0 can be held out" in said
-    assert "add pictures, or set pictures.val to fewer" in said
+    assert "add pictures, or set images.val to fewer" in said
 
 
 def test_a_rare_class_stays_in_training(tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
@@ -336,7 +336,7 @@ def test_prepare_uses_all_and_says_what_it_does_not(
     (folder / "notes.txt").touch()
     (folder / "empty").mkdir()
     group = {"source": "folder", "folder": str(folder), "train": None, "val": None}
-    prepare_pictures(make_params(pictures=group), tmp_path / "m.json")
+    prepare_images(make_params(images=group), tmp_path / "m.json")
     assert capsys.readouterr().err.splitlines()[-1] == (
         f"{folder}: not used: dangling links: 1 (disc/gone.jpg); files of other kinds: 1 (.txt 1); "
         "folders without pictures: 1 (empty); hidden or left by a system: 2 "
@@ -356,7 +356,7 @@ def test_a_picture_that_vanishes_before_it_is_read(
     """It is none of the unreadable ones, which are noted for good: put back, it is used."""
     write_picture_folder(tmp_path / "in", a_class=8)
     group = {"source": "folder", "folder": str(tmp_path / "in"), "train": None, "val": None}
-    params = make_params(pictures=group)
+    params = make_params(images=group)
     read_bytes = Path.read_bytes
 
     def gone(path: Path) -> bytes:
@@ -367,6 +367,6 @@ def test_a_picture_that_vanishes_before_it_is_read(
     with monkeypatch.context() as patch:
         patch.setattr(Path, "read_bytes", gone)
         with pytest.raises(UserError, match=r"disc/003\.png: cannot be read \(No such file"):
-            prepare_pictures(params, tmp_path / "m.json")
-    prepare_pictures(params, tmp_path / "m.json")
+            prepare_images(params, tmp_path / "m.json")
+    prepare_images(params, tmp_path / "m.json")
     assert len(Store(tmp_path / "m.json", str(tmp_path / "data"), "train")) == 22

@@ -14,7 +14,7 @@ from nat.datasets.filling import unfinished
 from nat.datasets.filling.encoded import Encoded
 from nat.datasets.filling.journal import Journal
 from nat.datasets.filling.unfinished import Unfinished
-from nat.runtime.settings.params import Pictures
+from nat.runtime.settings.params import Images
 
 COUNT, SIZE = 100, 64
 
@@ -22,7 +22,7 @@ COUNT, SIZE = 100, 64
 def begin(folder: Path) -> Unfinished:
     numbers = np.zeros(COUNT, np.int64)
     split = Encoded(folder, [f"{i}.png" for i in range(COUNT)], numbers, numbers, numbers)
-    pictures = Pictures.model_construct(size=SIZE, channels=1)
+    pictures = Images.model_construct(size=SIZE, channels=1)
     return Unfinished("train", split, folder, pictures, False, Journal(folder / "journal"))
 
 

@@ -152,7 +152,7 @@ def test_pictures_for_training_without_labels_are_those_with_targets(
 ) -> None:
     """Figure 1 shows of them; Figure 3 looks for neighbours among those with labels."""
     params = make_params()
-    inputs, path = Inputs(tmp_path, params), tmp_path / "pictures.json"
+    inputs, path = Inputs(tmp_path, params), tmp_path / "images.json"
     (free, _), (train, labels), (val, val_labels) = (
         picture_set(count, seed=seed) for count, seed in ((96, 2), (40, 0), (24, 1))
     )

@@ -236,7 +236,7 @@ def test_killed_at_any_moment_it_ends_in_the_same_weights(
     YAML().dump(content, tmp_path / "params.yaml")
 
     def command(out: str) -> list[str]:
-        words = f"-m nat pretrain --params {tmp_path}/params.yaml --pictures {manifest}"
+        words = f"-m nat pretrain --params {tmp_path}/params.yaml --images {manifest}"
         words += f" --targets {targets_file} --out {tmp_path}/{out} --result {tmp_path}/{out}.json"
         return [sys.executable, *words.split()]
 

@@ -80,7 +80,7 @@ def test_targets_are_as_many_as_pictures_to_train_on_without_labels(
     free: int | None, count: int, stored: Stored, make_params: Any, tmp_path: Path
 ) -> None:
     YAML().dump(make_params().model_dump(), tmp_path / "params.yaml")
-    words = ["targets", "--params", f"{tmp_path}/params.yaml", "--pictures", f"{stored(free=free)}"]
+    words = ["targets", "--params", f"{tmp_path}/params.yaml", "--images", f"{stored(free=free)}"]
     done = CliRunner().invoke(main, [*words, "--out", f"{tmp_path}/t.npy"])
     assert done.exit_code == 0, done.output
     assert len(load_targets(tmp_path / "t.npy")) == count

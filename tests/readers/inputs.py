@@ -18,8 +18,7 @@ from torchvision.datasets import CIFAR10
 
 from nat.api.export import export_trunk
 from nat.data.store import Source, Split, Store, write_store
-from nat.datasets import fashion_mnist
-from nat.datasets.cifar10 import read_cifar10
+from nat.datasets import cifar10, fashion_mnist
 from nat.datasets.filling.archives import index
 from nat.datasets.filling.journal import Journal
 from nat.network.model import Network, initialise, save_network
@@ -174,7 +173,8 @@ def write_cifar10(folder: Path) -> None:
 def read_packed_cifar10(folder: Path) -> None:
     """Whatever is in it has another checksum than CIFAR-10."""
     pictures = {"source": "cifar10", "folder": str(folder), "train": None, "val": None}
-    read_cifar10(parameters(folder, pictures=pictures).pictures, str(folder))
+    params = parameters(folder, images=pictures)
+    cifar10.read(params.images, params.machine)
 
 
 def write_fashion_mnist(folder: Path) -> None:

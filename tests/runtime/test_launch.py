@@ -30,7 +30,7 @@ def training(folder: Path, manifest: Path) -> list[str]:
     made = load_params(folder / "params.yaml").targets
     save_targets(sample_targets("sphere", 96, made, 0), folder / "targets.npy")
     words = ["-m", "nat.launch", "--standalone", "--nproc-per-node", "2", "-m", "nat", "pretrain"]
-    words += ["--params", f"{folder}/params.yaml", "--pictures", str(manifest)]
+    words += ["--params", f"{folder}/params.yaml", "--images", str(manifest)]
     words += ["--targets", f"{folder}/targets.npy", "--out", f"{folder}/out/net"]
     return [sys.executable, *words, "--result", f"{folder}/out/net.json"]
 

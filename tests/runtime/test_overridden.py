@@ -40,7 +40,7 @@ def differences(one: dict[str, Any], other: dict[str, Any], above: str = "") -> 
         ("baselines.labels.loss=square", {"baselines.labels.loss": "square"}),
         ("augment.flip=false", {"augment.flip": False}),
         ("pretrain.weight_decay=1.0e-05", {"pretrain.weight_decay": 1e-5}),
-        ("pictures.train=null", {"pictures.train": None}),
+        ("images.train=null", {"images.train": None}),
         ("permute_every=1,permute_every=2", {"permute_every": 2}),
     ],
 )
@@ -66,7 +66,7 @@ def test_changes_what_it_names_and_nothing_else(
         ("alignment=best", "p.yaml: alignment=best: alignment: unknown name 'best'; known: exact"),
         ("model.hidden=1.5", "model.hidden: should be a valid integer (got 1.5)"),
         ("pretrain=3", "pretrain: should be a valid dictionary"),
-        ("target_type=onehot,targets.k=1000", "targets.k: 1000 is larger than pictures.train 96"),
+        ("target_type=onehot,targets.k=1000", "targets.k: 1000 is larger than images.train 96"),
         ("permute_every", "--override 'permute_every' is not NAME=VALUE"),
         ("permute_every=", "--override 'permute_every=' is not NAME=VALUE"),
         ("permute_every=1,", "--override 'permute_every=1,' is not NAME=VALUE"),

@@ -61,29 +61,29 @@ def test_overrides_reach_groups_and_top_level() -> None:
         ("seeds=[]", "seeds: empty; name at least one"),
         ("seeds=[1, 1]", "seeds: 1 is named twice; name each once"),
         ("seeds=[-1]", "seeds.0: "),
-        ("augment.crop=40", "augment.crop: 40 is larger than pictures.size 36"),
-        ("pictures.source=folder", "pictures: source is folder, so folder must name it"),
+        ("augment.crop=40", "augment.crop: 40 is larger than images.size 36"),
+        ("images.source=folder", "pictures: source is folder, so folder must name it"),
         ("detect.regions=257", "detect: regions must be a multiple of pictures"),
         ("detect.background_iou=[0.5, 0.1]", "detect: background_iou must be [least, less than]"),
         ("detect.background_iou=[0.1, 0.6]", "detect: background_iou must be [least, less than]"),
         ("detect.short_sides=[]", "detect.short_sides: "),
         ("detect.lr_drop_at=[0]", "detect.lr_drop_at.0: should be greater than 0"),
-        ("pictures.source=imagenet", "pictures: source is imagenet, so folder must name it"),
+        ("images.source=imagenet", "pictures: source is imagenet, so folder must name it"),
         (
-            "pictures.source=cifar",
-            "pictures.source: unknown name 'cifar'; known: cifar10, fashion_mnist, ",
+            "images.source=cifar",
+            "images.source: unknown name 'cifar'; known: cifar10, fashion_mnist, ",
         ),
-        ("pictures.corrupt_limit=-1", "pictures.corrupt_limit: "),
+        ("images.corrupt_limit=-1", "images.corrupt_limit: "),
         ("machine.device=tpu", "machine.device: "),
         ("pretrain.lr=1e308", "pretrain.lr: should be less than or equal to 1000000"),
         ("pretrain.epochs=1000000000", "pretrain.epochs: should be less than or equal to 1000000"),
         ("model.hidden=70000", "model.hidden: should be less than or equal to 65536"),
         ("targets.dimension=100000000", "targets.dimension: should be less than or equal to 65536"),
         ("machine.threads=100000", "machine.threads: should be less than or equal to 1000"),
-        ("pictures.size=1000000", "pictures.size: should be less than or equal to 4096"),
+        ("images.size=1000000", "images.size: should be less than or equal to 4096"),
         ("machine.data=''", "machine.data: empty; name a folder"),
         ("machine.scratch='  '", "machine.scratch: empty; name a folder"),
-        ("pictures.folder=''", "pictures.folder: empty; name a folder"),
+        ("images.folder=''", "images.folder: empty; name a folder"),
         ("machine.scratch=$NAT_NOT_SET/nat", "machine.scratch: $NAT_NOT_SET is not set here"),
         ("voc.folder=${NAT_NOT_SET}", "voc.folder: $NAT_NOT_SET is not set here"),
         ("proposals.test=$NAT_EMPTY/x", "proposals.test: $NAT_EMPTY is not set here"),
@@ -107,14 +107,14 @@ def test_places_may_name_variables(monkeypatch: pytest.MonkeyPatch) -> None:
         (
             "machine.scratch=$NAT_DISK/nat",
             "machine.data=/x/${NAT_DISK}_data",
-            "pictures.folder=cost$/$1",
+            "images.folder=cost$/$1",
             "voc.folder=$NAT_DISK",
             "proposals.trainval=$NAT_DISK/t.mat",
         ),
     )
     assert params.machine.scratch == "/disk/a b/nat"
     assert params.machine.data == "/x//disk/a b_data"
-    assert params.pictures.folder == "cost$/$1"
+    assert params.images.folder == "cost$/$1"
     assert (params.voc.folder, params.proposals.trainval) == ("/disk/a b", "/disk/a b/t.mat")
 
 
@@ -130,9 +130,9 @@ def test_an_unknown_setting_lists_the_known(tmp_path: Path) -> None:
 
 def test_discrete_targets_need_an_image_each() -> None:
     message = refused("target_type=onehot", "targets.k=10001")
-    assert "targets.k: 10001 is larger than pictures.train 10000" in message
+    assert "targets.k: 10001 is larger than images.train 10000" in message
     mixed = refused("target_type=mixture", "targets.k=10001")
-    assert "targets.k: 10001 is larger than pictures.train 10000" in mixed
+    assert "targets.k: 10001 is larger than images.train 10000" in mixed
     load_params(FILE, ("target_type=lowdiscrepancy", "targets.k=10001"))  # not used
 
 
@@ -142,7 +142,7 @@ def test_discrete_targets_need_an_image_each() -> None:
         ("permute_every=0", "permute_every=0: permute_every: should be greater than 0"),
         ("target_type=cube", "target_type=cube: target_type: unknown name 'cube'; known: "),
         ("alignment=no", "alignment=no: alignment: unknown name 'no'; known: exact, greedy, "),
-        ("target_type=onehot,targets.k=20000", "targets.k: 20000 is larger than pictures.train"),
+        ("target_type=onehot,targets.k=20000", "targets.k: 20000 is larger than images.train"),
         ("targets.kk=1", "targets.kk=1 targets.kk: no such setting in the parameter file"),
         ("target_type=mixture,targets.mixture.spread=-1", "targets.mixture.spread: should be"),
     ],

@@ -20,10 +20,10 @@ from nat.cli import main
 from nat.data.store import Store
 from nat.datasets import cifar10, fashion_mnist, imagenet
 from nat.datasets import folder as own_folder
-from nat.datasets.filling.prepare import prepare_pictures
+from nat.datasets.filling.prepare import prepare_images
 from nat.runtime.errors import UserError
 from nat.runtime.io.paths import place, project_folder
-from nat.runtime.settings.params import Params, Pictures
+from nat.runtime.settings.params import Images, Params
 from nat.voc.data.archives import YEAR, obtain_devkit
 
 
@@ -36,9 +36,9 @@ def copy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return folder
 
 
-def pictures(folder: str, **changes: object) -> Pictures:
+def pictures(folder: str, **changes: object) -> Images:
     group = {"source": "folder", "folder": folder, "train": None, "val": None, **changes}
-    return Params.model_validate(settings(pictures=group)).pictures
+    return Params.model_validate(settings(images=group)).pictures
 
 
 def read_pictures(folder: Path, named: str) -> None:
@@ -102,7 +102,7 @@ def test_every_setting_that_names_a_path_is_resolved_in_one_place() -> None:
         if kinds(inner.annotation) - {NoneType} == {str}
     }
     assert free == {
-        "machine.data", "machine.device", "machine.scratch", "pictures.folder", "pictures.source",
+        "machine.data", "machine.device", "machine.scratch", "images.folder", "images.source",
         "proposals.test", "proposals.trainval", "voc.folder",
     }  # fmt: skip
     for file in PROJECT.glob("nat/**/*.py"):
@@ -171,9 +171,9 @@ def test_data_on_another_disk(
     with tempfile.TemporaryDirectory(dir=other) as disk:
         (tmp_path / "data").mkdir()
         (tmp_path / "data/stores").symlink_to(disk)
-        manifest = tmp_path / "pictures.json"
+        manifest = tmp_path / "images.json"
         for _ in range(2):  # the second finds it prepared
-            params = make_params(pictures=group, machine={"data": str(tmp_path / "data")})
-            prepare_pictures(params, manifest)
+            params = make_params(images=group, machine={"data": str(tmp_path / "data")})
+            prepare_images(params, manifest)
         assert len(Store(manifest, str(tmp_path / "data"), "train")) == 17
         assert len(list(Path(disk).iterdir())) == 1

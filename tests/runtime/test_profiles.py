@@ -112,7 +112,7 @@ def test_a_profile_holds_only_what_differs(name: str) -> None:
 
 def test_the_imagenet_profile_is_the_papers() -> None:
     content = values(render("imagenet", FOLDER, EMBEDDED))
-    assert (content["pictures"]["size"], content["augment"]["crop"]) == (256, 224)
+    assert (content["images"]["size"], content["augment"]["crop"]) == (256, 224)
     assert content["targets"]["dimension"] == 2048
     assert content["model"] == {
         "preprocessing": "sobel",
@@ -134,7 +134,7 @@ def test_there_and_back_gives_the_same_bytes(folder: Path, path: Path) -> None:
         "profile: embedded -> other",
         "seeds: [0] -> [4, 5]",
         "permute_every: 3 -> never",
-        "pictures.train: 10000 -> null",
+        "images.train: 10000 -> null",
         "model.dropout: 0.0 -> 0.25",
         "ablations.labels: "
         '["model.preprocessing=clean", "model.preprocessing=high-pass", '

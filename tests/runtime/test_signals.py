@@ -191,7 +191,7 @@ def test_a_second_signal_does_not_disturb_the_tidying_up() -> None:
 def test_a_training_stops_and_goes_on(manifest: Path, tmp_path: Path) -> None:
     targets = tmp_path / "targets.npy"
     job = Job(tmp_path, pretrain={"epochs": 100_000, "knn_every": "never", "save_every": "never"})
-    words = job.words("pretrain", "--pictures", manifest, "--targets", targets)
+    words = job.words("pretrain", "--images", manifest, "--targets", targets)
     words += ["--out", f"{tmp_path}/out/net", "--result", f"{tmp_path}/out/result.json"]
     made = load_params(tmp_path / "params.yaml").targets
     save_targets(sample_targets("sphere", 96, made, 0), targets)
@@ -222,9 +222,9 @@ def test_decoding_processes_end_with_it(tmp_path: Path) -> None:
     job = Job(
         tmp_path,
         machine={"threads": 2},
-        pictures={"source": "folder", "folder": str(pictures), "train": None, "val": None},
+        images={"source": "folder", "folder": str(pictures), "train": None, "val": None},
     )
-    words = job.words("prepare", "pictures", "--out", tmp_path / "out" / "p.json")
+    words = job.words("prepare", "images", "--out", tmp_path / "out" / "p.json")
     # to the whole group as from a terminal or from Slurm, and to the parent alone
     for number, send in ((signal.SIGINT, os.killpg), (signal.SIGTERM, os.kill)):
         with started(words) as process:

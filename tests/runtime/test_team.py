@@ -47,7 +47,7 @@ class Job:
         save_targets(sample_targets("sphere", 96, self.params.targets, 0), self.targets)
 
     def command(self, out: str, processes: int) -> list[str]:
-        words = f"-m nat pretrain --params {self.folder}/params.yaml --pictures {self.manifest}"
+        words = f"-m nat pretrain --params {self.folder}/params.yaml --images {self.manifest}"
         words += f" --targets {self.targets} --out {self.folder}/{out}"
         words += f" --result {self.folder}/{out}.json"
         launcher = [sys.executable]
@@ -212,7 +212,7 @@ def test_labels_and_probe_by_two_processes(manifest: Path, tmp_path: Path) -> No
             [
                 *job.command("x", 2)[:6],
                 *("-m", "nat", *words),
-                *("--params", str(tmp_path / "params.yaml"), "--pictures", str(manifest)),
+                *("--params", str(tmp_path / "params.yaml"), "--images", str(manifest)),
             ],
             cwd=PROJECT,
             capture_output=True,

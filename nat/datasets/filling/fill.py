@@ -32,7 +32,7 @@ from nat.runtime.io.files import (
 from nat.runtime.io.locks import locked
 from nat.runtime.io.outputs import FILE_OF_OURS, FOLDER_OF_OURS, json_like
 from nat.runtime.io.paths import own_name, place
-from nat.runtime.settings.params import Machine, Pictures
+from nat.runtime.settings.params import Images, Machine
 
 UNREADABLE = "unreadable.txt"  # beside the store's arrays: split, name and reason of those left out
 CODE = Path(__file__).parents[2]
@@ -46,7 +46,7 @@ DECIDING = (
 )
 
 
-def fill_store(source: EncodedSource, settings: Pictures, machine: Machine, manifest: Path) -> Path:
+def fill_store(source: EncodedSource, settings: Images, machine: Machine, manifest: Path) -> Path:
     """Decode the source's pictures into a store and write its manifest.
 
     If these files, unchanged, have been prepared before and the store still has the bytes that it
@@ -92,7 +92,7 @@ def fill_store(source: EncodedSource, settings: Pictures, machine: Machine, mani
     return final
 
 
-def _key(source: EncodedSource, settings: Pictures) -> str:
+def _key(source: EncodedSource, settings: Images) -> str:
     """Of everything that determines the store's bytes; corrupt_limit does not."""
     content = {
         "source": [source.name, source.classes, source.upright],
@@ -119,7 +119,7 @@ def _stored(stores: Path, source: str, key: str) -> dict[str, Any] | None:
 
 def _fill(
     source: EncodedSource,
-    settings: Pictures,
+    settings: Images,
     processes: int,
     building: Path,
     content: dict[str, Any],

@@ -76,7 +76,7 @@ def class_of_each(
             break
     else:
         raise UserError(
-            f"pictures.folder: {folder}: the classes of the val pictures are unknown; it should "
+            f"images.folder: {folder}: the classes of the val pictures are unknown; it should "
             f"hold {ARCHIVE_META['devkit'][0]}, {' or '.join(MAPPINGS)}, or val in class folders"
         )
     missing = [name for name in pictures if PurePosixPath(name).stem not in mapping]
@@ -96,13 +96,13 @@ def _by_number(folder: Path, pictures: list[str], devkit: Devkit) -> list[str]:
     strays = sorted(set(pictures) - set(truth))
     if strays:
         raise UserError(
-            f"pictures.folder: {folder}: {strays[0]} is none of the {len(truth)} val pictures of "
+            f"images.folder: {folder}: {strays[0]} is none of the {len(truth)} val pictures of "
             f"{devkit.path.name}, {min(truth)} to {max(truth)}; remove it from val"
         )
     missing = sorted(set(truth) - set(pictures))
     if missing:
         raise UserError(
-            f"pictures.folder: {folder}: val picture {missing[0]} is missing ({len(missing)} of "
+            f"images.folder: {folder}: val picture {missing[0]} is missing ({len(missing)} of "
             f"the {len(truth)} that {devkit.path.name} has); extract or download val again"
         )
     return [truth[name] for name in pictures]

@@ -43,7 +43,7 @@ def look_into(root: Path, unused: Unused) -> Layout:
     by_class = {}
     for folder in progress(folders, f"look into {root.name}"):
         if files := search(root, unused, folder):
-            require_text(folder.name, f"pictures.folder: {root / shown(folder.name)}")
+            require_text(folder.name, f"images.folder: {root / shown(folder.name)}")
             by_class[folder.name] = encoded(root, files)
         else:
             unused.add(EMPTY, folder.name)
@@ -78,7 +78,7 @@ def check_no_splits(layout: Layout) -> None:
     if splits and (all(splits) or (any(training) and sum(splits) > 1)):
         names = [name for name, split in zip(layout.by_class, splits, strict=True) if split]
         raise UserError(
-            f"pictures.folder: {layout.root}: {_listed(names)}: names of splits, not of classes; "
+            f"images.folder: {layout.root}: {_listed(names)}: names of splits, not of classes; "
             "call them train and val (links will do), or name one of them, of which a part is "
             "then held out"
         )
@@ -113,7 +113,7 @@ def check_several_classes(layout: Layout, split: str = "") -> None:
         remedy += ", which makes them unlabelled, or sort them into a folder per class"
     beside = f", all but the {len(layout.loose)} beside it" if len(layout.loose) else ""
     raise UserError(
-        f"pictures.folder: {layout.root}: {shown(name)} would be the only class, with "
+        f"images.folder: {layout.root}: {shown(name)} would be the only class, with "
         f"{len(files)} pictures{beside}; {found}: {remedy}"
     )
 

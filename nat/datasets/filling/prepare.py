@@ -12,7 +12,7 @@ from nat.runtime.settings.families import load_member
 from nat.runtime.settings.params import Params
 
 
-def prepare_pictures(params: Params, manifest: Path) -> None:
+def prepare_images(params: Params, manifest: Path) -> None:
     """Read the source's pictures into the store and write its manifest.
 
     Args:
@@ -22,7 +22,7 @@ def prepare_pictures(params: Params, manifest: Path) -> None:
     Raises:
         UserError: what the source's reader refuses, too small a disk, or an unwritable output.
     """
-    settings, machine = params.pictures, params.machine
+    settings, machine = params.images, params.machine
     source = load_member("datasets", settings.source, "read").read(settings, machine)
     if isinstance(source, EncodedSource):
         fill_store(source, settings, machine, manifest)

@@ -37,7 +37,7 @@ def announce_space(
         raise UserError(
             f"{stores}: the pictures need {_size(total - present)} more, "
             f"{_size(free)} are free; name a larger disk by machine.data{removal} "
-            "or take fewer by pictures.train"
+            "or take fewer by images.train"
         )
 
 

@@ -16,7 +16,7 @@ from nat.runtime.errors import UserError
 from nat.runtime.io.arrays import header
 from nat.runtime.io.files import discard, sync
 from nat.runtime.progress import progress
-from nat.runtime.settings.params import Pictures
+from nat.runtime.settings.params import Images
 
 ROWS = 64  # of a chunk: 4 MB of 256 px luma
 
@@ -33,7 +33,7 @@ class Unfinished:
         name: str,
         split: Encoded,
         building: Path,
-        settings: Pictures,
+        settings: Images,
         upright: bool,
         journal: Journal,
     ) -> None:
@@ -158,7 +158,7 @@ class Unfinished:
         if count > limit and split == self.name:
             raise UserError(
                 f"{self.split.root / self.split.names[row]}: no readable picture ({reason}); "
-                f"unreadable so far: {count}, pictures.corrupt_limit allows {limit}: replace or "
+                f"unreadable so far: {count}, images.corrupt_limit allows {limit}: replace or "
                 "remove the file, or allow more, which goes on where this stopped"
             )
 

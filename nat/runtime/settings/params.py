@@ -120,8 +120,8 @@ class Machine(Group):
     scratch: Place
 
 
-class Pictures(Group):
-    """The pictures that the trunk is trained on and probed with."""
+class Images(Group):
+    """The images that the trunk is trained on and probed with."""
 
     source: DataSet
     folder: Place | None
@@ -132,7 +132,7 @@ class Pictures(Group):
     corrupt_limit: Annotated[int, Field(ge=0, le=10**9)]
 
     @model_validator(mode="after")
-    def _folder_is_named(self) -> "Pictures":
+    def _folder_is_named(self) -> "Images":
         if self.folder is None and constant("datasets", self.source, "NEEDS_FOLDER"):
             raise ValueError(f"source is {self.source}, so folder must name it")
         return self
@@ -143,7 +143,7 @@ class Voc(Group):
 
     source: Literal["composed", "devkit"]
     folder: Place | None
-    pictures: Count
+    images: Count
     size: Annotated[list[Annotated[int, Field(ge=32, le=4096)]], Field(min_length=2, max_length=2)]
 
 
@@ -263,7 +263,7 @@ class Detect(Group):
     dropout: Fraction
     iterations: Count
     save_every: Count
-    pictures: Few
+    images: Few
     regions: Annotated[int, Field(gt=0, le=2**20)]
     foreground: Annotated[float, Field(gt=0, lt=1)]
     foreground_iou: Annotated[float, Field(gt=0, le=1)]
@@ -282,8 +282,8 @@ class Detect(Group):
     def _fits_together(self) -> "Detect":
         if not self.background_iou[0] < self.background_iou[1] <= self.foreground_iou:
             raise ValueError("background_iou must be [least, less than], at most foreground_iou")
-        if self.regions % self.pictures:
-            raise ValueError("regions must be a multiple of pictures")
+        if self.regions % self.images:
+            raise ValueError("regions must be a multiple of images")
         return self
 
 
@@ -306,7 +306,7 @@ class Params(Group):
     alignment: Alignment
     launcher: Annotated[str, Field(pattern=r"\S")]
     machine: Machine
-    pictures: Pictures
+    images: Images
     voc: Voc
     proposals: ProposalSettings
     targets: TargetGroups
@@ -321,10 +321,10 @@ class Params(Group):
 
     @model_validator(mode="after")
     def _fits_together(self) -> "Params":
-        if self.augment.crop > self.pictures.size:
+        if self.augment.crop > self.images.size:
             raise ValueError(
-                f"augment.crop: {self.augment.crop} is larger than pictures.size "
-                f"{self.pictures.size}; use at most that"
+                f"augment.crop: {self.augment.crop} is larger than images.size "
+                f"{self.images.size}; use at most that"
             )
         if NAT in self.compared:
             raise ValueError(f"compared: {NAT} is what the others are compared with; leave it out")
@@ -333,9 +333,9 @@ class Params(Group):
         for method in self.methods:
             if method not in (NAT, *self.compared):
                 raise ValueError(f"methods: {method} is not trained; add it to compared")
-        n = self.pictures.train
+        n = self.images.train
         if n is not None and self.target_type in ("onehot", "mixture") and self.targets.k > n:
             raise ValueError(
-                f"targets.k: {self.targets.k} is larger than pictures.train {n}; use at most that"
+                f"targets.k: {self.targets.k} is larger than images.train {n}; use at most that"
             )
         return self

@@ -42,7 +42,7 @@ def prepare_voc(params: Params, manifest: Path) -> None:
     """Compose the pictures, or get and check VOC 2007, and write the manifest.
 
     Args:
-        params: voc and machine.data are used, and pictures.folder to find Fashion-MNIST.
+        params: voc and machine.data are used, and images.folder to find Fashion-MNIST.
         manifest: where to write it.
 
     Raises:
@@ -57,14 +57,14 @@ def prepare_voc(params: Params, manifest: Path) -> None:
 
 
 def compose(params: Params) -> dict[str, Any]:
-    """Compose ``voc.pictures`` scenes for trainval and as many for test; return the manifest.
+    """Compose ``voc.images`` scenes for trainval and as many for test; return the manifest.
 
     Trainval draws its objects from the first half of the pictures kept for this, test from the
     second. Every scene has a generator of its own, which no run's seed changes. The checksums are
     those of the pixels before compression: the same with any version of the JPEG library.
     """
     settings, data = params.voc, params.machine.data
-    named = params.pictures.folder if params.pictures.source == "fashion_mnist" else None
+    named = params.images.folder if params.images.source == "fashion_mnist" else None
     pictures, labels = read_objects(named, data)
     classes = [re.sub("[^a-z0-9]+", "-", name.lower()) for name in FashionMNIST.classes]
     content: dict[str, Any] = {"source": COMPOSED, "classes": sorted(classes), "splits": {}}
@@ -80,8 +80,8 @@ def compose(params: Params) -> dict[str, Any]:
             objects = Objects(pictures[pool], labels[pool], classes)
             annotated: dict[str, list[Thing]] = {}
             digest = hashlib.sha256()
-            first = 1 + part * settings.pictures
-            for index in progress(range(first, first + settings.pictures), f"compose {split}"):
+            first = 1 + part * settings.images
+            for index in progress(range(first, first + settings.images), f"compose {split}"):
                 name = f"{index:06d}"
                 draws = Draws(generator(0, "compose", split, index - first))
                 pixels, things = scene(objects, wide, high, draws)

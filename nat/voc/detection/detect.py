@@ -126,11 +126,11 @@ def detect(
     with Session(params, name, "detect", used, out, network=network_file, **inputs) as session:
         if session.team.size > 1:
             raise UserError(
-                "launcher: detect is one process, its batch being 2 pictures; use python"
+                "launcher: detect is one process, its batch being few images; use python"
             )
         trunk = load_trunk(network_file)
         data, trainval, test = open_voc(params, manifest)
-        check_batch(settings.pictures, len(trainval), "detect.pictures")
+        check_batch(settings.images, len(trainval), "detect.images")
         check_size(trunk, shortest_side(settings, trainval, test), "detect.short_sides")
         side = pooled_cells(trunk, params.finetune.input)
         regions = regions_of(proposals, trainval, "trainval")
@@ -156,9 +156,9 @@ def training_set(trainval: VocSplit, regions: list[torch.Tensor], settings: Dete
     """
     examples = [make_example(trainval.objects(row), boxes) for row, boxes in enumerate(regions)]
     taught = len(usable(examples, settings))
-    if 2 * taught < settings.pictures:
+    if 2 * taught < settings.images:
         raise UserError(
-            f"detect.pictures: {settings.pictures} a batch, but {taught} of trainval's "
+            f"detect.images: {settings.images} a batch, but {taught} of trainval's "
             f"{len(trainval)} pictures have regions to learn from; use at most {2 * taught}"
         )
     return TrainingSet(trainval.pictures(), examples)

@@ -49,7 +49,7 @@ def sample_regions(
     Returns:
         Rows of the example's regions, int64 (r,), foreground first, and their labels, int64 (r,).
     """
-    count = settings.regions // settings.pictures
+    count = settings.regions // settings.images
     shows, none = foreground(example, settings), background(example, settings)
     shows = _some(shows, round(settings.foreground * count), draws)
     none = _some(none, count - len(shows), draws)

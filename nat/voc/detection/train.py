@@ -111,7 +111,7 @@ def make_detector(
     rows = usable(training.examples, settings)
     batches = [
         draw_batch(training, chosen, settings, draws, device).regions
-        for chosen in picture_batches(rows, settings.pictures, range(RESCALING), seed)
+        for chosen in picture_batches(rows, settings.images, range(RESCALING), seed)
     ]
     layers = layers_to_fc7(network.trunk, network.hidden)
     scale_within(network.fc7, layers[-2:], batches)
@@ -185,7 +185,7 @@ def train(
     settings, seed = session.params.detect, session.seed
     blame = {
         "detect.lr": settings.lr,
-        "detect.pictures": settings.pictures,
+        "detect.images": settings.images,
         "detect.regions": settings.regions,
     }
     rows = usable(training.examples, settings)
@@ -196,9 +196,9 @@ def train(
         todo = range(start, min(start + settings.save_every, settings.iterations))
         right = torch.zeros((), device=session.device)
         for iteration, chosen in epoch.batches(
-            zip(picture_batches(rows, settings.pictures, todo, seed), strict=True),
+            zip(picture_batches(rows, settings.images, todo, seed), strict=True),
             settings.save_every,
-            settings.pictures,
+            settings.images,
         ):
             set_learning_rate(optimizer, settings, iteration)
             batch = draw_batch(training, chosen, settings, draws, session.device)

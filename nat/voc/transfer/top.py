@@ -22,7 +22,7 @@ def load_trunk(network_file: Path) -> Trunk:
     if trunk.channels != 1 and not isinstance(trunk.front_end, Sobel):
         raise UserError(
             f"{network_file}: looks at {trunk.channels} colour channels, but VOC's pictures are "
-            "read as luma; train with pictures.channels 1 or model.preprocessing sobel"
+            "read as luma; train with images.channels 1 or model.preprocessing sobel"
         )
     return trunk
 

@@ -32,7 +32,7 @@ def test_composed_set_is_whole_and_counted(composed: tuple[Params, Path]) -> Non
     assert "t-shirt-top" in described["classes"]
     for split, found in (("trainval", trainval), ("test", test)):
         things = [thing for one in found.annotations for thing in one.things]
-        assert described["splits"][split]["count"] == len(found) == params.voc.pictures
+        assert described["splits"][split]["count"] == len(found) == params.voc.images
         assert described["splits"][split]["objects"] == len(things)
         assert described["splits"][split]["difficult"] == sum(t.difficult for t in things)
         assert described["splits"][split]["truncated"] == sum(t.truncated for t in things)
@@ -65,7 +65,7 @@ def test_splits_draw_from_different_objects(
         return original(pool, *rest)
 
     monkeypatch.setattr(prepare, "scene", scene)
-    prepare_voc(make_params(voc={"pictures": 2}), tmp_path / "voc.json")
+    prepare_voc(make_params(voc={"images": 2}), tmp_path / "voc.json")
     pictures, _ = objects
     assert [pool is pools[0] for pool in pools] == [True, True, False, False]
     assert (pools[0] == pictures[:200]).all()

@@ -163,7 +163,7 @@ def test_finds_the_objects_it_is_trained_on(
     make_params: Any, objects: Any, network_file: Path, tmp_path: Path, monkeypatch: Any
 ) -> None:
     """Given the objects' own boxes as proposals: the whole way to the measure is sound."""
-    params, manifest = make_params(voc={"pictures": 12}), tmp_path / "voc.json"
+    params, manifest = make_params(voc={"images": 12}), tmp_path / "voc.json"
     prepare_voc(params, manifest)
     source, trainval, _ = open_voc(params, manifest)
     monkeypatch.setattr(stage, "open_voc", lambda *_: (source, trainval, trainval))
@@ -177,7 +177,7 @@ def test_finds_the_objects_it_is_trained_on(
             params,
             iterations=iterations,
             save_every=50,
-            pictures=6,
+            images=6,
             regions=48,
             hidden=64,
             lr=0.01,
@@ -195,7 +195,7 @@ def test_finds_the_objects_it_is_trained_on(
     ("settings", "message"),
     [
         ({"lr": 1e6}, r"detect\.lr: the loss is (nan|inf)"),
-        ({"pictures": 25, "regions": 50}, r"detect\.pictures: 25 is larger than the 24 pictures"),
+        ({"images": 25, "regions": 50}, r"detect\.images: 25 is larger than the 24 pictures"),
     ],
 )
 def test_refused_settings(

@@ -26,7 +26,7 @@ def example(overlaps: list[float]) -> Example:
 
 @given(st.lists(st.sampled_from([0.0, 0.09, 0.1, 0.3, 0.49, 0.5, 0.9, 1.0]), min_size=2))
 def test_a_pictures_regions(overlaps: list[float]) -> None:
-    found, chosen = example(overlaps), settings(pictures=2, regions=32)
+    found, chosen = example(overlaps), settings(images=2, regions=32)
     rows, labels = sample_regions(found, chosen, generator(0))
     assert len(set(rows.tolist())) == len(rows) == len(labels) <= 16
     shows = labels > 0
@@ -41,7 +41,7 @@ def test_a_pictures_regions(overlaps: list[float]) -> None:
 
 
 def test_every_region_is_drawn_sometimes() -> None:
-    found, chosen = example([0.6] * 8 + [0.2] * 8), settings(pictures=2, regions=8)
+    found, chosen = example([0.6] * 8 + [0.2] * 8), settings(images=2, regions=8)
     draws = generator(0)
     seen = {row for _ in range(100) for row in sample_regions(found, chosen, draws)[0].tolist()}
     assert seen == set(range(16))

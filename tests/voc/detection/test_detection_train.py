@@ -119,7 +119,7 @@ def test_learning_rates(network: Detector) -> None:
 
 def test_batch_shows_the_pixels_of_its_regions(training: TrainingSet) -> None:
     """At twice the size; flipped pictures and their regions show the same, mirrored."""
-    chosen = settings(pictures=2, regions=32, short_sides=[120], long_side=200)
+    chosen = settings(images=2, regions=32, short_sides=[120], long_side=200)
     batch = draw_batch(training, [(1, False), (1, True)], chosen, generator(0), CPU)
     plain, flipped = batch.regions.pictures
     assert plain.shape == (1, 1, 120, 152)
@@ -134,7 +134,7 @@ def test_batch_shows_the_pixels_of_its_regions(training: TrainingSet) -> None:
 
 
 def test_moves_of_a_batch_reach_the_objects(training: TrainingSet) -> None:
-    chosen = settings(pictures=2, regions=32, short_sides=[60], long_side=100)
+    chosen = settings(images=2, regions=32, short_sides=[60], long_side=100)
     batch = draw_batch(training, [(1, False), (3, True)], chosen, generator(0), CPU)
     objects = training.examples[1].objects
     for (slot, *box), label, move in zip(

@@ -84,9 +84,7 @@ def test_computed(composed: tuple[Params, Path], tmp_path: Path, capsys: Any) ->
 def test_a_killed_search_resumes(tmp_path: Path, make_params: Any, monkeypatch: Any) -> None:
     monkeypatch.setattr(prepare, "read_objects", lambda *_: fake_objects())
     # large pictures, so that the kill comes in between
-    params = make_params(
-        voc={"pictures": 20}, proposals={"short_side": 120}, machine={"threads": 1}
-    )
+    params = make_params(voc={"images": 20}, proposals={"short_side": 120}, machine={"threads": 1})
     manifest, out = tmp_path / "voc.json", tmp_path / "out"
     prepare.prepare_voc(params, manifest)
     YAML().dump(params.model_dump(), tmp_path / "params.yaml")
