@@ -5,7 +5,7 @@ r"""Speed and memory of training and testing Fast R-CNN, on random pictures and 
         --input 224 --hidden 4096 --images 2 --regions 128 --classes 20 --min-score 0.05 \
         --proposals 2000 --iterations 3 --tests 4
 
-The defaults are those of profiles/embedded.yaml, the second line is the protocol's: VOC's usual
+The defaults are those of params.yaml, the second line is the protocol's: VOC's usual
 picture, 2000 proposals. Random pictures cost what real ones do, but the network is untrained: all
 its scores are about 1 / (classes + 1), and where --min-score is less, almost every box is one to
 rank. Each row has a process of its own; its memory is the highest the process ever held, on CUDA
@@ -43,9 +43,7 @@ from nat.voc.detection.train import (
     multi_task_loss,
 )
 
-PROFILE = YAML(typ="safe").load(
-    (Path(__file__).parents[1] / "profiles" / "embedded.yaml").read_text()
-)
+PROFILE = YAML(typ="safe").load((Path(__file__).parents[1] / "params.yaml").read_text())
 DETECT = PROFILE["detect"]
 
 
@@ -156,7 +154,7 @@ def measure(phase: str, chosen: dict, settings: Detect) -> tuple[float, float]:
 @click.option("--long", default=DETECT["long_side"], help="Long side at most.")
 @click.option("--input", default=PROFILE["finetune"]["input"], help="Gives a region's cells.")
 @click.option("--hidden", default=DETECT["hidden"])
-@click.option("--images", default=DETECT["pictures"], help="A training batch.")
+@click.option("--images", default=DETECT["images"], help="A training batch.")
 @click.option("--regions", default=DETECT["regions"], help="A training batch.")
 @click.option("--classes", default=len(FashionMNIST.classes))
 @click.option("--min-score", default=DETECT["min_score"], help="Of a detection.")
@@ -168,7 +166,7 @@ def main(**chosen: int) -> None:
     """Print a markdown table."""
     group = {"short_sides": [chosen["short"]], "test_short_side": chosen["short"]}
     group |= {"long_side": chosen["long"]}
-    own = ("hidden", "pictures", "regions", "min_score", "iterations")
+    own = ("hidden", "images", "regions", "min_score", "iterations")
     settings = Detect.model_validate(DETECT | group | {name: chosen[name] for name in own})
     device = torch.cuda.get_device_name() if torch.cuda.is_available() else "cpu"
     print(", ".join(f"{name} {value}" for name, value in chosen.items()) + f", {device}\n")

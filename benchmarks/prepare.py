@@ -138,13 +138,13 @@ def index_megabytes() -> float:
 @click.command()
 @click.option("--images", default=512, show_default=True, help="Training pictures.")
 @click.option("--runs", default=3, show_default=True)
-def main(pictures: int, runs: int) -> None:
+def main(images: int, runs: int) -> None:
     """Print a markdown table."""
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary, "in")
         folder.mkdir()
-        size = write_archives(folder, pictures)
-        print(f"{pictures} + {CLASSES} pictures of 500 x 375, {size / 1000:.0f} kB on average\n")
+        size = write_archives(folder, images)
+        print(f"{images} + {CLASSES} pictures of 500 x 375, {size / 1000:.0f} kB on average\n")
         print("| | pictures/s of a core | hours, 1 process | 8 | 32 | by the clock | store, GB |")
         print("| --- | ---: | ---: | ---: | ---: | ---: | ---: |")
         for channels, name in ((1, "luma"), (3, "RGB")):
@@ -154,8 +154,8 @@ def main(pictures: int, runs: int) -> None:
                 work.mkdir()
                 times.append(seconds(folder, work, channels, 1))
                 stored = json.loads((work / "manifest.json").read_text())["splits"]
-                assert sum(split["count"] for split in stored.values()) == pictures + CLASSES
-            total = pictures + CLASSES
+                assert sum(split["count"] for split in stored.values()) == images + CLASSES
+            total = images + CLASSES
             rate, clock = (total / statistics.median(kind) for kind in zip(*times, strict=True))
             store = WHOLE * channels * 65536
             md5, checksum = digest_seconds("md5", ARCHIVES), digest_seconds("sha256", store)

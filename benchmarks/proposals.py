@@ -49,12 +49,12 @@ def photographs(settings: ProposalSettings) -> None:
 @click.option("--short-side", "sides", multiple=True, type=int, default=[60, 75, 90, 120])
 @click.option("--finest", "scales", multiple=True, type=int, default=[50, 150])
 def main(
-    voc: Path, pictures: int, threads: int, sides: tuple[int, ...], scales: tuple[int, ...]
+    voc: Path, images: int, threads: int, sides: tuple[int, ...], scales: tuple[int, ...]
 ) -> None:
     """Print a markdown table."""
     params = load_params()
     source, split, _ = open_voc(params, voc)
-    split.annotations = split.annotations[:pictures]
+    split.annotations = split.annotations[:images]
     print("| pictures | short side | finest | CPU ms | pictures/s | recall, % | boxes |")
     print("| --- | ---: | ---: | ---: | ---: | ---: | ---: |")
     for side, finest in itertools.product(sides, scales):

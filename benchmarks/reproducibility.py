@@ -113,7 +113,7 @@ def table(rows: list[dict[str, str]]) -> list[str]:
 @click.option("--seeds", default="0,1,2")
 @click.option("--ways", default=",".join(WAYS))
 @click.option("--out", type=click.Path(path_type=Path), required=True)
-def main(pictures: Path, params: Path, seeds: str, ways: str, out: Path) -> None:
+def main(images: Path, params: Path, seeds: str, ways: str, out: Path) -> None:
     """Run what the CSV lacks, then print the table."""
     rows: list[dict[str, str]] = []
     if out.exists():
@@ -124,7 +124,7 @@ def main(pictures: Path, params: Path, seeds: str, ways: str, out: Path) -> None
         for seed in seeds.split(",")[: 1 if way == "again" else None]:
             if (way, seed) in known:
                 continue
-            row = trained(way, int(seed), pictures, params)
+            row = trained(way, int(seed), images, params)
             rows.append({name: str(value) for name, value in row.items()})
             with open(out, "w", newline="") as file:
                 writer = csv.DictWriter(file, FIELDS, lineterminator="\n")

@@ -41,7 +41,7 @@ def folders(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[Path]]
 def test_the_declared_folders_are_known(folders: tuple[Path, list[Path]]) -> None:
     project, declared = folders
     names = {str(path.relative_to(project)) for path in declared}
-    assert {"nat/report", "artifacts/networks/nat-0", "results", "results/illustrate/0"} < names
+    assert {"nat/report", "artifacts/networks/nat-0", "artifacts/results", "results"} < names
     assert {"reports/figures", "reports/tables"} < names
 
 

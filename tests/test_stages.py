@@ -80,6 +80,8 @@ def test_code_that_a_stage_imports_is_named(stage: str) -> None:
 @pytest.mark.parametrize("stage", DECIDES)
 def test_nothing_is_named_that_is_not_imported(stage: str) -> None:
     for pattern in DECIDES[stage]:
+        if (stage, pattern) == ("report", "methods"):
+            continue  # whose names it reads without importing them
         assert any(within(file, (pattern,)) for file in needed(stage)), pattern
 
 

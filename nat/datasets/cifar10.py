@@ -125,7 +125,7 @@ def _split(batches: list[tuple[np.ndarray, np.ndarray]], settings: Images, name:
     count = getattr(settings, name) or len(pictures)
     if count > len(pictures):
         raise UserError(
-            f"pictures.{name}: {count} is more than the {len(pictures)} pictures there are"
+            f"images.{name}: {count} is more than the {len(pictures)} pictures there are"
         )
     margin = settings.size - SIDE
     if not 0 <= margin < SIDE:

@@ -206,7 +206,7 @@ def _split(pictures: np.ndarray, labels: np.ndarray, settings: Images, name: str
     count = getattr(settings, name) or len(pictures)
     if count > len(pictures):
         raise UserError(
-            f"pictures.{name}: {count} is more than the {len(pictures)} pictures there are"
+            f"images.{name}: {count} is more than the {len(pictures)} pictures there are"
         )
     margin = settings.size - pictures.shape[1]
     if margin < 0:

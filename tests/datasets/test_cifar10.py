@@ -66,7 +66,7 @@ def pack(path: Path, files: dict[str, bytes]) -> Path:
 def pictures_of(folder: Path | None, **changes: object) -> Images:
     group = {"source": "cifar10", "folder": folder and str(folder), "train": None, "val": None}
     changes = {"size": 32, "channels": 3} | changes
-    return Params.model_validate(settings(images=group | changes)).pictures
+    return Params.model_validate(settings(images=group | changes)).images
 
 
 def stored(settings: Images, data: Path, split: str = "train") -> np.ndarray:

@@ -47,7 +47,7 @@ def offline(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 def pictures_of(folder: Path | None, **changes: object) -> Images:
     group = {"folder": folder and str(folder), "train": None, "val": None, **changes}
-    return Params.model_validate(settings(images=group)).pictures
+    return Params.model_validate(settings(images=group)).images
 
 
 def test_splits_leave_the_last_pictures_to_composing(files: Path, tmp_path: Path) -> None:
@@ -167,9 +167,9 @@ def test_a_small_file_that_unpacks_to_a_large_one_takes_little(
 
 
 def test_other_faults_are_named(files: Path, tmp_path: Path) -> None:
-    with pytest.raises(UserError, match=r"pictures\.train: 21 is more than the 20"):
+    with pytest.raises(UserError, match=r"images\.train: 21 is more than the 20"):
         read(pictures_of(files, train=21), machine(tmp_path))
-    with pytest.raises(UserError, match=r"pictures\.folder: .*should hold train-images"):
+    with pytest.raises(UserError, match=r"images\.folder: .*should hold train-images"):
         find(str(tmp_path), str(tmp_path))
 
 

@@ -16,7 +16,7 @@ from nat.runtime.settings.params import Images, Params
 
 def pictures_of(folder: Path, **changes: object) -> Images:
     group = {"source": "folder", "folder": str(folder), "train": None, "val": None, **changes}
-    return Params.model_validate(settings(images=group)).pictures
+    return Params.model_validate(settings(images=group)).images
 
 
 def test_a_folder_a_class(tmp_path: Path) -> None:
@@ -90,5 +90,5 @@ def test_faults_of_the_folder_are_named(tmp_path: Path) -> None:
     write_picture_folder(tmp_path / "p", a_class=3)
     with pytest.raises(UserError, match="do not suffice"):
         read(pictures_of(tmp_path / "p", val=9), machine())
-    with pytest.raises(UserError, match=r"pictures\.train: 9 is more than the 8"):
+    with pytest.raises(UserError, match=r"images\.train: 9 is more than the 8"):
         read(pictures_of(tmp_path / "p", val=1, train=9), machine())

@@ -181,7 +181,7 @@ def test_other_counts_than_the_published_are_announced(
     monkeypatch.setattr(imagenet, "CLASSES", classes)
     monkeypatch.setattr(imagenet, "PICTURES", published)
     group = {"source": "imagenet", "folder": str(tree(tmp_path / "in")), "train": None, "val": None}
-    source = imagenet.read(make_params(images=group | limits).pictures, machine(scratch=tmp_path))
+    source = imagenet.read(make_params(images=group | limits).images, machine(scratch=tmp_path))
     counts = {name: len(split) for name, split in source.splits.items()}
     assert counts == {"train": 36, "val": VAL} | limits
     lines = capsys.readouterr().err.splitlines()

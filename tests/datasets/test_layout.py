@@ -41,7 +41,7 @@ def put(root: Path, *names: str, count: int = 1) -> Path:
 
 def pictures_of(folder: Path, **changes: object) -> Images:
     group = {"source": "folder", "folder": str(folder), "train": None, "val": None, **changes}
-    return Params.model_validate(settings(images=group)).pictures
+    return Params.model_validate(settings(images=group)).images
 
 
 def read(folder: Path, **changes: object) -> EncodedSource:

@@ -68,7 +68,7 @@ def test_holds_what_is_gathered_of_features_and_detections(
     params, out = composed[0], tmp_path / "out" / "0"
     illustrate(params, 0, given, out)
     assert sorted(path.name for path in out.iterdir()) == ["detections.npz", "features.npz"]
-    features = gather_features(params, 0, given.pictures, given.nat, given.labels, given.targets)
+    features = gather_features(params, 0, given.images, given.nat, given.labels, given.targets)
     detected = gather_detections(params, 0, given.voc, given.result, given.detections)
     assert equal(load_illustration(out / "features.npz"), features)
     assert equal(load_detected(out / "detections.npz"), detected)

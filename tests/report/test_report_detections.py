@@ -138,7 +138,7 @@ def test_file_is_read_as_written(shown: Detected, tmp_path: Path) -> None:
     for field in dataclasses.fields(Detected):
         np.testing.assert_array_equal(getattr(again, field.name), getattr(shown, field.name))
     np.savez(tmp_path / "1.npz", facts="{}")
-    with pytest.raises(UserError, match="`python -m nat illustrate-detections`"):
+    with pytest.raises(UserError, match="`python -m nat illustrate`"):
         load_detected(tmp_path / "1.npz")
 
 

@@ -200,7 +200,7 @@ def test_what_is_left_out_is_told(make_results: Any, settings: Any) -> None:
 SOME = [{"nat"}, {"random"}, {"labels"}, {"nat", "labels"}, {"random", "labels"}]
 
 
-@pytest.mark.parametrize("methods", SOME, ids=str)
+@pytest.mark.parametrize("methods", SOME, ids=lambda some: "-".join(sorted(some)))
 def test_any_method_may_be_missing(make_results: Any, methods: set[str]) -> None:
     folder = make_results(illustrated="nat" in methods)
     for path in folder.glob("*/*.json"):

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from tiny import PROJECT
+from tiny import EMBEDDED, PROJECT
 
 from nat.runtime.boundary import LAUNCHED, LONGEST, MEMORY, one_line, report, told
 from nat.runtime.errors import UserError
@@ -52,7 +52,7 @@ def test_settings_of_memory_exist() -> None:
     from nat.cli import main
     from nat.runtime.settings.load import load_params
 
-    params = load_params(PROJECT / "profiles" / "embedded.yaml")
+    params = load_params(EMBEDDED)
     assert set(MEMORY) <= set(main.commands)
     for text in MEMORY.values():
         for word in text.replace(",", "").split():

@@ -26,14 +26,14 @@ def test_a_name_is_method_override_and_seed(name: Name, text: str) -> None:
     assert str(name) == text
     assert name.network == Path("artifacts/networks", text)
     assert name.detections == Path("artifacts/detections", text)
-    assert name.result("train") == Path("results/train", f"{text}.json")
-    assert name.result("finetune-all") == Path("results/finetune-all", f"{text}.json")
+    assert name.result("train") == Path("artifacts/results/train", f"{text}.json")
+    assert name.result("finetune-all") == Path("artifacts/results/finetune-all", f"{text}.json")
 
 
 def test_targets_and_pictures_shown_are_a_seed_s() -> None:
     names = [Name("nat", seed=4), Name("labels", seed=4), Name("nat", "permute_every=1", 4)]
     assert {name.targets for name in names} == {Path("artifacts/targets/4.npy")}
-    assert {name.illustrations for name in names} == {Path("results/illustrate/4")}
+    assert {name.illustrations for name in names} == {Path("artifacts/results/illustrate/4")}
 
 
 def test_every_training_of_the_pipeline_has_files_of_its_own() -> None:

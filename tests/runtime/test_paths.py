@@ -38,7 +38,7 @@ def copy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def pictures(folder: str, **changes: object) -> Images:
     group = {"source": "folder", "folder": folder, "train": None, "val": None, **changes}
-    return Params.model_validate(settings(images=group)).pictures
+    return Params.model_validate(settings(images=group)).images
 
 
 def read_pictures(folder: Path, named: str) -> None:

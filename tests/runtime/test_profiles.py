@@ -22,7 +22,7 @@ OTHER = """# Another one.
 
 permute_every: never # a remark
 seeds: [4, 5]
-pictures:
+images:
   train: null
 model:
   dropout: 0.25
@@ -273,7 +273,7 @@ def test_layout_alone_is_no_edit(folder: Path, switched: Path) -> None:
         ("pretrain: 3\n", r"other\.yaml: pretrain: is a group of settings in the profile embedded"),
         ("permute_every:\n  a: 3\n", r"permute_every: is one setting in the profile embedded"),
         ("permute_every: 0\n", r"other\.yaml: permute_every: should be greater than 0"),
-        ("augment:\n  crop: 64\n", r"other\.yaml: augment\.crop: 64 is larger than pictures\.size"),
+        ("augment:\n  crop: 64\n", r"other\.yaml: augment\.crop: 64 is larger than images\.size"),
         ("machine:\n  threads: 3\n", r"other\.yaml: machine: is set by no profile"),
         ("profile: mine\n", r"other\.yaml: profile: is set by no profile"),
         ("seeds: [1\n", r"other\.yaml: not valid YAML"),

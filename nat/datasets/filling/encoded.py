@@ -66,7 +66,7 @@ class Encoded:
             return self
         if count > len(self):
             raise UserError(
-                f"pictures.{split}: {count} is more than the {len(self)} pictures there are"
+                f"images.{split}: {count} is more than the {len(self)} pictures there are"
             )
         order = torch.randperm(len(self), generator=generator(0, split)).numpy()
         return self.take(np.sort(order[:count]))

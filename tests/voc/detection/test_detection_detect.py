@@ -273,6 +273,6 @@ def test_only_difficult_objects(
 
     monkeypatch.setattr(VocSplit, "objects", difficult)
     with pytest.raises(
-        UserError, match=r"detect\.pictures: 2 a batch, but 0 of trainval's 24 pictures"
+        UserError, match=r"detect\.images: 2 a batch, but 0 of trainval's 24 pictures"
     ):
         detect(params, NAT, *files, *outputs(tmp_path, "out"))
