@@ -72,7 +72,8 @@ def write_files(files: dict[str, bytes], out: Path, key: str) -> None:
         UserError: one of the files is there without ``key``.
     """
     kind = FILE_OF_OURS if (out / key).exists() else NOTHING
-    for name in files:
+    # those that are there first, so that no folder is made if one is refused
+    for name in sorted(files, key=lambda name: not (out / name).exists()):
         check_output(out / name, kind)
     for name, data in sorted(files.items(), key=lambda file: file[0] != key):
         with whole(out / name, FILE_OF_OURS) as temporary:
