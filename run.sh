@@ -2,10 +2,11 @@
 # The commands of the README, and nothing that they do not need.
 #
 #   bash run.sh          environment, data, dvc repro: all tables and figures into reports/
+#   bash run.sh report   environment; tables and figures from results/, no training
 #   bash run.sh test     environment, test suite
 #   bash run.sh audit    environment, its licences, known vulnerabilities of the tested versions
 #
-# Further words go to `dvc repro`, pytest or pip-audit. NAT_VENV names another environment than
+# Further words go to `dvc repro`, `nat report`, pytest or pip-audit. NAT_VENV names another environment than
 # .venv, seen from the project; PYTHON, another Python to make it with.
 set -euo pipefail
 CDPATH='' cd -P -- "$(dirname -- "$0")"
@@ -123,8 +124,8 @@ except OSError as error:
 
 word="${1:-repro}"
 case "$word" in
-  repro | test | audit) shift || true ;;
-  *) fail "unknown word '$word'; use: bash run.sh [repro | test | audit] [options]" ;;
+  repro | report | test | audit) shift || true ;;
+  *) fail "unknown word '$word'; use: bash run.sh [repro | report | test | audit] [options]" ;;
 esac
 
 if [ "$word" = repro ]; then
@@ -167,6 +168,9 @@ case "$word" in
     python -c "$LOCK" 8 "$PWD"
     dvc repro "$@"
     echo "Read reports/README.md, or open reports/index.html" >&2
+    ;;
+  report)
+    python -m nat report "$@"
     ;;
   test)
     # files side by side on all cores, each computing in one thread
