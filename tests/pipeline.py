@@ -20,7 +20,7 @@ ENVIRONMENT = os.environ | {
     "GIT_COMMITTER_EMAIL": "test@example.org",
 }
 LEFT_BEHIND = shutil.ignore_patterns(
-    ".git", ".venv*", "artifacts", "results", "scratch", "raw", "stores", "tmp", "cache",
+    ".git", ".venv*", "artifacts", "results", "reports", "scratch", "raw", "stores", "tmp", "cache",
     "*.egg-info", "__pycache__", ".*_cache", ".hypothesis", "*.lock", "checked",
     "images.json", "voc.json",
 )  # fmt: skip

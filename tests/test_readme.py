@@ -3,7 +3,6 @@
 import json
 import re
 
-from pipeline import run
 from tiny import EMBEDDED, PROJECT
 
 README = (PROJECT / "README.md").read_text()
@@ -41,17 +40,6 @@ def test_its_links_lead_somewhere() -> None:
     for file in (PROJECT / "README.md", *PROJECT.glob("*/*.md")):
         for link in re.findall(r"\]\(([^)#]+?)(?:#[^)]*)?\)", file.read_text()):
             assert (file.parent / link).exists() or "://" in link, (file, link)
-
-
-def test_an_experiment_s_stages_are_as_many_as_it_says() -> None:
-    def count(*words: str) -> int:
-        return len(run(PROJECT, "dvc", "stage", "list", "--name-only", *words).split())
-
-    told = re.search(r"reruns 30 of (\d+) stages.*?reruns 10 of (\d+)\.", README, re.S)
-    assert told
-    everything, ablations = count("--recursive", "."), count("stages/ablations/dvc.yaml")
-    # `dvc repro tabulate` leaves out the ablations and the page that tells of them
-    assert [int(number) for number in told.groups()] == [everything, everything - ablations - 1]
 
 
 def test_the_files_that_it_names_exist() -> None:
