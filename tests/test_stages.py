@@ -89,9 +89,8 @@ def test_what_decides_nothing_imports_nothing_that_decides() -> None:
     """One direction of flow: from the methods to the runtime, never back."""
     for file in PROJECT.glob("nat/runtime/**/*.py"):
         tree = ast.parse(file.read_text())
-        functions = [n for n in ast.walk(tree) if isinstance(n, ast.FunctionDef)]
-        late = set().union(*map(imported, functions)) if functions else set()
-        found = {f for f in imported(tree) - late if not f.startswith(DECIDES_NOTHING)}
+        allowed = (*DECIDES_NOTHING, "nat/cli.py")  # which boundary.py runs
+        found = {f for f in imported(tree) if not f.startswith(allowed)}
         assert found == set(), file
     for folder in ("data", "datasets", "network", "evaluation", "methods", "voc", "illustrate"):
         for file in PROJECT.glob(f"nat/{folder}/**/*.py"):

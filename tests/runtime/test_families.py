@@ -16,6 +16,7 @@ from tiny import PROJECT, settings
 
 import nat.methods
 import nat.targets
+from nat.check import check_members
 from nat.methods import find_method, train
 from nat.network.model import load_network
 from nat.runtime import code
@@ -23,7 +24,7 @@ from nat.runtime.errors import UserError
 from nat.runtime.naming import Name
 from nat.runtime.settings import families
 from nat.runtime.settings.families import members
-from nat.runtime.settings.load import check_members, check_params
+from nat.runtime.settings.load import check_params
 from nat.runtime.settings.params import Params
 from nat.targets import sample_targets
 

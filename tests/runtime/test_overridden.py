@@ -7,8 +7,9 @@ import pytest
 from ruamel.yaml import YAML
 from tiny import EMBEDDED, PROJECT, merge, settings
 
+from nat.check import check_members
 from nat.runtime.errors import UserError
-from nat.runtime.settings.load import check_members, check_params, overridden
+from nat.runtime.settings.load import check_params, overridden
 from nat.runtime.settings.params import Params
 
 

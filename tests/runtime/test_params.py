@@ -3,8 +3,9 @@ from pathlib import Path
 import pytest
 from tiny import EMBEDDED as FILE
 
+from nat.check import check_members
 from nat.runtime.errors import UserError
-from nat.runtime.settings.load import check_members, load_params, overridden
+from nat.runtime.settings.load import load_params, overridden
 
 
 def refused(*overrides: str) -> str:

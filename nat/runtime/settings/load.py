@@ -46,25 +46,6 @@ def check_params(content: dict[str, Any], path: Path | str) -> Params:
         raise UserError(f"{path}: {first_fault(error, Params)}") from error
 
 
-def check_members(params: Params, path: Path | str) -> None:
-    """Check what only files of families know: their own settings, and that the files are whole.
-
-    Every ablation's settings are checked too, and groups of files that are not in use.
-
-    Raises:
-        UserError: a setting is unknown, missing or wrong, or a file lacks what its family needs.
-    """
-    from nat.methods import find_method, settings_of
-    from nat.targets import settings_for
-
-    for override in ["", *params.ablations.nat, *params.ablations.labels]:
-        varied = overridden(params, override, path)
-        for target_type in sorted({varied.target_type, *(varied.targets.model_extra or {})}):
-            settings_for(target_type, varied.targets, path)
-        for method in sorted({*varied.compared, *varied.baselines}):
-            settings_of(find_method(method), method, varied, path)
-
-
 def overridden(params: Params, override: str, path: Path | str = "params.yaml") -> Params:
     """Parameters of an ablation.
 
