@@ -179,6 +179,8 @@ def test_an_override_changes_what_it_names() -> None:
     same = {"target_type": params.target_type, "targets": params.targets}
     assert varied.model_copy(update=same) == params
     assert overridden(params, "") == params
+    with pytest.raises(UserError, match=r"--override machine\.threads is no setting to compare"):
+        overridden(params, "machine.threads=7")
 
 
 @pytest.mark.parametrize("text", ["a: [", "- 1\n", ""])

@@ -63,9 +63,7 @@ Place = Annotated[str, AfterValidator(_place)]
 
 
 def _override(text: str) -> str:
-    for name, _ in pairs_of(text):
-        if name.partition(".")[0] in NEVER_COMPARED:
-            raise ValueError(f"{name} is no setting to compare; name one of a training")
+    pairs_of(text)
     return text
 
 
@@ -77,13 +75,15 @@ def pairs_of(override: str) -> list[tuple[str, str]]:
     """The settings that an override names: ``permute_every=1``, several joined by commas.
 
     Raises:
-        ValueError: it is no such text.
+        ValueError: it is no such text, or names a setting that is none of a training.
     """
     pairs = []
     for text in override.split(","):
         found = re.fullmatch(r"([a-z_][\w.]*)=([\w.+-]+)", text, re.ASCII)
         if not found:
             raise ValueError(f"{shown(override)} is not NAME=VALUE, or several with commas between")
+        if found[1].partition(".")[0] in NEVER_COMPARED:
+            raise ValueError(f"{found[1]} is no setting to compare; name one of a training")
         pairs.append((found[1], found[2]))
     return pairs
 
