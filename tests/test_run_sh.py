@@ -285,8 +285,9 @@ def test_a_home_folder_in_quotes(project: Path, tmp_path: Path) -> None:
 
 def test_wrong_words_and_an_old_python_are_refused_before_anything(project: Path) -> None:
     before = contents(project)
-    assert "error: unknown word 'tets'; use: bash run.sh [repro | test | audit]" in refused(
-        project, "tets"
+    assert (
+        "error: unknown word 'tets'; use: bash run.sh [repro | report | test | audit]"
+        in refused(project, "tets")
     )
     assert "error: /nowhere/python is missing or older than Python 3.11" in refused(
         project, PYTHON="/nowhere/python"

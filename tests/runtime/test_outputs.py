@@ -26,9 +26,9 @@ from nat.runtime.io.outputs import (
     beginning,
     folder,
     json_like,
+    json_where,
     json_with,
     names_of,
-    result,
     tensors,
 )
 
@@ -74,14 +74,13 @@ def put_folder(*names: str, key: Callable[[Path], Any] | None = None) -> Callabl
     return put
 
 
-def measured(*parameters: str, rows: bool = False) -> dict[str, Any]:
-    return {
-        "measured": [] if rows else {"mlp": 1},
-        "provenance": {"parameters": dict.fromkeys(parameters)},
-    }
+RESULT = json_where("a result", lambda found: "schema" in found and found["stage"] == "probe")
 
 
-RESULT = result("a result", {"probe", "model"})
+def of_stage(stage: str) -> Callable[[Path], Any]:
+    return put_json({"schema": 1, "stage": stage, "measured": {}})
+
+
 KINDS: list[tuple[Kind, Callable[[Path], Any], list[Callable[[Path], Any]]]] = [
     (beginning("x", b"words"), put_text("words of ours"), [put_text("others"), put_text("wor")]),
     (json_like({"a": 1}), put_json({"a": 2}), [put_json({"b": 2}), put_json([1]), put_text("{")]),
@@ -89,11 +88,11 @@ KINDS: list[tuple[Kind, Callable[[Path], Any], list[Callable[[Path], Any]]]] = [
     (json_with("x", "a"), put_json({"a": 1, "b": 2}), [put_json({"b": 1}), put_json(["a"])]),
     (
         RESULT,
-        put_json(measured("probe", "model")),
+        of_stage("probe"),
         [
-            put_json(measured("probe")),
-            put_json(measured("probe", "model", rows=True)),
-            put_json({"measured": {}, "provenance": None}),
+            of_stage("train"),
+            put_json({"stage": "probe"}),
+            put_json({"schema": 1}),
             put_json(1),
             put_text("[" * 9999),
         ],
@@ -109,12 +108,12 @@ KINDS: list[tuple[Kind, Callable[[Path], Any], list[Callable[[Path], Any]]]] = [
             ".gitignore",
             "._x",
             "Thumbs.db",
-            key=put_json(measured("probe", "model")),
+            key=of_stage("probe"),
         ),
         [
             put_folder("checkpoints"),
-            put_folder("thesis.tex", key=put_json(measured("probe", "model"))),
-            put_folder(key=put_json(measured("model"))),
+            put_folder("thesis.tex", key=of_stage("probe")),
+            put_folder(key=of_stage("train")),
             put_text("a file"),
         ],
     ),

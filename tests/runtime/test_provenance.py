@@ -10,7 +10,7 @@ from nat.runtime.provenance import PACKAGES, version_of
 
 
 def told() -> dict[str, str]:
-    return provenance.provenance({}, 0, "data", 1.0, torch.device("cpu"))["versions"]
+    return provenance.provenance({}, 0, {"data": "x"}, 1.0, torch.device("cpu"))["versions"]
 
 
 def test_versions_are_those_installed() -> None:

@@ -96,8 +96,8 @@ def test_result(
     assert found["measured"]["map"] == pytest.approx(sum(known) / len(known), abs=0.02)
     where = found["provenance"]
     assert where["data"] == "fashion-mnist-voc"
-    assert where["parameters"]["layers"] == layers
-    assert where["parameters"]["finetune"] == params.finetune.model_dump()
+    assert found["stage"] == f"finetune-{layers}"
+    assert where["parameters"] == {"finetune": params.finetune.model_dump()}
     assert not list(Path(params.machine.scratch).iterdir())
     finetune(params, NAT, manifest, network_file, layers, tmp_path / "again.json")
     assert result(tmp_path / "again.json") == found
