@@ -14,7 +14,7 @@ import pytest
 from commands import Limits, command
 from contents import contents
 from disks import PAGE, Bench, Trouble, cannot_be_another, cannot_mount, modes, small_disk
-from recipes import UNTRIED, recipes
+from recipes import recipes
 from tiny import EMBEDDED, PROJECT
 
 from nat.cli import main
@@ -54,7 +54,7 @@ def fails(bench: Bench, name: str, trouble: Trouble) -> None:
 def test_every_command_is_tried() -> None:
     tried = {word for recipe in RECIPES.values() for word in recipe.words[:2]}
     names = {n for name, sub in main.commands.items() for n in getattr(sub, "commands", [name])}
-    assert names <= tried | {*UNTRIED}
+    assert names <= tried
 
 
 def test_a_full_disk(bench: Bench, name: str) -> None:
@@ -148,7 +148,6 @@ def test_a_device_is_no_output(bench: Bench, name: str, tmp_path: Path) -> None:
 SEVERAL = {  # commands that put files into a folder beside others, and some of the files
     "report": ("metrics.json", "README.md", "index.html", "results.csv", "figures/figure1.png"),
 }
-reported = pytest.mark.skipif("report" in UNTRIED, reason="the report is being rewritten")
 
 
 @pytest.mark.parametrize(
@@ -171,7 +170,6 @@ def test_what_another_wrote_is_not_replaced(bench: Bench, name: str, tmp_path: P
         ), out
 
 
-@reported
 @pytest.mark.parametrize("name", SEVERAL)
 def test_reports_leave_files_of_others(bench: Bench, name: str, tmp_path: Path) -> None:
     """``nat report --out .`` in a project that has a README.md."""
@@ -196,7 +194,6 @@ def test_printing_to_a_full_disk(bench: Bench, tmp_path: Path) -> None:
     assert (tmp_path / "proposals" / "summary.json").exists()
 
 
-@reported
 @mounted
 def test_a_home_and_a_temporary_folder_without_room(bench: Bench, tmp_path: Path) -> None:
     """Figures are drawn though matplotlib cannot keep what it knows of fonts."""

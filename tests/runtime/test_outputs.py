@@ -27,7 +27,6 @@ from nat.runtime.io.outputs import (
     folder,
     json_like,
     json_where,
-    json_with,
     names_of,
     tensors,
 )
@@ -85,7 +84,6 @@ KINDS: list[tuple[Kind, Callable[[Path], Any], list[Callable[[Path], Any]]]] = [
     (beginning("x", b"words"), put_text("words of ours"), [put_text("others"), put_text("wor")]),
     (json_like({"a": 1}), put_json({"a": 2}), [put_json({"b": 2}), put_json([1]), put_text("{")]),
     (json_like([]), put_json([1]), [put_json({}), put_text("x")]),
-    (json_with("x", "a"), put_json({"a": 1, "b": 2}), [put_json({"b": 1}), put_json(["a"])]),
     (
         RESULT,
         of_stage("probe"),

@@ -91,11 +91,6 @@ def json_like(content: Any) -> Kind:
     return Kind("JSON of the same command", is_mine)
 
 
-def json_with(what: str, *keys: str) -> Kind:
-    """JSON with at least these keys."""
-    return json_where(what, lambda found: found.keys() >= set(keys))
-
-
 def json_where(what: str, holds: Callable[[Any], bool]) -> Kind:
     """JSON of whose content something holds."""
     return Kind(what, lambda path: holds(_json(path)))

@@ -11,7 +11,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Annotated, Any
 
-from pydantic import AfterValidator, BaseModel, ValidationError
+from pydantic import AfterValidator, BaseModel
 
 from nat.runtime.errors import UserError
 from nat.runtime.settings.yaml_file import shown
@@ -91,9 +91,6 @@ def own(
     Raises:
         UserError: a setting is unknown, missing or wrong.
     """
-    try:
-        return kind.model_validate(values)
-    except ValidationError as error:
-        from nat.runtime.settings.load import first_fault
+    from nat.runtime.settings.faults import checked  # which names members
 
-        raise UserError(f"{path}: {first_fault(error, kind, group)}") from error
+    return checked(kind, values, path, group)
