@@ -132,12 +132,24 @@ def plain_modules(trunk: Trunk, keep_batch_norm: bool = False) -> nn.Sequential:
             # torchvision's order; ReLU and the maximum commute
             features.insert(-1, nn.ReLU())
         else:
-            features.append(nn.ReLU() if isinstance(layer, nn.ReLU) else layer)
+            features.append(_plain(layer))
     modules = nn.Sequential()
     modules.add_module("standardise", nn.GroupNorm(1, trunk.channels, eps=1e-6, affine=False))
     modules.add_module("front_end", _convolution(trunk.front_end, trunk.channels))
     modules.add_module("features", nn.Sequential(*features))
     return modules.eval()
+
+
+def _plain(layer: nn.Module) -> nn.Module:
+    """The same layer as a module of PyTorch's own, not in place."""
+    match layer:
+        case nn.ReLU():
+            return nn.ReLU()
+        case nn.Conv2d():
+            plain = nn.Conv2d(**_options(layer))
+            plain.load_state_dict(layer.state_dict())
+            return plain
+    return layer
 
 
 @torch.no_grad()

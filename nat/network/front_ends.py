@@ -39,6 +39,14 @@ class FrontEnd(nn.Module):
         self.outputs = len(kernel)
         self.register_buffer("kernel", kernel[:, None], persistent=False)
 
+    def convolved(self, x: torch.Tensor, groups: int) -> torch.Tensor:
+        """Float (b, groups, h, w) -> (b, outputs, h, w), zero padding 1."""
+        kernel = self.kernel
+        if x.device.type == "cuda":
+            # a network's channels_last, slow there for single channels, ends here
+            kernel = kernel.flatten().view(kernel.shape)
+        return F.conv2d(x, kernel, padding=1, groups=groups)
+
 
 class Clean(FrontEnd):
     """The picture as it is."""
@@ -68,7 +76,7 @@ class HighPass(FrontEnd):
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Float (b, c, h, w) -> (b, c, h, w)."""
-        return F.conv2d(x, self.kernel, padding=1, groups=self.outputs)
+        return self.convolved(x, self.outputs)
 
 
 class Sobel(FrontEnd):
@@ -83,7 +91,7 @@ class Sobel(FrontEnd):
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Float (b, c, h, w) -> (b, 2, h, w)."""
-        return F.conv2d(x.mean(dim=1, keepdim=True), self.kernel, padding=1)
+        return self.convolved(x.mean(dim=1, keepdim=True), 1)
 
 
 FRONT_ENDS: dict[str, Callable[[int], FrontEnd]] = {

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Annotated, Literal
 
 import torch
+import torch.nn.functional as F
 from pydantic import BaseModel, ConfigDict, Field
 from safetensors import safe_open
 from safetensors.torch import save
@@ -47,6 +48,32 @@ POOLED = (1, 2, 5)
 Side = Annotated[int, Field(ge=8, le=4096)]  # of a network's crops, pixels
 
 
+class Convolution(nn.Conv2d):
+    """A convolution, computed over blocks of pixels on a GPU where its stride is more than 1.
+
+    A GPU's kernels leave most of it idle when a few channels meet a large stride, as in conv1.
+    """
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """Float (b, c, h, w) -> (b, w', h', w')."""
+        if x.device.type == "cuda" and self.stride[0] > 1:
+            return self.over_blocks(x)
+        return super().forward(x)
+
+    def over_blocks(self, x: torch.Tensor) -> torch.Tensor:
+        """The same sums: a block of stride x stride pixels is one pixel of more channels."""
+        kernel, stride, padding = self.kernel_size[0], self.stride[0], int(self.padding[0])
+        blocks = -(-kernel // stride)
+        weight = F.pad(self.weight, (0, blocks * stride - kernel) * 2)
+        around: list[int] = []
+        for side in reversed(x.shape[2:]):  # as F.pad has them, the last dimension first
+            size = (side + 2 * padding - kernel) // stride + blocks
+            around += [padding, stride * size - side - padding]
+        x = F.pad(x, around)
+        seen = F.pixel_unshuffle(x, stride).contiguous(memory_format=torch.channels_last)
+        return F.conv2d(seen, F.pixel_unshuffle(weight, stride), self.bias)
+
+
 class Trunk(nn.Module):
     """Standardisation, the front end and the five convolutional layers."""
 
@@ -62,7 +89,7 @@ class Trunk(nn.Module):
         channels = self.front_end.outputs
         for index, (width, kernel, stride, padding) in enumerate(shape.convolutions, start=1):
             self.layers.add_module(
-                f"conv{index}", nn.Conv2d(channels, width, kernel, stride, padding)
+                f"conv{index}", Convolution(channels, width, kernel, stride, padding)
             )
             self.layers.add_module(f"bn{index}", nn.BatchNorm2d(width))
             if index in POOLED:
@@ -75,8 +102,9 @@ class Trunk(nn.Module):
         return self.layers(self.seen(pictures).contiguous(memory_format=torch.channels_last))
 
     def seen(self, pictures: torch.Tensor) -> torch.Tensor:
-        """What conv1 sees of pictures, uint8 (b, c, h, w): float (b, front_end.outputs, h, w)."""
-        return self.front_end(standardise(pictures))
+        """What conv1 sees of pictures, uint8 (b, c, h, w): float32 (b, front_end.outputs, h, w)."""
+        with torch.autocast(pictures.device.type, enabled=False):  # little work, and exact
+            return self.front_end(standardise(pictures))
 
     def features(self, input_size: int) -> int:
         """How many numbers conv5 gives for a square picture of ``input_size`` pixels."""

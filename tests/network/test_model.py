@@ -6,10 +6,20 @@ from typing import Any
 
 import pytest
 import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from safetensors.torch import load_file, safe_open, save_file
 from torch import nn
 
-from nat.network.model import Network, Trunk, initialise, load_network, mlp, save_network
+from nat.network.model import (
+    Convolution,
+    Network,
+    Trunk,
+    initialise,
+    load_network,
+    mlp,
+    save_network,
+)
 from nat.runtime import device
 from nat.runtime.errors import UserError
 from nat.runtime.settings.params import ModelSettings
@@ -32,6 +42,17 @@ def test_alexnet_has_the_papers_layers() -> None:
     assert widths == [96, 256, 384, 384, 256]
     assert layers["conv1"].kernel_size == (11, 11)
     assert all(layer.groups == 1 for layer in layers.values() if isinstance(layer, nn.Conv2d))
+
+
+@settings(max_examples=60, deadline=None)
+@given(data=st.data())
+def test_blocks_of_pixels_give_the_sums_of_a_stride(data: st.DataObject) -> None:
+    channels, width, stride = (data.draw(st.integers(1, 4)) for _ in range(3))
+    kernel, padding = data.draw(st.integers(1, 11)), data.draw(st.integers(0, 3))
+    high, wide = (data.draw(st.integers(max(1, kernel - 2 * padding), 40)) for _ in range(2))
+    layer = Convolution(channels, width, kernel, stride, padding).double()
+    picture = torch.randn(2, channels, high, wide, dtype=torch.float64)
+    assert torch.allclose(layer.over_blocks(picture), layer(picture), rtol=0, atol=1e-12)
 
 
 def test_a_picture_too_small_for_the_trunk_is_refused() -> None:
