@@ -15,11 +15,13 @@ INTERVAL = 20  # steps between looks at a GPU's numbers, as each look waits for 
 
 def sgd(module: nn.Module, settings: Training) -> torch.optim.SGD:
     """Plain SGD over the parameters of ``module`` with the settings' momentum and weight decay."""
+    parameters = list(module.parameters())
     return torch.optim.SGD(
-        module.parameters(),
+        parameters,
         lr=settings.lr,
         momentum=settings.momentum,
         weight_decay=settings.weight_decay,
+        fused=parameters[0].device.type == "cuda" or None,  # half the time there
     )
 
 
