@@ -2,14 +2,15 @@
 
 Where the pictures are when a batch is made:
 
-- on the GPU, all of them, if they fit: cropping is one gather in its memory;
-- else in the store's file. With a GPU, a thread reads the next batches ahead into pinned memory,
+- on the GPU, all of them, if they fit: cropping is a gather in its memory;
+- else in the store's file. With a GPU, threads read the next batches ahead into pinned memory,
   from which they are copied while the GPU computes.
 """
 
 from collections import deque
-from collections.abc import Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from itertools import tee
 
 import torch
 
@@ -18,10 +19,12 @@ from nat.data.seeds import generator
 from nat.data.store import Store, check_batch, epoch_batches
 from nat.runtime.device import fits
 from nat.runtime.distributed import Team
+from nat.runtime.progress import progress
 from nat.runtime.settings.params import Augment
 
-AHEAD = 3  # batches read ahead
-PIECE = 4096  # pictures copied to the GPU at once
+READERS = 4  # threads that read ahead
+AHEAD = 4  # batches read ahead
+PIECE = 512  # pictures copied to the GPU at once
 
 Batch = tuple[torch.Tensor, torch.Tensor]
 
@@ -50,7 +53,7 @@ class Loader:
         self.seen = self.steps * batch_size
         self.pictures: torch.Tensor | None = None
         if fits(store.pictures.nbytes, self.device):
-            self.pictures = _copied(store, self.device)
+            self.pictures = copied(store, self.device)
 
     @property
     def resident(self) -> bool:
@@ -70,7 +73,7 @@ class Loader:
             for rows, cuts in self._plan(epoch):
                 yield rows, cut_out(self.pictures, rows, cuts, self.augment.crop)
         elif self.device.type == "cuda":
-            yield from self._read_ahead(epoch)
+            yield from self._arriving(epoch)
         else:
             for rows, cuts in self._plan(epoch):
                 yield rows, self._cut(self.store.batch(rows), cuts)
@@ -87,26 +90,33 @@ class Loader:
         rows = torch.arange(len(pictures), device=pictures.device)
         return cut_out(pictures, rows, cuts, self.augment.crop)
 
-    def _read_ahead(self, epoch: int) -> Iterator[Batch]:
-        def read(rows: torch.Tensor) -> torch.Tensor:
-            return self.store.batch(rows).pin_memory()
-
-        waiting: deque = deque()
-        with ThreadPoolExecutor(1) as reader:
-            for rows, cuts in self._plan(epoch):
-                waiting.append((rows, cuts, reader.submit(read, rows)))
-                if len(waiting) > AHEAD:
-                    yield self._arrived(*waiting.popleft())
-            while waiting:
-                yield self._arrived(*waiting.popleft())
-
-    def _arrived(self, rows: torch.Tensor, cuts: Cuts, pictures: Future[torch.Tensor]) -> Batch:
-        return rows, self._cut(pictures.result().to(self.device, non_blocking=True), cuts)
+    def _arriving(self, epoch: int) -> Iterator[Batch]:
+        plan, again = tee(self._plan(epoch))
+        pictures = read_ahead(self.store, (rows for rows, _ in again), self.device)
+        for (rows, cuts), squares in zip(plan, pictures, strict=True):
+            yield rows, self._cut(squares, cuts)
 
 
-def _copied(store: Store, device: torch.device) -> torch.Tensor:
-    """All pictures of a store on the device: uint8 (n, c, h, w)."""
+def copied(store: Store, device: torch.device) -> torch.Tensor:
+    """All pictures of a store in the GPU's memory: uint8 (n, c, h, w)."""
     pictures = torch.empty(store.pictures.shape, dtype=torch.uint8, device=device)
-    for rows in torch.arange(len(store)).split(PIECE):
-        pictures[rows[0] : rows[-1] + 1] = store.batch(rows).to(device)
+    pieces = pictures.split(PIECE)
+    parts = read_ahead(store, torch.arange(len(store)).split(PIECE), device)
+    bar = progress(parts, "images to the GPU", total=len(pieces))
+    for piece, part in zip(pieces, bar, strict=True):
+        piece.copy_(part)
     return pictures
+
+
+def read_ahead(
+    store: Store, batches: Iterable[torch.Tensor], device: torch.device
+) -> Iterator[torch.Tensor]:
+    """The pictures of each batch of rows on the GPU, while threads read those of the next ones."""
+    waiting: deque = deque()
+    with ThreadPoolExecutor(READERS) as readers:
+        for rows in batches:
+            waiting.append(readers.submit(store.batch, rows, pinned=True))
+            if len(waiting) > AHEAD:
+                yield waiting.popleft().result().to(device, non_blocking=True)
+        while waiting:
+            yield waiting.popleft().result().to(device, non_blocking=True)

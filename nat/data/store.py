@@ -196,22 +196,26 @@ class Store:
     def __len__(self) -> int:
         return len(self.labels)
 
-    def batch(self, rows: torch.Tensor) -> torch.Tensor:
+    def batch(self, rows: torch.Tensor, pinned: bool = False) -> torch.Tensor:
         """The pictures of ``rows`` (b,): uint8, (b, channels, size, size), on the CPU.
 
         Read by position: through the memory map the system fetches what lies around each picture
         too, which costs ten times as much where a large store is read at random (benchmarks/).
 
+        Args:
+            rows: int64 (b,).
+            pinned: whether to read into memory from which a GPU copies while it computes.
+
         Raises:
             UserError: the file has become shorter.
         """
-        found = np.empty((len(rows), *self.pictures.shape[1:]), np.uint8)
-        for picture, row in zip(found.reshape(len(rows), -1), rows.tolist(), strict=True):
-            content = os.pread(self._file.fileno(), picture.size, self._start + row * picture.size)
-            if len(content) != picture.size:
+        shape = len(rows), *self.pictures.shape[1:]
+        found = torch.empty(shape, dtype=torch.uint8, pin_memory=pinned)
+        for picture, row in zip(found.numpy(), rows.tolist(), strict=True):
+            place = self._start + row * picture.size
+            if os.preadv(self._file.fileno(), [picture], place) != picture.size:
                 raise UserError(f"{self._file.name}: ends before picture {row}; {REMEDY}")
-            picture[:] = np.frombuffer(content, np.uint8)
-        return torch.from_numpy(found)
+        return found
 
     def described(self, *others: "Store") -> dict[str, Any]:
         """What provenance says of this split and other ones of the same store."""

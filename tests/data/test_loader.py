@@ -50,6 +50,20 @@ def same(found: Iterable[Batch], expected: Iterable[Batch]) -> bool:
     return all(torch.equal(a, b) for two in pairs for a, b in zip(*two, strict=True))
 
 
+def pin(monkeypatch: pytest.MonkeyPatch) -> list[torch.Tensor]:
+    """Read into memory that is not pinned, as there may be no GPU; the rows that would be."""
+    read: list[torch.Tensor] = []
+    plain = Store.batch
+
+    def batch(store: Store, rows: torch.Tensor, pinned: bool = False) -> torch.Tensor:
+        if pinned:
+            read.append(rows)
+        return plain(store, rows)
+
+    monkeypatch.setattr(Store, "batch", batch)
+    return read
+
+
 @pytest.mark.parametrize("piece", [7, 96, 4096])
 def test_resident_pictures_give_the_same_batches(
     piece: int, make_params: Any, manifest: Path, monkeypatch: pytest.MonkeyPatch
@@ -58,10 +72,12 @@ def test_resident_pictures_give_the_same_batches(
     asked = []
     monkeypatch.setattr(module, "fits", lambda *words: not asked.append(words))
     monkeypatch.setattr(module, "PIECE", piece)
+    pinned = pin(monkeypatch)
     found = loader(make_params(), manifest)
     assert (plain.resident, found.resident) == (False, True)
     assert asked == [(96 * 32 * 32, CPU)]
     assert torch.equal(found.pictures, torch.from_numpy(found.store.pictures.copy()))
+    assert torch.equal(torch.cat(pinned), torch.arange(96))
     monkeypatch.setattr(found.store, "batch", lambda _: pytest.fail("the file is read again"))
     for epoch in range(2):
         assert same(found.epoch(epoch), plain.epoch(epoch))
@@ -72,40 +88,31 @@ def test_batches_read_ahead_are_the_same(
     batch: int, steps: int, make_params: Any, manifest: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """For epochs shorter than, as long as and longer than what is read ahead."""
-    pinned: list[int] = []
-
-    def pin(pictures: torch.Tensor) -> torch.Tensor:
-        pinned.append(len(pictures))
-        return pictures
-
-    monkeypatch.setattr(torch.Tensor, "pin_memory", pin)
+    pinned = pin(monkeypatch)
     found = loader(make_params(), manifest, batch)
     for epoch in range(2):
-        assert same(found._read_ahead(epoch), found.epoch(epoch))
-    assert pinned == [batch] * steps * 2
+        assert same(found._arriving(epoch), found.epoch(epoch))
+    assert [len(rows) for rows in pinned] == [batch] * steps * 2
 
 
 def test_no_more_is_read_ahead_than_wanted(
     make_params: Any, manifest: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    read: list[torch.Tensor] = []
-    monkeypatch.setattr(torch.Tensor, "pin_memory", lambda pictures: pictures)
-    found = loader(make_params(), manifest, 8)
-    batch_of = found.store.batch
-    monkeypatch.setattr(found.store, "batch", lambda rows: read.append(rows) or batch_of(rows))
-    for step, _ in enumerate(found._read_ahead(0)):
-        assert step < len(read) <= step + 1 + module.AHEAD
+    read = pin(monkeypatch)
+    for step, _ in enumerate(loader(make_params(), manifest, 8)._arriving(0)):
+        assert len(read) <= step + 1 + module.AHEAD
+    assert len(read) == 12
 
 
 def test_a_fault_while_reading_ahead_is_raised(
     make_params: Any, manifest: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(torch.Tensor, "pin_memory", lambda pictures: pictures)
+    pin(monkeypatch)
     found = loader(make_params(), manifest)
     (file,) = (manifest.parent / "data/stores").glob("*/train.npy")
     os.truncate(file, file.stat().st_size - 1)
     with pytest.raises(UserError, match=r"ends before picture 95"):
-        list(found._read_ahead(0))
+        list(found._arriving(0))
 
 
 @pytest.mark.parametrize(("batch", "size"), [(15, 2), (6, 4), (4, 4)])
