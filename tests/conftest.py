@@ -10,6 +10,7 @@ import torch
 from PIL import Image
 from tiny import settings
 
+import nat.network.optimizer as optimizer_module
 from nat.data.store import Source, Split, write_store
 from nat.runtime.settings.params import Params
 from nat.voc.data import prepare
@@ -118,6 +119,7 @@ def poison(monkeypatch: pytest.MonkeyPatch) -> Callable[[int], None]:
                     optimizer.param_groups[0]["params"][0].fill_(float("nan"))
 
         monkeypatch.setattr(torch.optim.SGD, "step", poisoned)
+        monkeypatch.setattr(optimizer_module, "INTERVAL", 1)  # look in every step on a GPU too
 
     return at
 

@@ -3,6 +3,7 @@
 python tests/tiny.py > params.yaml
 """
 
+import os
 import sys
 from pathlib import Path
 from typing import Any
@@ -17,7 +18,7 @@ EMBEDDED = KEPT if KEPT.exists() else PROJECT / "params.yaml"
 TINY: dict[str, Any] = {
     "profile": "tiny",
     "seeds": [0],
-    "machine": {"device": "cpu", "threads": 1},
+    "machine": {"device": os.environ.get("NAT_TEST_DEVICE", "cpu"), "threads": 1},
     "images": {"train": 96, "val": 48, "size": 32},
     "voc": {"images": 24},
     "targets": {"dimension": 8, "k": 4},

@@ -33,6 +33,7 @@ def prepare_device(machine: Machine) -> torch.device:
             f"machine.device: {name}: there are {torch.cuda.device_count()} CUDA devices here, "
             "counted from 0; use auto or one of them"
         )
+    torch.backends.cudnn.deterministic = True
     return device
 
 

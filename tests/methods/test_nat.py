@@ -200,7 +200,10 @@ def test_targets_of_half_precision_train_to_almost_the_same(
 ) -> None:
     # one epoch: later, batch norm on small batches makes any difference grow
     params = make_params(
-        permute_every="never", pretrain={"epochs": 1}, targets={"precision": "float16"}
+        permute_every="never",
+        pretrain={"epochs": 1},
+        targets={"precision": "float16"},
+        machine={"precision": "float32"},
     )
     half = tmp_path / "half.npy"
     save_targets(sample_targets("sphere", 96, params.targets, 0), half)

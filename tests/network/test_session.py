@@ -17,6 +17,7 @@ from tiny import PROJECT
 from torch import nn
 
 import nat.network.session as module
+from nat.network import optimizer
 from nat.network.model import initialise
 from nat.network.session import Epoch, Session
 from nat.runtime import code
@@ -180,6 +181,7 @@ def test_divergence_is_named_and_the_epochs_before_are_kept(
     params, (whole, stopped) = make_params(), folders
     train(params, whole)
     calls, add = iter(range(EPOCHS * STEPS)), Epoch.add
+    monkeypatch.setattr(optimizer, "INTERVAL", 1)  # look in every step on a GPU too
     with monkeypatch.context() as patch:
         patch.setattr(
             Epoch, "add", lambda e, x: add(e, x * float("nan") if next(calls) == step else x)
