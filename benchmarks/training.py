@@ -1,6 +1,7 @@
 r"""Speed and memory of pretraining and of training with labels, as the pipeline runs them.
 
     python benchmarks/training.py --compile
+    python benchmarks/training.py --compile --n 60000 --ahead
     python benchmarks/training.py --n 4000 --batch 32 --steps 3 --warm 1 --rounds 2 --threads 1
     python benchmarks/training.py --profile embedded --n 10000
 
@@ -94,6 +95,7 @@ class Watch:
         warm: batches of an epoch before the clock starts.
         steps: batches after that.
         epochs: in all, the first of which does not count.
+        ahead: whether pictures are read ahead though they fit the GPU's memory.
         cost: the training's own sums, seconds of reassigning and batches; None with labels.
         marks: clock and seconds of reassigning so far, twice an epoch.
         where: the pictures are, and the GPU's name.
@@ -103,6 +105,7 @@ class Watch:
     warm: int
     steps: int
     epochs: int
+    ahead: bool = False
     cost: torch.Tensor | None = None
     marks: list[tuple[float, float]] = field(default_factory=list)
     where: str = ""
@@ -170,6 +173,8 @@ def measure(method: str, params: Params, folder: Path, watch: Watch) -> tuple[Wa
         "nat.network.session.Run": lambda *given: ShortRun(watch, *given),
     }
     with ExitStack() as changed, suppress(Left):
+        if watch.ahead:
+            changed.enter_context(patch("nat.data.loader.fits", lambda *_: False))
         for place, factory in short.items():
             changed.enter_context(patch(place, factory))
         if method == "nat":
@@ -219,11 +224,18 @@ def chosen_params(profile: str, options: dict[str, Any], folder: Path) -> tuple[
 @click.option("--d", type=int, help="Dimension of the targets.")
 @click.option("--batch", type=int)
 @click.option("--alignment", help="A file of nat/alignments.")
+@click.option("--ahead", is_flag=True, help="Read pictures ahead though they fit the GPU's memory.")
 @click.option("--steps", type=click.IntRange(1), default=200, show_default=True, help="Timed.")
 @click.option("--warm", type=click.IntRange(1), default=20, show_default=True, help="Before those.")
 @click.option("--rounds", type=click.IntRange(1), default=3, show_default=True)
 def main(
-    profile: str, n: int, steps: int, warm: int, rounds: int, **options: str | int | bool | None
+    profile: str,
+    n: int,
+    steps: int,
+    warm: int,
+    rounds: int,
+    ahead: bool,
+    **options: str | int | bool | None,
 ) -> None:
     """Print a markdown table."""
     found = {}
@@ -239,7 +251,7 @@ def main(
             write_targets(n, params, folder / "targets.npy")
             for method, epochs in (("labels", 1 + rounds), ("nat", 1 + PERIOD * rounds)):
                 with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as pool:
-                    watch = Watch(warm, steps, epochs)
+                    watch = Watch(warm, steps, epochs, ahead)
                     found[method] = pool.submit(measure, method, params, folder, watch).result()
     except UserError as error:
         raise click.ClickException(str(error)) from error
