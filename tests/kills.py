@@ -177,6 +177,10 @@ class Trials:
         """
         first, *others = self.begin(case, moment=moment, number=number)
         if moment.kind == "part" and not first.ended(moment.at * seconds):
+            # a fork answers signals in its own way until it writes there
+            changes = first.log.with_suffix(".changes")
+            while not (self.whole or changes.exists() or first.ended(0.001)):
+                pass
             first.signal(number)
         ended = first.finish()
         for process in others:  # as torchrun does with the rest of a team, if not so patiently
