@@ -1,4 +1,4 @@
-r"""Speed and memory of training and testing Fast R-CNN, on random pictures and boxes.
+r"""Speed and memory of training and testing Fast R-CNN, on random images and boxes.
 
     python benchmarks/detection.py
     python benchmarks/detection.py --trunk alexnet --size 500 375 --short 600 --long 1000 \
@@ -6,11 +6,11 @@ r"""Speed and memory of training and testing Fast R-CNN, on random pictures and 
         --proposals 2000 --iterations 3 --tests 4
 
 The defaults are those of params.yaml, the second line is the protocol's: VOC's usual
-picture, 2000 proposals. Random pictures cost what real ones do, but the network is untrained: all
+image, 2000 proposals. Random images cost what real ones do, but the network is untrained: all
 its scores are about 1 / (classes + 1), and where --min-score is less, almost every box is one to
 rank. Each row has a process of its own; its memory is the highest the process ever held, on CUDA
 the highest that tensors held there. The clock starts after a first iteration, and after a first
-round of test pictures.
+round of test images.
 """
 
 import multiprocessing
@@ -27,13 +27,13 @@ from torchvision.datasets import FashionMNIST
 
 from nat.data.seeds import generator
 from nat.network.model import Trunk, initialise
-from nat.runtime.distributed import Team
+from nat.runtime.distributed import Distributed
 from nat.runtime.settings.params import Detect
 from nat.voc.data.reader import Ground
 from nat.voc.detection.detect import pooled_cells
 from nat.voc.detection.evaluate import AT_ONCE, detected
 from nat.voc.detection.model import Detector
-from nat.voc.detection.sampling import picture_batches
+from nat.voc.detection.sampling import image_batches
 from nat.voc.detection.targets import make_example
 from nat.voc.detection.train import (
     TrainingSet,
@@ -54,11 +54,11 @@ def random_boxes(count: int, width: int, height: int, draws: torch.Generator) ->
 
 
 def random_set(count: int, size: tuple[int, int], proposals: int, classes: int) -> TrainingSet:
-    """Pictures with three objects, 8 boxes near each, and others anywhere."""
+    """Images with three objects, 8 boxes near each, and others anywhere."""
     draws = torch.Generator().manual_seed(0)
     width, height = size
     limits = torch.tensor([width, height] * 2)
-    pictures, examples = [], []
+    images, examples = [], []
     for _ in range(count):
         pixels = torch.randint(0, 256, (height, width), dtype=torch.uint8, generator=draws)
         objects = random_boxes(3, width, height, draws)
@@ -68,16 +68,16 @@ def random_set(count: int, size: tuple[int, int], proposals: int, classes: int) 
         others = random_boxes(max(proposals - 24, 0), width, height, draws)
         labels = torch.randint(classes, (3,), generator=draws)
         ground = Ground(objects, labels, torch.zeros(3, dtype=torch.bool))
-        pictures.append(pixels)
+        images.append(pixels)
         examples.append(make_example(ground, torch.cat([near, others])))
-    return TrainingSet(pictures, examples)
+    return TrainingSet(images, examples)
 
 
 class Split:
     """As much of a VOC split as testing asks for."""
 
     def __init__(self, data: TrainingSet, count: int, classes: int) -> None:
-        height, width = data.pictures[0].shape
+        height, width = data.images[0].shape
         self.annotations = [SimpleNamespace(height=height, width=width)] * count
         self.classes = [str(label) for label in range(classes)]
         self.data = data
@@ -85,23 +85,25 @@ class Split:
     def __len__(self) -> int:
         return len(self.annotations)
 
-    def picture(self, row: int) -> torch.Tensor:
+    def image(self, row: int) -> torch.Tensor:
         """Any of the random ones."""
-        return self.data.pictures[row % len(self.data.pictures)]
+        return self.data.images[row % len(self.data.images)]
 
 
-def training_rate(network: Detector, data: TrainingSet, settings: Detect, team: Team) -> float:
-    """Pictures a second."""
+def training_rate(
+    network: Detector, data: TrainingSet, settings: Detect, distributed: Distributed
+) -> float:
+    """Images a second."""
     optimizer = make_optimizer(network, settings)
     draws = generator(0, "regions")
     network.train()
     start = 0.0
     todo = range(settings.iterations + 1)
-    rows = range(len(data.pictures))
-    batches = picture_batches(rows, settings.images, todo, 0)
+    rows = range(len(data.images))
+    batches = image_batches(rows, settings.images, todo, 0)
     for iteration, chosen in zip(todo, batches, strict=True):
-        batch = draw_batch(data, chosen, settings, draws, team.device)
-        with team.autocast():
+        batch = draw_batch(data, chosen, settings, draws, distributed.device)
+        with distributed.autocast():
             logits, moves = network(batch.regions)
         loss = multi_task_loss(network, logits, moves, batch)
         optimizer.zero_grad()
@@ -114,22 +116,22 @@ def training_rate(network: Detector, data: TrainingSet, settings: Detect, team: 
 
 
 def test_rate(
-    network: Detector, data: TrainingSet, settings: Detect, tests: int, team: Team
+    network: Detector, data: TrainingSet, settings: Detect, tests: int, distributed: Distributed
 ) -> float:
-    """Pictures a second."""
+    """Images a second."""
     for count in (min(AT_ONCE, tests), tests):
         split = Split(data, count, len(network.mean))
         regions = [data.examples[row % len(data.examples)].boxes for row in range(count)]
         start = time.perf_counter()
-        detected(network, split, regions, settings, team)  # type: ignore[arg-type]
+        detected(network, split, regions, settings, distributed)  # type: ignore[arg-type]
     return tests / (time.perf_counter() - start)
 
 
 def measure(phase: str, chosen: dict, settings: Detect) -> tuple[float, float]:
-    """Pictures a second and peak memory in MiB, in a process of its own."""
+    """Images a second and peak memory in MiB, in a process of its own."""
     torch.set_num_threads(chosen["threads"])
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    team = Team(device, torch.bfloat16 if device.type == "cuda" else torch.float32)
+    distributed = Distributed(device, torch.bfloat16 if device.type == "cuda" else torch.float32)
     classes = chosen["classes"]
     data = random_set(max(4, 2 * settings.images), chosen["size"], chosen["proposals"], classes)
     trunk = Trunk(chosen["trunk"])
@@ -139,9 +141,9 @@ def measure(phase: str, chosen: dict, settings: Detect) -> tuple[float, float]:
     if device.type == "cuda":
         torch.cuda.reset_peak_memory_stats()
     if phase == "training":
-        rate = training_rate(network, data, settings, team)
+        rate = training_rate(network, data, settings, distributed)
     else:
-        rate = test_rate(network, data, settings, chosen["tests"], team)
+        rate = test_rate(network, data, settings, chosen["tests"], distributed)
     if device.type == "cuda":
         return rate, torch.cuda.max_memory_allocated() / 2**20
     return rate, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**10
@@ -158,9 +160,9 @@ def measure(phase: str, chosen: dict, settings: Detect) -> tuple[float, float]:
 @click.option("--regions", default=DETECT["regions"], help="A training batch.")
 @click.option("--classes", default=len(FashionMNIST.classes))
 @click.option("--min-score", default=DETECT["min_score"], help="Of a detection.")
-@click.option("--proposals", default=50, help="A picture.")
+@click.option("--proposals", default=50, help="An image.")
 @click.option("--iterations", default=50, help="Timed ones.")
-@click.option("--tests", default=400, help="Timed test pictures.")
+@click.option("--tests", default=400, help="Timed test images.")
 @click.option("--threads", default=2)
 def main(**chosen: int) -> None:
     """Print a markdown table."""
@@ -170,7 +172,7 @@ def main(**chosen: int) -> None:
     settings = Detect.model_validate(DETECT | group | {name: chosen[name] for name in own})
     device = torch.cuda.get_device_name() if torch.cuda.is_available() else "cpu"
     print(", ".join(f"{name} {value}" for name, value in chosen.items()) + f", {device}\n")
-    print("| phase | pictures/s | peak memory, MiB |")
+    print("| phase | images/s | peak memory, MiB |")
     print("| --- | ---: | ---: |")
     for phase in ("training", "test"):
         with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as pool:

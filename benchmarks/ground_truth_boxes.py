@@ -7,7 +7,7 @@ r"""Detection where every object's own box is proposed, and nothing else: is the
 then with those of the ground truth, difficult objects included, for test alone, then for trainval
 too, which leaves hardly any background to learn from. No object of test can be missed for want of a
 box, and no box lies beside one or between two: what remains is to name the objects. Were this no
-better than the first row, then boxes, pictures and ground truth would not belong together, or would
+better than the first row, then boxes, images and ground truth would not belong together, or would
 be compared wrongly. Recall is that of test's objects at IoU 0.5.
 """
 
@@ -32,7 +32,7 @@ GROUND_TRUTH = "ground truth"
 
 
 def objects(split: VocSplit) -> dict[str, np.ndarray]:
-    """The objects' own boxes, by picture."""
+    """The objects' own boxes, by image."""
     names = [one.name for one in split.annotations]
     return {name: split.objects(row).boxes.numpy() for row, name in enumerate(names)}
 

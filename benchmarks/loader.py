@@ -1,4 +1,4 @@
-"""Pictures a second from the image store against decoding JPEGs every time, by size of the store.
+"""Images a second from the image store against decoding JPEGs every time, by size of the store.
 
     python benchmarks/loader.py --n 10000 --n 100000
 
@@ -26,7 +26,7 @@ from nat.runtime.io.files import write_json
 
 
 def sparse_store(folder: Path, n: int, size: int, channels: int = 1, classes: int = 1) -> Path:
-    """A store of n zero pictures to train on and one to test on; returns its manifest."""
+    """A store of n zero images to train on and one to test on; returns its manifest."""
     counts, splits = {"train": n, "val": 1}, {}
     content = {"source": "zeros", "size": size, "channels": channels}
     content |= {"classes": [str(label) for label in range(classes)]}
@@ -43,9 +43,9 @@ def sparse_store(folder: Path, n: int, size: int, channels: int = 1, classes: in
     return folder / f"{n}.json"
 
 
-def cropped(pictures: torch.Tensor, crop: int, draws: torch.Generator) -> torch.Tensor:
-    cuts = draw_cuts(len(pictures), pictures.shape[-1], crop, True, draws)
-    return cut_out(pictures, torch.arange(len(pictures)), cuts, crop)
+def cropped(images: torch.Tensor, crop: int, draws: torch.Generator) -> torch.Tensor:
+    cuts = draw_cuts(len(images), images.shape[-1], crop, True, draws)
+    return cut_out(images, torch.arange(len(images)), cuts, crop)
 
 
 def by_decoding(
@@ -68,7 +68,7 @@ def main(sizes: tuple[int, ...], size: int, crop: int, batch: int, batches: int)
     draws = torch.Generator().manual_seed(0)
     noise = np.random.default_rng(0)
     contents = [jpeg(noise) for _ in range(32)]
-    print("| pictures | from | ms a picture | pictures/s |")
+    print("| images | from | ms an image | images/s |")
     print("| ---: | --- | ---: | ---: |")
     with tempfile.TemporaryDirectory() as folder:
         for n in sizes:

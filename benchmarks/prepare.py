@@ -1,13 +1,13 @@
-"""Pictures a second of preparing ImageNet, the whole of it from that, and memory.
+"""Images a second of preparing ImageNet, the whole of it from that, and memory.
 
     python benchmarks/prepare.py --images 512
 
-Pictures of 500 x 375 lie in ImageNet's archives, made here, and go through all of `nat prepare
-pictures`: index, decoding, writing, MD5 and checksum. One process does it all; then two decode, for
+Images of 500 x 375 lie in ImageNet's archives, made here, and go through all of `nat prepare
+images`: index, decoding, writing, MD5 and checksum. One process does it all; then two decode, for
 the memory of one. Medians of the runs, by seconds of the CPU, so that other work on the machine
 does not count; nor does waiting for the disk.
 
-The hours are extrapolated to 1,281,167 + 50,000 pictures. With n processes: decoding / n, or the
+The hours are extrapolated to 1,281,167 + 50,000 images. With n processes: decoding / n, or the
 MD5 of the archives if that takes longer, as one process does it beside; then the store's checksum.
 That cores, disk and memory keep up is taken for granted, not measured.
 """
@@ -49,7 +49,7 @@ def tar_of(files: dict[str, bytes]) -> bytes:
 
 
 def write_archives(folder: Path, count: int) -> int:
-    """Archives of ``count`` training and a few val pictures; returns the mean bytes of one."""
+    """Archives of ``count`` training and a few val images; returns the mean bytes of one."""
     from torchvision.datasets.imagenet import ARCHIVE_META
 
     from nat.datasets import imagenet
@@ -124,7 +124,7 @@ def watch_children(done: threading.Event, megabytes: dict[str, float]) -> None:
 
 
 def index_megabytes() -> float:
-    """What the names and places of all training pictures take."""
+    """What the names and places of all training images take."""
     from nat.datasets.filling.encoded import Encoded
 
     before = peak()
@@ -136,7 +136,7 @@ def index_megabytes() -> float:
 
 
 @click.command()
-@click.option("--images", default=512, show_default=True, help="Training pictures.")
+@click.option("--images", default=512, show_default=True, help="Training images.")
 @click.option("--runs", default=3, show_default=True)
 def main(images: int, runs: int) -> None:
     """Print a markdown table."""
@@ -144,8 +144,8 @@ def main(images: int, runs: int) -> None:
         folder = Path(temporary, "in")
         folder.mkdir()
         size = write_archives(folder, images)
-        print(f"{images} + {CLASSES} pictures of 500 x 375, {size / 1000:.0f} kB on average\n")
-        print("| | pictures/s of a core | hours, 1 process | 8 | 32 | by the clock | store, GB |")
+        print(f"{images} + {CLASSES} images of 500 x 375, {size / 1000:.0f} kB on average\n")
+        print("| | images/s of a core | hours, 1 process | 8 | 32 | by the clock | store, GB |")
         print("| --- | ---: | ---: | ---: | ---: | ---: | ---: |")
         for channels, name in ((1, "luma"), (3, "RGB")):
             times = []

@@ -3,11 +3,11 @@
     python benchmarks/proposals.py --images 200 --threads 2
     python benchmarks/proposals.py --short-side 120 --finest 50 --finest 150
 
-Pictures of trainval in data/voc.json, whose folder params.yaml names; a row a setting, in which
+Images of trainval in data/voc.json, whose folder params.yaml names; a row a setting, in which
 the finest segments' scale is also its step. The last row has scikit-learn's two photographs,
 coloured, at VOC 2007's usual 500 x 375 pixels and with OpenCV's own settings: they have no ground
 truth and tell the time alone. CPU time is that of all threads, and the better measure on a machine
-with other work; pictures a second are wall time.
+with other work; images a second are wall time.
 """
 
 import itertools
@@ -30,12 +30,12 @@ from nat.voc.proposals.selective_search import search, search_split
 
 
 def photographs(settings: ProposalSettings) -> None:
-    pictures = [
-        np.asarray(Image.fromarray(picture).resize((500, 375)))
-        for picture in load_sample_images().images
+    images = [
+        np.asarray(Image.fromarray(image).resize((500, 375)))
+        for image in load_sample_images().images
     ]
     start, used = time.perf_counter(), time.process_time()
-    boxes = [len(search(picture, settings, generator(0, "benchmark"))) for picture in pictures]
+    boxes = [len(search(image, settings, generator(0, "benchmark"))) for image in images]
     speed = len(boxes) / (time.perf_counter() - start)
     cpu = 1000 * (time.process_time() - used) / len(boxes)
     times = f"{cpu:.0f} | {speed:.2f}"
@@ -55,7 +55,7 @@ def main(
     params = load_params()
     source, split, _ = open_voc(params, voc)
     split.annotations = split.annotations[:images]
-    print("| pictures | short side | finest | CPU ms | pictures/s | recall, % | boxes |")
+    print("| images | short side | finest | CPU ms | images/s | recall, % | boxes |")
     print("| --- | ---: | ---: | ---: | ---: | ---: | ---: |")
     for side, finest in itertools.product(sides, scales):
         changes = {"short_side": side, "segments": [finest, finest]}

@@ -42,7 +42,7 @@ WAYS = {
 }
 
 
-def trained(way: str, seed: int, pictures: Path, params: Path) -> dict[str, object]:
+def trained(way: str, seed: int, images: Path, params: Path) -> dict[str, object]:
     """A row of the CSV."""
     launcher, settings = WAYS[way]
     start = time.perf_counter()
@@ -60,7 +60,7 @@ def trained(way: str, seed: int, pictures: Path, params: Path) -> dict[str, obje
             (PYTHON, ("probe", "--network", weights, "--out", probe)),
         ):
             options = [word for setting in settings for word in ("--set", setting)]
-            common = ["--params", str(params), "--images", str(pictures), "--seed", str(seed)]
+            common = ["--params", str(params), "--images", str(images), "--seed", str(seed)]
             # the probe is computed in the same way throughout, as what is compared is the training
             options = options if starter is launcher and words[0] == "pretrain" else options[:2]
             subprocess.run([*starter, "-m", "nat", *words, *common, *options], check=True)

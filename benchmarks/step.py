@@ -5,7 +5,7 @@
 
 First steps come from the initialised network, whose features have collapsed, later ones after
 training on ``--warm`` batches of noise. Steps of both kinds alternate, so that a drifting machine
-does not favour one; pictures are random, which costs what real ones do. Medians in ms.
+does not favour one; images are random, which costs what real ones do. Medians in ms.
 """
 
 import statistics
@@ -58,8 +58,8 @@ def main(
     torch.set_num_threads(threads)
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     draws = torch.Generator().manual_seed(0)
-    pictures = torch.randint(0, 256, (batch, 1, crop, crop), dtype=torch.uint8, generator=draws)
-    pictures = pictures.to(device)
+    images = torch.randint(0, 256, (batch, 1, crop, crop), dtype=torch.uint8, generator=draws)
+    images = images.to(device)
     labels = torch.randint(0, CLASSES, (batch,), generator=draws).to(device)
     sphere = TargetSettings(dimension=d, k=2, precision="float32")
     targets = sample_targets("sphere", batch, sphere, seed=0).array.to(device)
@@ -73,7 +73,7 @@ def main(
         optimizer = torch.optim.SGD(network.parameters(), lr=1e-3)
 
         def step() -> None:
-            loss = loss_of(network(pictures))
+            loss = loss_of(network(images))
             optimizer.zero_grad()
             loss.backward()
             optimizer.step()

@@ -54,7 +54,7 @@ def reading(file: Path, n: int, settings: TargetSettings, batch: int) -> str:
 
 
 @click.command()
-@click.option("--n", default=1_281_167, show_default=True, help="Pictures.")
+@click.option("--n", default=1_281_167, show_default=True, help="Images.")
 @click.option("--d", default=2048, show_default=True)
 @click.option("--batch", default=256, show_default=True)
 @click.option("--threads", default=2, show_default=True)

@@ -6,11 +6,11 @@ r"""Speed and memory of pretraining and of training with labels, as the pipeline
     python benchmarks/training.py --profile embedded --n 10000
 
 What runs is nat/methods/nat.py and labels.py themselves, by default with the settings of
-profiles/imagenet.yaml and as many pictures as ImageNet has, each in a process of its own. From
+profiles/imagenet.yaml and as many images as ImageNet has, each in a process of its own. From
 outside come a Loader that ends an epoch after ``--warm`` and ``--steps`` batches and reads the
-clock before and after the latter, and a Run that leaves the training after the last epoch, before
-anything is written. Epochs that leave P as it is take turns with epochs that reassign, after a
-first one that is not counted: it compiles, and its features are an initialised network's. Numbers
+clock before and after the latter, and a ResumableRun that leaves the training after the last epoch,
+before anything is written. Epochs that leave P as it is take turns with epochs that reassign, after
+a first one that is not counted: it compiles, and its features are an initialised network's. Numbers
 are medians over the rounds. Training with labels has the batch size of pretraining. It runs first,
 so that other work on the machine, coming or going, distorts the ratio: step.py alternates steps.
 
@@ -20,7 +20,7 @@ random and written as `nat targets` does, but repeat after 65,536 rows.
 
 "assignment" is what the training itself notes as alignment_ms: similarities, their way to the
 solver, the solver, and P. To tell that time the training waits for a GPU before and after, in
-reassigning epochs alone. Memory is the most that tensors held on the GPU, pictures and targets
+reassigning epochs alone. Memory is the most that tensors held on the GPU, images and targets
 among them if they fit there; without a GPU the most that the process held, libraries included. The
 last column multiplies the time of a step; saving, kNN checks and starting are left out.
 """
@@ -50,7 +50,7 @@ from nat.network.schedule import permutes_in
 from nat.runtime.device import clock
 from nat.runtime.errors import UserError
 from nat.runtime.naming import Name
-from nat.runtime.resume import Run
+from nat.runtime.resume import ResumableRun
 from nat.runtime.settings.load import load_params
 from nat.runtime.settings.params import Params
 from nat.runtime.settings.profiles import base_of, render
@@ -95,10 +95,10 @@ class Watch:
         warm: batches of an epoch before the clock starts.
         steps: batches after that.
         epochs: in all, the first of which does not count.
-        ahead: whether pictures are read ahead though they fit the GPU's memory.
+        ahead: whether images are read ahead though they fit the GPU's memory.
         cost: the training's own sums, seconds of reassigning and batches; None with labels.
         marks: clock and seconds of reassigning so far, twice an epoch.
-        where: the pictures are, and the GPU's name.
+        where: the images are, and the GPU's name.
         computing: device, precision, compiled or not.
     """
 
@@ -125,17 +125,17 @@ class Watch:
 
 
 class ShortLoader(Loader):
-    """Ends an epoch early, adds noise to the pictures and reads the clock."""
+    """Ends an epoch early, adds noise to the images and reads the clock."""
 
     def __init__(self, watch: Watch, *given: Any) -> None:
         super().__init__(*given)
-        watch.where = "pictures read when needed"
+        watch.where = "images read when needed"
         if self.device.type == "cuda":
-            watch.where = "pictures in its memory" if self.resident else "pictures read ahead"
+            watch.where = "images in its memory" if self.resident else "images read ahead"
             watch.where = f"{torch.cuda.get_device_name(self.device)}, {watch.where}"
         self.watch = watch
         self.steps = watch.warm + watch.steps
-        self.seen = self.steps * self.batch_size
+        self.images_per_epoch = self.steps * self.batch_size
         shape = (self.batch_size, self.store.channels, self.augment.crop, self.augment.crop)
         draws = torch.Generator().manual_seed(0)
         noise = torch.randint(256, shape, dtype=torch.uint8, generator=draws)
@@ -144,19 +144,19 @@ class ShortLoader(Loader):
     def epoch(self, epoch: int) -> Iterator[Batch]:
         """The first batches of an epoch, as Loader's."""
         with closing(super().epoch(epoch)) as batches:  # type: ignore[type-var]
-            for step, (rows, pictures) in enumerate(islice(batches, self.steps), start=1):
-                yield rows, pictures ^ self.noise
+            for step, (rows, images) in enumerate(islice(batches, self.steps), start=1):
+                yield rows, images ^ self.noise
                 if step in (self.watch.warm, self.steps):
                     self.watch.read(self.device)
 
 
-class ShortRun(Run):
+class ShortRun(ResumableRun):
     """Leaves the training after the last epoch; saves no state."""
 
     def __init__(self, watch: Watch, *given: Any) -> None:
         super().__init__(*given)
         self.watch = watch
-        watch.computing = self.team.computing
+        watch.computing = self.distributed.computing
         watch.cost = self.state["cost"] if "assignment" in self.state else None
 
     def epochs(self, total: int) -> Iterator[int]:
@@ -170,7 +170,7 @@ def measure(method: str, params: Params, folder: Path, watch: Watch) -> tuple[Wa
     name, manifest, outs = Name(method), folder / "store.json", (folder / "out", folder / "result")
     short = {
         "nat.methods.Loader": lambda *given: ShortLoader(watch, *given),
-        "nat.network.session.Run": lambda *given: ShortRun(watch, *given),
+        "nat.network.session.ResumableRun": lambda *given: ShortRun(watch, *given),
     }
     with ExitStack() as changed, suppress(Left):
         if watch.ahead:
@@ -212,7 +212,7 @@ def chosen_params(profile: str, options: dict[str, Any], folder: Path) -> tuple[
 
 @click.command()
 @click.option("--profile", default="imagenet", show_default=True, help="Settings not given here.")
-@click.option("--n", default=WHOLE, show_default=True, help="Pictures of the store.")
+@click.option("--n", default=WHOLE, show_default=True, help="Images of the store.")
 @click.option("--device", help="auto, cpu, cuda or cuda:N.")
 @click.option("--precision", type=click.Choice(["auto", "float32", "bfloat16"]))
 @click.option("--compile/--no-compile", default=None)
@@ -224,7 +224,7 @@ def chosen_params(profile: str, options: dict[str, Any], folder: Path) -> tuple[
 @click.option("--d", type=int, help="Dimension of the targets.")
 @click.option("--batch", type=int)
 @click.option("--alignment", help="A file of nat/alignments.")
-@click.option("--ahead", is_flag=True, help="Read pictures ahead though they fit the GPU's memory.")
+@click.option("--ahead", is_flag=True, help="Read images ahead though they fit the GPU's memory.")
 @click.option("--steps", type=click.IntRange(1), default=200, show_default=True, help="Timed.")
 @click.option("--warm", type=click.IntRange(1), default=20, show_default=True, help="Before those.")
 @click.option("--rounds", type=click.IntRange(1), default=3, show_default=True)
@@ -245,7 +245,7 @@ def main(
             params, share = chosen_params(profile, options, folder)
             batch = params.pretrain.batch_size
             if n < batch * (warm + steps):
-                raise UserError(f"--n: {n}; an epoch needs {batch * (warm + steps)} pictures")
+                raise UserError(f"--n: {n}; an epoch needs {batch * (warm + steps)} images")
             shape = params.images.size, params.images.channels
             sparse_store(folder, n, *shape, CLASSES).rename(folder / "store.json")
             write_targets(n, params, folder / "targets.npy")
@@ -274,7 +274,7 @@ def main(
         ],
     }
     print("| training | images/s | over labels | assignment, ms | share, % | memory, GiB |", end="")
-    print(f" hours of {EPOCHS} epochs of {WHOLE:,} pictures, extrapolated |")
+    print(f" hours of {EPOCHS} epochs of {WHOLE:,} images, extrapolated |")
     print("| --- | ---: | ---: | ---: | ---: | ---: | ---: |")
     for name, (seconds, aligning) in times.items():
         ratio = times["labels"][0] / seconds

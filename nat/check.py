@@ -8,7 +8,7 @@ takes their import, which a command on one of them does not need.
 from pathlib import Path
 
 from nat.methods import find_method, settings_of
-from nat.runtime.io.files import whole
+from nat.runtime.io.files import atomic_write
 from nat.runtime.io.outputs import beginning
 from nat.runtime.io.paths import check_untracked
 from nat.runtime.settings.load import overridden
@@ -33,7 +33,7 @@ def check(params: Params, path: Path | str, out: Path) -> None:
     check_untracked("machine.data", params.machine.data)
     check_untracked("machine.scratch", params.machine.scratch)
     check_members(params, path)
-    with whole(out, beginning("what `nat check` writes", WORDS.encode())) as temporary:
+    with atomic_write(out, beginning("what `nat check` writes", WORDS.encode())) as temporary:
         temporary.write_text(WORDS)
 
 

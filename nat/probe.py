@@ -21,7 +21,7 @@ from nat.evaluation.multi_crop import multi_crop_accuracies
 from nat.network.model import Trunk, initialise, load_network, mlp, read_network
 from nat.network.schedule import constant_then_decay
 from nat.network.session import Session
-from nat.runtime.distributed import Team
+from nat.runtime.distributed import Distributed
 from nat.runtime.errors import UserError
 from nat.runtime.io.files import sha256
 from nat.runtime.naming import Name
@@ -139,18 +139,20 @@ class Probing:
 
     def _probed(self, network_file: Path) -> dict[str, float]:
         session, train, val = self.session, self.train, self.val
-        settings, team, device = session.params.probe, session.team, session.device
+        settings, distributed, device = session.params.probe, session.distributed, session.device
         network = load_network(network_file)
         crop = network.input_size
         trunk = network.trunk.to(device).eval().requires_grad_(False)
         augment = Augment(crop=crop, flip=settings.flip)
-        loader = Loader(train, settings.batch_size, augment, session.seed, team, "probe.batch_size")
+        loader = Loader(
+            train, settings.batch_size, augment, session.seed, distributed, "probe.batch_size"
+        )
         classifiers = Classifiers(
             trunk.features(crop), settings.hidden, len(train.classes), settings.dropout
         )
         initialise(classifiers, generator(session.seed, "classifiers"))
         classifiers.to(device)
-        joined = team.joined(classifiers)
+        wrapped = distributed.wrap(classifiers)
         # v <- momentum v + (1 - momentum) g, as the released protocol writes it
         optimizer = torch.optim.SGD(
             [{"params": classifiers.mlp.parameters()}, {"params": classifiers.linear.parameters()}],
@@ -177,42 +179,42 @@ class Probing:
                 loader.epoch(epoch.number), loader.steps, settings.batch_size
             ):
                 labels = train.labels[rows].to(device)
-                with team.autocast():
+                with distributed.autocast():
                     with torch.no_grad():
                         conv5 = trunk(images)
-                    by_mlp, by_linear = joined(conv5)
+                    by_mlp, by_linear = wrapped(conv5)
                 losses = [F.cross_entropy(by.float(), labels) for by in (by_mlp, by_linear)]
                 loss = losses[0] + losses[1]
                 optimizer.zero_grad()
                 loss.backward()
                 optimizer.step()
                 epoch.add(loss)
-            session.log(loss=epoch.loss() / loader.steps / team.size)
+            session.log(loss=epoch.loss() / loader.steps / distributed.size)
         classifiers.eval()
         for statistics in classifiers.buffers():  # of each process's own last batch until here
-            team.spread(statistics)
+            distributed.broadcast(statistics)
         mlp_accuracy, linear_accuracy = multi_crop_accuracies(
-            lambda cuts: classifiers(trunk(cuts)), val, crop, settings.crops, team
+            lambda cuts: classifiers(trunk(cuts)), val, crop, settings.crops, distributed
         )
-        knn = nearest_classes(trunk, train, val, crop, settings.neighbours, team)
+        knn = nearest_classes(trunk, train, val, crop, settings.neighbours, distributed)
         found = {"mlp": mlp_accuracy, "linear": linear_accuracy, "knn": knn}
         return {name: round(accuracy, 2) for name, accuracy in found.items()}
 
 
 def nearest_classes(
-    trunk: Trunk, train: Store, val: Store, crop: int, neighbours: int, team: Team
+    trunk: Trunk, train: Store, val: Store, crop: int, neighbours: int, distributed: Distributed
 ) -> float:
     """Accuracy of kNN in percent on conv5 of the central crops; the first process computes it."""
-    if not team.first:
+    if not distributed.is_main:
         return 0.0
     # evenly spaced rows: a store may be sorted by class
     bank, queries = (
         torch.linspace(0, len(store) - 1, min(len(store), BANK)).long() for store in (train, val)
     )
     return knn_accuracy(
-        features(trunk, train, bank, crop, team.device),
+        features(trunk, train, bank, crop, distributed.device),
         train.labels[bank],
-        features(trunk, val, queries, crop, team.device),
+        features(trunk, val, queries, crop, distributed.device),
         val.labels[queries],
         neighbours,
     )

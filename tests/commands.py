@@ -124,8 +124,8 @@ def _run(words: list[str], folder: Path, out: Path, err: Path, limits: Limits) -
 
 
 def _stand_in() -> None:
-    """Small made-up pictures for Fashion-MNIST's, which no test needs to download."""
-    from conftest import CLASSES, fake_objects, picture_set
+    """Small made-up images for Fashion-MNIST's, which no test needs to download."""
+    from conftest import CLASSES, fake_objects, image_set
     from matplotlib.figure import Figure
 
     from nat.data.store import Source, Split
@@ -136,7 +136,7 @@ def _stand_in() -> None:
     def read(settings: Images, machine: Machine) -> Source:
         counts = {"train": settings.train or 96, "val": settings.val or 48}
         splits = {
-            name: Split(count, *picture_set(count, settings.size, seed))
+            name: Split(count, *image_set(count, settings.size, seed))
             for seed, (name, count) in enumerate(counts.items())
         }
         return Source("fashion-mnist", CLASSES, splits)

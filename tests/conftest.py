@@ -1,4 +1,4 @@
-"""Small real pictures and parameters that make every stage take seconds."""
+"""Small real images and parameters that make every stage take seconds."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -19,7 +19,7 @@ CLASSES = ["across", "along", "disc"]
 
 
 def draw(label: int, size: int, draws: np.random.Generator) -> np.ndarray:
-    """A noisy picture of its class: stripes across, stripes along or a disc; uint8 (size, size)."""
+    """A noisy image of its class: stripes across, stripes along or a disc; uint8 (size, size)."""
     y, x = np.mgrid[:size, :size]
     phase, period = draws.uniform(0, 6), draws.uniform(5, 8)
     if label == 2:
@@ -30,8 +30,8 @@ def draw(label: int, size: int, draws: np.random.Generator) -> np.ndarray:
     return np.clip(shape * 180 + draws.normal(30, 12, shape.shape), 0, 255).astype(np.uint8)
 
 
-def picture_set(n: int, size: int = 32, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
-    """n pictures, uint8 (n, 1, size, size), and their labels, int64 (n,)."""
+def image_set(n: int, size: int = 32, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
+    """n images, uint8 (n, 1, size, size), and their labels, int64 (n,)."""
     draws = np.random.default_rng(seed)
     labels = draws.integers(0, len(CLASSES), n)
     return np.stack([draw(label, size, draws)[None] for label in labels]), labels
@@ -42,25 +42,25 @@ def fake_objects(n: int = 400) -> tuple[np.ndarray, np.ndarray]:
     draws = np.random.default_rng(0)
     labels = np.arange(n) % 10
     y, x = np.mgrid[:28, :28] - 13.5
-    pictures = np.zeros((n, 28, 28), np.uint8)
-    for picture, label in zip(pictures, labels, strict=True):
+    images = np.zeros((n, 28, 28), np.uint8)
+    for image, label in zip(images, labels, strict=True):
         high, wide = 5 + label % 5 * 2, 13 - label % 5 * 2
         if label < 5:
             inside = (np.abs(y) < high) & (np.abs(x) < wide)
         else:
             inside = (y / high) ** 2 + (x / wide) ** 2 < 1
-        picture[inside] = draws.integers(100, 255, int(inside.sum()))
-    return pictures, labels.astype(np.int64)
+        image[inside] = draws.integers(100, 255, int(inside.sum()))
+    return images, labels.astype(np.int64)
 
 
-def write_picture_folder(folder: Path, a_class: int = 40, size: int = 36) -> None:
-    """A folder of PNG and JPEG pictures, a folder a class."""
+def write_image_folder(folder: Path, a_class: int = 40, size: int = 36) -> None:
+    """A folder of PNG and JPEG images, a folder a class."""
     draws = np.random.default_rng(1)
     for label, name in enumerate(CLASSES):
         (folder / name).mkdir(parents=True)
         for index in range(a_class):
-            picture = Image.fromarray(draw(label, size + index % 3, draws))
-            picture.save(folder / name / f"{index:03d}.{'png' if index % 2 else 'jpg'}")
+            image = Image.fromarray(draw(label, size + index % 3, draws))
+            image.save(folder / name / f"{index:03d}.{'png' if index % 2 else 'jpg'}")
 
 
 @pytest.fixture
@@ -77,9 +77,9 @@ def make_params(tmp_path: Path) -> Any:
 
 @pytest.fixture
 def manifest(tmp_path: Path) -> Path:
-    """The manifest of a store with 96 training and 48 val pictures."""
-    train, train_labels = picture_set(96)
-    val, val_labels = picture_set(48, seed=1)
+    """The manifest of a store with 96 training and 48 val images."""
+    train, train_labels = image_set(96)
+    val, val_labels = image_set(48, seed=1)
     splits = {
         "train": Split(len(train), train, train_labels),
         "val": Split(len(val), val, val_labels),
@@ -91,7 +91,7 @@ def manifest(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def objects(monkeypatch: pytest.MonkeyPatch) -> tuple[np.ndarray, np.ndarray]:
-    """The pictures that composing takes for Fashion-MNIST's."""
+    """The images that composing takes for Fashion-MNIST's."""
     found = fake_objects()
     monkeypatch.setattr(prepare, "read_objects", lambda folder, data: found)
     return found
@@ -99,7 +99,7 @@ def objects(monkeypatch: pytest.MonkeyPatch) -> tuple[np.ndarray, np.ndarray]:
 
 @pytest.fixture
 def composed(tmp_path: Path, make_params: Any, objects: Any) -> tuple[Params, Path]:
-    """Parameters and the manifest of 24 + 24 composed pictures."""
+    """Parameters and the manifest of 24 + 24 composed images."""
     params, manifest = make_params(), tmp_path / "voc.json"
     prepare.prepare_voc(params, manifest)
     return params, manifest
@@ -135,7 +135,7 @@ def _one_thread() -> Any:
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """The files that take longest first, so that no core waits for the last of them."""
-    first = ["test_pipeline.py", "test_experiments.py", "test_team.py"]
+    first = ["test_pipeline.py", "test_experiments.py", "test_distributed.py"]
 
     def place(item: pytest.Item) -> int:
         return first.index(item.path.name) if item.path.name in first else len(first)

@@ -255,7 +255,7 @@ def wrongly_said(done: Done, trouble: Trouble, folder: Path) -> list[str]:
     if done.code != 1:
         return [f"ends with {done.code}: {done.err[-300:]}"]
     # what a store takes is said beforehand
-    lines = [line for line in done.err.splitlines() if not line.startswith("pictures: ")]
+    lines = [line for line in done.err.splitlines() if not line.startswith("images: ")]
     if len(lines) != 1 or not lines[0].startswith("error: "):
         return [f"{len(lines)} lines, the last: {lines[-1] if lines else ''}"]
     found = []

@@ -1,4 +1,4 @@
-"""Small pictures in ImageNet's layout: extracted folders, archives, devkit, mapping files."""
+"""Small images in ImageNet's layout: extracted folders, archives, devkit, mapping files."""
 
 import hashlib
 import io
@@ -22,23 +22,23 @@ A_CLASS, VAL = 9, 12
 Files = dict[str, bytes]
 
 
-def encode(picture: Image.Image, form: str = "JPEG", **options: object) -> bytes:
+def encode(image: Image.Image, form: str = "JPEG", **options: object) -> bytes:
     out = io.BytesIO()
-    picture.save(out, form, **options)
+    image.save(out, form, **options)
     return out.getvalue()
 
 
-def rotated(picture: Image.Image) -> bytes:
+def rotated(image: Image.Image) -> bytes:
     exif = Image.Exif()
     exif[0x0112] = 6  # to be turned by a quarter
-    return encode(picture, exif=exif, quality=95)
+    return encode(image, exif=exif, quality=95)
 
 
 def colour(label: int, draws: np.random.Generator) -> Image.Image:
-    """A picture of 48 x 36 or 36 x 48."""
+    """An image of 48 x 36 or 36 x 48."""
     planes = [draw((label + shift) % 3, 48, draws)[:36] for shift in range(3)]
-    picture = Image.fromarray(np.stack(planes, 2))
-    return picture if draws.random() < 0.5 else picture.transpose(Image.Transpose.ROTATE_90)
+    image = Image.fromarray(np.stack(planes, 2))
+    return image if draws.random() < 0.5 else image.transpose(Image.Transpose.ROTATE_90)
 
 
 def train_files() -> Files:
@@ -47,14 +47,14 @@ def train_files() -> Files:
     files = {}
     for label, wnid in enumerate(WNIDS):
         for number in range(A_CLASS):
-            picture = colour(label, draws)
-            content = encode(picture, quality=95)
+            image = colour(label, draws)
+            content = encode(image, quality=95)
             if label == 1:
                 odd = {
-                    2: encode(picture.convert("CMYK"), quality=95),
-                    3: encode(picture.convert("L"), quality=95),
-                    4: encode(picture, "PNG"),
-                    5: rotated(picture),
+                    2: encode(image.convert("CMYK"), quality=95),
+                    3: encode(image.convert("L"), quality=95),
+                    4: encode(image, "PNG"),
+                    5: rotated(image),
                 }
                 content = odd.get(number, content)
             files[f"{wnid}/{wnid}_{100 * number + 7}.JPEG"] = content

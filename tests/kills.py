@@ -25,7 +25,7 @@ TEMPORARY = re.compile(r"(^|/)(\.[^/]*|building|[^/]*\.(new|tmp))(/|$)")
 
 
 def without_numbers(text: str) -> str:
-    """Text whose free space, pictures a second and so on may change."""
+    """Text whose free space, images a second and so on may change."""
     return re.sub(r"[\d.,]+", "0", text)
 
 
@@ -150,7 +150,7 @@ class Trials:
         log = self.folder / f"{case.name}-{len(list(self.folder.glob(f'{case.name}-*.log')))}.log"
         if self.whole:
             return [start_whole(words, case, log, self.stage.processes)]
-        team = team_environments(self.stage.processes)
+        team = environments(self.stage.processes)
         return [
             start(
                 words,
@@ -287,7 +287,7 @@ class Trials:
         return [name for name in self.reference(start).new if TEMPORARY.search(name)]
 
 
-def team_environments(processes: int) -> list[dict[str, str]]:
+def environments(processes: int) -> list[dict[str, str]]:
     """What torchrun tells each process; nothing to one alone."""
     if processes == 1:
         return [{}]

@@ -64,10 +64,10 @@ def reports(folder: Path) -> dict[str, bytes]:
     }
 
 
-def copy_project(folder: Path, pictures: Path, voc: Path) -> Path:
+def copy_project(folder: Path, images: Path, voc: Path) -> Path:
     shutil.copytree(PROJECT, folder, ignore=LEFT_BEHIND)
     content = settings(
-        images={"source": "folder", "folder": str(pictures), "train": None, "val": None},
+        images={"source": "folder", "folder": str(images), "train": None, "val": None},
         voc={"source": "devkit", "folder": str(voc)},
     )
     YAML().dump(content, folder / "params.yaml")

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from conftest import write_picture_folder
+from conftest import write_image_folder
 from ruamel.yaml import YAML
 from tiny import EMBEDDED, PROJECT
 
@@ -73,7 +73,7 @@ STORE = "--images BENCH/images.json"
 VOC = "--voc BENCH/voc.json"
 FOLDER = (
     "prepare images --out DISK/images.json --set images.source=folder "
-    "--set images.folder=BENCH/pictures --set images.train=null --set images.val=null"
+    "--set images.folder=BENCH/images --set images.train=null --set images.val=null"
 )
 PRETRAIN = (
     f"pretrain {STORE} --targets BENCH/targets/0.npy --out DISK/networks/nat "
@@ -190,7 +190,7 @@ RECIPES = {
         ),
         _recipe(
             "embed",
-            f"embed {NETWORK} --images BENCH/pictures --out DISK/out/features.npy",
+            f"embed {NETWORK} --images BENCH/images --out DISK/out/features.npy",
             "out/features.npy",
             "out/features.names.json",
             earlier="--layer output",
@@ -205,7 +205,7 @@ RECIPES = {
         ),
         _recipe(
             "embed-parquet",
-            f"embed {NETWORK} --images BENCH/pictures --out DISK/out/features.parquet",
+            f"embed {NETWORK} --images BENCH/images --out DISK/out/features.parquet",
             "out/features.parquet",
             earlier="--size 30",
             alone="disks",
@@ -240,12 +240,12 @@ def make_bench(
     Args:
         bench: an empty folder.
         content: of the parameter file.
-        a_class: how many pictures the folder of pictures has of each class.
+        a_class: how many images the folder of images has of each class.
         run: runs a command, or fails.
     """
     YAML().dump(content, bench / "params.yaml")
-    write_picture_folder(bench / "pictures", a_class)
-    shutil.copytree(bench / "pictures", bench / "broken")
-    (bench / "broken" / "along" / "001.png").write_bytes(b"no picture")
+    write_image_folder(bench / "images", a_class)
+    shutil.copytree(bench / "images", bench / "broken")
+    (bench / "broken" / "along" / "001.png").write_bytes(b"no image")
     for name in MADE:
         run(RECIPES[name].line(bench, bench, bench / "scratch"))

@@ -29,11 +29,11 @@ def illustration(
     data: str = "fashion-mnist",
     seed: int = 0,
     target_type: str = "sphere",
-    pictures_tested: int = 500,
+    images_tested: int = 500,
 ) -> Illustration:
     draws = np.random.default_rng(0)
 
-    def pictures(*shape: int) -> np.ndarray:
+    def images(*shape: int) -> np.ndarray:
         return draws.integers(0, 256, (*shape, 1, 12, 12), dtype=np.uint8)
 
     def points(n: int) -> np.ndarray:
@@ -46,7 +46,7 @@ def illustration(
         "source": data,
         "classes": CLASSES,
         "train": 1200,
-        "val": pictures_tested,
+        "val": images_tested,
         "size": 12,
         "channels": 1,
         "crop": 10,
@@ -62,16 +62,16 @@ def illustration(
     return Illustration(
         facts=facts,
         provenance=provenance(seed, data),
-        pictures=pictures(8),
+        images=images(8),
         gradients=draws.normal(size=(2, 10, 10)).astype(np.float16),
         features=points(8),
         targets=points(8),
         cosines=draws.uniform(0, 1, 8).astype(np.float32),
         other_features=points(20),
         other_targets=points(20),
-        queries=pictures(3),
+        queries=images(3),
         query_labels=np.array([0, 1, 2]),
-        neighbours=pictures(3, 3),
+        neighbours=images(3, 3),
         neighbour_labels=np.array([[0, 0, 1], [1, 1, 1], [2, 0, 2]]),
         distances=np.sort(draws.uniform(0, 1, (3, 3)).astype(np.float32)),
         labels_filters=filters(),
@@ -80,7 +80,7 @@ def illustration(
 
 
 def detected(data: str = "fashion-mnist-voc", seed: int = 0) -> Detected:
-    """Two pictures of the best and one of the worst class, with every kind of frame."""
+    """Two images of the best and one of the worst class, with every kind of frame."""
     draws = np.random.default_rng(0)
     classes = [
         {"name": CLASSES[2], "ap": 71.5, "objects": 40, "score": 0.5},
@@ -91,7 +91,7 @@ def detected(data: str = "fashion-mnist-voc", seed: int = 0) -> Detected:
     return Detected(
         facts={"source": data, "test": 200, "classes": [each | shares for each in classes]},
         provenance=provenance(seed, data),
-        pictures=draws.integers(0, 256, (3, 40, 40), dtype=np.uint8),
+        images=draws.integers(0, 256, (3, 40, 40), dtype=np.uint8),
         sizes=np.array([[30, 40], [40, 32], [30, 40]]),
         labels=np.array([0, 0, 1]),
         boxes=np.array([(2, 3, 12.5, 20), *in_second], np.float32),

@@ -36,7 +36,7 @@ COMMANDS = {
 
 def test_every_benchmark_is_run_here() -> None:
     files = {file.stem for file in (PROJECT / "benchmarks").glob("*.py")}
-    assert files - {"jpegs"} == set(COMMANDS)  # which makes pictures for others
+    assert files - {"jpegs"} == set(COMMANDS)  # which makes images for others
 
 
 @pytest.mark.parametrize("name", COMMANDS)

@@ -90,7 +90,7 @@ def test_a_quota(bench: Bench, name: str) -> None:
     fails(bench, name, Trouble("quota", max(sizes(bench, name)) // 2))
 
 
-def test_a_picture_that_lacks_its_last_bytes(bench: Bench) -> None:
+def test_a_image_that_lacks_its_last_bytes(bench: Bench) -> None:
     """Pillow does not notice when the system takes less than it was given."""
     largest = max(file.stat().st_size for file in bench.whole("prepare-voc").rglob("*.jpg"))
     fails(bench, "prepare-voc", Trouble("quota", largest - 10))

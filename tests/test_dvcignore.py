@@ -19,7 +19,7 @@ JUNK = [
 def folders(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[Path]]:
     """A project whose stages count as run, and every folder that one depends on or writes."""
     root = tmp_path_factory.mktemp("junk")
-    project = copy_project(root / "project", root / "pictures", root)
+    project = copy_project(root / "project", root / "images", root)
     run(project, "dvc", "config", "core.no_scm", "true")
     with Repo(project) as repo:
         outputs = {Path(out.fs_path) for stage in repo.index.stages for out in stage.outs}

@@ -9,7 +9,7 @@ import time
 from pathlib import Path
 
 import pytest
-from conftest import write_picture_folder
+from conftest import write_image_folder
 from ilsvrc import write_tree
 from pipeline import commit, copy_project, refused, run, stages_run, start
 from ruamel.yaml import YAML
@@ -23,8 +23,8 @@ WITHOUT_GIT = ".dvc/without-git"  # what run.sh sets in an archive
 def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A clone of the project in which NAT was trained and probed."""
     root = tmp_path_factory.mktemp("experiments")
-    folder = copy_project(root / "project", Path("data/raw/pictures"), root)
-    write_picture_folder(folder / "data/raw/pictures", a_class=40)
+    folder = copy_project(root / "project", Path("data/raw/images"), root)
+    write_image_folder(folder / "data/raw/images", a_class=40)
     run(folder, "git", "init", "-q")
     commit(folder, "start")
     run(folder, "dvc", "repro", "probe@nat-0")
@@ -79,7 +79,7 @@ def test_a_wrong_setting_is_refused_by_name_before_anything_runs(
 def test_queued_experiments_find_their_data(project: Path) -> None:
     """Two workers at once, each in a copy of the project, fill one store and train in one scratch.
 
-    The pictures lie in a folder that is named relative to the project and that git does not track.
+    The images lie in a folder that is named relative to the project and that git does not track.
     """
     periods = {"fixed": "never", "often": "1"}
     for name, period in periods.items():
@@ -119,8 +119,8 @@ def test_two_lanes_of_one_pipeline(project: Path) -> None:
 
 def test_two_clones_share_scratch_and_data(tmp_path: Path) -> None:
     """The same run at once: nothing half, the same bytes, nothing left."""
-    write_picture_folder(tmp_path / "pictures", a_class=20)
-    clones = [copy_project(tmp_path / n, tmp_path / "pictures", tmp_path) for n in ("a", "b")]
+    write_image_folder(tmp_path / "images", a_class=20)
+    clones = [copy_project(tmp_path / n, tmp_path / "images", tmp_path) for n in ("a", "b")]
     places = {"data": str(tmp_path / "data"), "scratch": str(tmp_path / "scratch")}
     for clone in clones:
         content = YAML().load((clone / "params.yaml").read_text())
@@ -142,25 +142,25 @@ def test_two_clones_share_scratch_and_data(tmp_path: Path) -> None:
 
 
 def test_an_archive_without_git_works(tmp_path: Path) -> None:
-    write_picture_folder(tmp_path / "pictures", a_class=10)
-    folder = copy_project(tmp_path / "archive", tmp_path / "pictures", tmp_path)
+    write_image_folder(tmp_path / "images", a_class=10)
+    folder = copy_project(tmp_path / "archive", tmp_path / "images", tmp_path)
     process = start(folder, "dvc", "repro", "images", DVC_SYSTEM_CONFIG_DIR=WITHOUT_GIT)
     output = process.communicate(timeout=240)[0]
     assert stages_run(output) == {"check", "images"}
     assert (folder / "data" / "images.json").exists()
 
 
-def test_dvc_asks_for_the_manifest_and_not_for_the_pictures(tmp_path: Path) -> None:
+def test_dvc_asks_for_the_manifest_and_not_for_the_images(tmp_path: Path) -> None:
     """ImageNet's folder and the store are gone, and nothing is out of date."""
-    pictures = write_tree(tmp_path / "imagenet")
-    folder = copy_project(tmp_path / "project", pictures, tmp_path)
-    group = {"source": "imagenet", "folder": str(pictures), "train": None, "val": None}
+    images = write_tree(tmp_path / "imagenet")
+    folder = copy_project(tmp_path / "project", images, tmp_path)
+    group = {"source": "imagenet", "folder": str(images), "train": None, "val": None}
     YAML().dump(settings(images=group), folder / "params.yaml")
     run(folder, "dvc", "config", "--local", "core.no_scm", "true")
     run(folder, "dvc", "repro", "images")
     cached = {p.read_bytes() for p in (folder / ".dvc/cache/files").rglob("*") if p.is_file()}
     assert cached == {(folder / "data" / name).read_bytes() for name in ("checked", "images.json")}
-    shutil.rmtree(pictures)
+    shutil.rmtree(images)
     shutil.rmtree(folder / "data" / "stores")
     assert "up to date" in run(folder, "dvc", "status", "images")
     assert not stages_run(run(folder, "dvc", "repro", "images"))

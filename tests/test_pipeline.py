@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from conftest import fake_objects, write_picture_folder
+from conftest import fake_objects, write_image_folder
 from pipeline import clone_with_remote, commit, copy_project, reports, run, stages_run
 from tiny import TINY, settings
 
@@ -27,7 +27,7 @@ def shown(folder: Path) -> str:
 
 @pytest.fixture(scope="module")
 def devkit(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A VOCdevkit folder of 24 + 24 pictures."""
+    """A VOCdevkit folder of 24 + 24 images."""
     folder = tmp_path_factory.mktemp("voc")
     content = settings(machine={"data": str(folder), "scratch": str(folder)})
     with pytest.MonkeyPatch.context() as patch:
@@ -40,8 +40,8 @@ def devkit(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def project(tmp_path_factory: pytest.TempPathFactory, devkit: Path) -> Path:
     """A clone of the project after its first `dvc repro`, reports committed."""
     root = tmp_path_factory.mktemp("pipeline")
-    write_picture_folder(root / "pictures", a_class=40)
-    folder = copy_project(root / "project", root / "pictures", devkit)
+    write_image_folder(root / "images", a_class=40)
+    folder = copy_project(root / "project", root / "images", devkit)
     run(folder, "git", "init", "-q")
     commit(folder, "start")
     run(folder, "dvc", "repro")

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
-from conftest import CLASSES, picture_set
+from conftest import CLASSES, image_set
 from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 from sklearn.neighbors import KNeighborsClassifier
@@ -139,15 +139,15 @@ def test_a_short_training_has_no_checkpoints(
     assert found["measured"].keys() == {"mlp", "linear", "knn"}
 
 
-def test_pictures_without_labels_are_refused(
+def test_images_without_labels_are_refused(
     make_params: Any, random_network: Path, tmp_path: Path
 ) -> None:
-    pictures, labels = picture_set(32)
+    images, labels = image_set(32)
     labels[3] = UNLABELLED
-    split = Split(32, pictures, labels)
+    split = Split(32, images, labels)
     source = Source("test", CLASSES, {"train": split, "val": split})
     write_store(source, 32, 1, str(tmp_path / "data"), tmp_path / "u.json")
-    with pytest.raises(UserError, match="1 of 32 test pictures have no label"):
+    with pytest.raises(UserError, match="1 of 32 test images have no label"):
         probe(make_params(), NAT, tmp_path / "u.json", random_network, None, tmp_path / "p.json")
     assert not (tmp_path / "p.json").exists()
 

@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from conftest import write_picture_folder
+from conftest import write_image_folder
 from pipeline import clone_with_remote, commit, copy_project, run, stages_run
 
 STAGE = "probe@random-0"
@@ -26,8 +26,8 @@ def artifacts(folder: Path) -> dict[str, bytes]:
 def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A project in which a trunk was made and probed."""
     root = tmp_path_factory.mktemp("remote")
-    write_picture_folder(root / "pictures", a_class=40)
-    folder = copy_project(root / "project", root / "pictures", root)
+    write_image_folder(root / "images", a_class=40)
+    folder = copy_project(root / "project", root / "images", root)
     run(folder, "git", "init", "-q")
     commit(folder, "start")
     run(folder, "dvc", "repro", STAGE)
@@ -48,7 +48,7 @@ def test_what_is_pulled_is_what_was_pushed(project: Path, clone: Path) -> None:
     assert pulled == artifacts(project)
     assert "artifacts/networks/random-0/network.safetensors" in pulled
     assert (clone / "data/images.json").read_bytes() == (project / "data/images.json").read_bytes()
-    assert not (clone / "data" / "stores").exists()  # too large to share: made from the pictures
+    assert not (clone / "data" / "stores").exists()  # too large to share: made from the images
 
 
 def test_nothing_is_computed_again(clone: Path) -> None:

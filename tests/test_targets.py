@@ -138,7 +138,7 @@ def test_half_precision_halves_the_file_and_moves_a_target_by_its_rounding(
 
 def test_without_a_gpu_targets_stay_where_they_are() -> None:
     targets = sample_targets("sphere", 10, settings_of(), seed=0)
-    assert targets.near(torch.device("cpu")) is targets
+    assert targets.cached_on(torch.device("cpu")) is targets
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -148,13 +148,13 @@ def test_targets_that_fit_are_the_same_in_the_device_s_memory(
     targets = sample_targets(kind, 10, settings_of(precision="float16"), seed=0)
     asked = []
     monkeypatch.setattr(package, "fits", lambda *words: not asked.append(words))
-    near = targets.near(torch.device("meta"))
+    near = targets.cached_on(torch.device("meta"))
     assert asked == [(targets.array.nbytes, torch.device("meta"))]
     assert (near.array.device.type, near.array.dtype) == ("meta", targets.array.dtype)
     assert (len(near), near.dimension) == (10, targets.dimension)
     assert near.vectors(torch.arange(3)).shape == (3, targets.dimension)
     assert targets.array.device.type == "cpu"
-    same = targets.near(torch.device("cpu"))
+    same = targets.cached_on(torch.device("cpu"))
     rows = torch.tensor([9, 0, 4])
     assert same is not targets
     assert torch.equal(same.vectors(rows), targets.vectors(rows))
@@ -202,7 +202,7 @@ def test_an_empty_file_is_refused(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("array", "said"),
     [
-        (np.arange(5), r"5 images, but 6 pictures and 6 targets"),
+        (np.arange(5), r"5 images, but 6 images and 6 targets"),
         (np.array([0, 1, 2, 3, 4, 4]), "it is no permutation"),
         (np.array([0, 1, 2, 3, 4, 6]), "it is no permutation"),
         (np.array([0, 1, 2, 3, 4, -1]), "it is no permutation"),

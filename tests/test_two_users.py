@@ -1,4 +1,4 @@
-"""Two users of one machine who share the folders of pictures and of interrupted trainings.
+"""Two users of one machine who share the folders of images and of interrupted trainings.
 
 Both run the same experiment, the second with no right to what the first has written.
 """
@@ -11,7 +11,7 @@ import time
 from pathlib import Path
 
 import pytest
-from conftest import write_picture_folder
+from conftest import write_image_folder
 from pipeline import ENVIRONMENT
 from ruamel.yaml import YAML
 from tiny import PROJECT, settings
@@ -29,7 +29,7 @@ class User:
         shutil.copytree(PROJECT / "nat", home / "nat", ignore=shutil.ignore_patterns("__pycache__"))
         content = settings(
             machine={"data": str(shared / "data"), "scratch": str(shared / "scratch")},
-            images={"source": "folder", "folder": str(shared / "pictures"), "train": None,
+            images={"source": "folder", "folder": str(shared / "images"), "train": None,
                       "val": None},
             pretrain={"epochs": 2, "save_every": "never", "knn_every": "never"},
         )  # fmt: skip
@@ -60,9 +60,9 @@ class User:
 
 @pytest.fixture(scope="module")
 def shared(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Pictures; a data folder, the first user's; scratch, into which all may write, as in /tmp."""
+    """Images; a data folder, the first user's; scratch, into which all may write, as in /tmp."""
     folder = tmp_path_factory.mktemp("shared")
-    write_picture_folder(folder / "pictures", a_class=12)
+    write_image_folder(folder / "images", a_class=12)
     (folder / "scratch").mkdir()
     (folder / "scratch").chmod(0o1777)
     return folder
@@ -70,7 +70,7 @@ def shared(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def users(shared: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[User, User]:
-    """Two with the same pictures and targets, in a store that the first has prepared."""
+    """Two with the same images and targets, in a store that the first has prepared."""
     prefix = another_user()
     if not prefix:
         pytest.skip("only root can start a process as another user")
@@ -130,7 +130,7 @@ def test_the_second_finds_prepared_what_the_first_prepared(
     second.nat("prepare", "images", "--out", "mine.json")
     assert (second.home / "mine.json").read_bytes() == (first.home / "images.json").read_bytes()
     assert sorted(path.name for path in (shared / "data/stores").iterdir()) == stores
-    # other pictures have no place to go, which is said
+    # other images have no place to go, which is said
     words = ["prepare", "images", "--out", "other.json", "--set", "images.size=34"]
     process = second.start(*words)
     told = process.communicate(timeout=120)[0].splitlines()

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from conftest import fake_objects, picture_set
+from conftest import fake_objects, image_set
 from processes import start
 from recipes import Recipe, make_bench, recipes
 from scipy.io import savemat
@@ -20,7 +20,7 @@ from tiny import settings
 
 STAGES: dict[str, Recipe] = recipes("kills")
 OF_STAND_INS = ("prepare-arrays", "prepare-voc")  # of Fashion-MNIST, which whole processes refuse
-PRETRAINING = 64  # of the stand-ins for Fashion-MNIST's pictures; the others are composed
+PRETRAINING = 64  # of the stand-ins for Fashion-MNIST's images; the others are composed
 
 
 @dataclass
@@ -62,18 +62,18 @@ class World:
             raise RuntimeError(f"{words}: {ended.output}")
 
     def _write_fashion_mnist(self) -> None:
-        """The four files, with few pictures, and their checksums in force."""
+        """The four files, with few images, and their checksums in force."""
         folder, sums = self.folder / "fashion-mnist", {}
         folder.mkdir()
-        drawn, labels = picture_set(PRETRAINING, 28)
+        drawn, labels = image_set(PRETRAINING, 28)
         objects, kinds = fake_objects()
         parts = {
             "train": (np.concatenate([drawn[:, 0], objects]), np.concatenate([labels, kinds])),
-            "t10k": (picture_set(32, 28, seed=1)[0][:, 0], picture_set(32, 28, seed=1)[1]),
+            "t10k": (image_set(32, 28, seed=1)[0][:, 0], image_set(32, 28, seed=1)[1]),
         }
-        for part, (pictures, numbers) in parts.items():
+        for part, (images, numbers) in parts.items():
             for name, content in (
-                (f"{part}-images-idx3-ubyte", b"\0" * 16 + pictures.tobytes()),
+                (f"{part}-images-idx3-ubyte", b"\0" * 16 + images.tobytes()),
                 (f"{part}-labels-idx1-ubyte", b"\0" * 8 + numbers.astype(np.uint8).tobytes()),
             ):
                 (folder / f"{name}.gz").write_bytes(gzip.compress(content))

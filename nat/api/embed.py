@@ -1,4 +1,4 @@
-"""A folder of pictures as an array of features, a row a picture in the order of their paths."""
+"""A folder of images as an array of features, a row an image in the order of their paths."""
 
 import sys
 from collections.abc import Iterator
@@ -8,10 +8,10 @@ from pathlib import Path
 import numpy as np
 
 from nat.api.load import BATCH, FrozenTrunk, Layer, readers
-from nat.data.discovery import Unused, no_pictures, require_text, search, shown
+from nat.data.discovery import Unused, no_images, require_text, search, shown
 from nat.runtime.errors import UserError
 from nat.runtime.io.arrays import header, write_rows
-from nat.runtime.io.files import check_output, whole, write_json
+from nat.runtime.io.files import atomic_write, check_output, write_json
 from nat.runtime.io.outputs import array, beginning, json_like, names_of
 from nat.runtime.progress import progress
 
@@ -25,21 +25,21 @@ Chunks = Iterator[tuple[list[str], np.ndarray]]
 def embed_folder(
     trunk: FrozenTrunk, folder: Path, out: Path, layer: Layer = "conv5", skip_corrupt: bool = False
 ) -> list[str]:
-    """Write the features of all pictures below ``folder``.
+    """Write the features of all images below ``folder``.
 
     Args:
         trunk: to embed with.
         folder: searched with its subfolders, as `nat prepare images` does.
         out: ``.npy``: float32 (n, d), and beside it ``.names.json``, the list of the n paths
-            relative to ``folder``. ``.parquet``: columns ``picture`` and ``features``.
+            relative to ``folder``. ``.parquet``: columns ``image`` and ``features``.
         layer: see FrozenTrunk.
-        skip_corrupt: leave out unreadable pictures instead of stopping.
+        skip_corrupt: leave out unreadable images instead of stopping.
 
     Returns:
-        What was wrong with each picture left out.
+        What was wrong with each image left out.
 
     Raises:
-        UserError: no pictures; an unreadable one; another ending than these; pyarrow is missing.
+        UserError: no images; an unreadable one; another ending than these; pyarrow is missing.
     """
     writers = {".npy": _write_npy, ".parquet": _write_parquet}
     if out.suffix not in writers:
@@ -49,7 +49,7 @@ def embed_folder(
     check_output(out, KINDS[out.suffix])
     width = trunk.width(layer)
     unused = Unused()
-    names = find_pictures(folder, unused)
+    names = find_images(folder, unused)
     skipped: list[str] = []
 
     def read(name: str) -> np.ndarray | UserError:
@@ -66,7 +66,7 @@ def embed_folder(
                 for name, found in zip(batch, pool.map(read, batch), strict=True):
                     if isinstance(found, UserError):
                         if not skip_corrupt:
-                            raise UserError(f"{found}; --skip-corrupt leaves such pictures out")
+                            raise UserError(f"{found}; --skip-corrupt leaves such images out")
                         skipped.append(str(found))
                     else:
                         kept.append(name)
@@ -75,7 +75,7 @@ def embed_folder(
                     yield kept, trunk.embed_squares(np.stack(squares), layer)
                 bar.update(len(batch))
         if len(skipped) == len(names):
-            raise UserError(f"{folder}: none of its {len(names)} pictures is readable")
+            raise UserError(f"{folder}: none of its {len(names)} images is readable")
 
     writers[out.suffix](out, chunks(), len(names), width)
     if unused:
@@ -83,31 +83,31 @@ def embed_folder(
     return skipped
 
 
-def find_pictures(folder: Path, unused: Unused) -> list[str]:
-    """Paths of all pictures below ``folder``, relative to it, sorted as text.
+def find_images(folder: Path, unused: Unused) -> list[str]:
+    """Paths of all images below ``folder``, relative to it, sorted as text.
 
     What is found and not used is counted in ``unused``.
 
     Raises:
-        UserError: no such folder, no pictures, or a name that is no text.
+        UserError: no such folder, no images, or a name that is no text.
     """
     if not folder.is_dir():
-        raise UserError(f"{folder}: no such folder; name one with pictures")
+        raise UserError(f"{folder}: no such folder; name one with images")
     names = sorted(file.name for file in search(folder, unused))
     if not names:
-        raise UserError(no_pictures(folder, unused))
+        raise UserError(no_images(folder, unused))
     for name in names:
         require_text(name, f"{folder}/{shown(name)}")
     return names
 
 
 def _write_npy(out: Path, chunks: Chunks, count: int, width: int) -> None:
-    """Row by row to disk: ``count`` rows, fewer if pictures were left out."""
+    """Row by row to disk: ``count`` rows, fewer if images were left out."""
     names: list[str] = []
     with ExitStack() as files:
         # the names are put in place first: an array is known by them as one of this command's
-        temporary = files.enter_context(whole(out, KINDS[".npy"]))
-        listed = files.enter_context(whole(names_of(out), json_like([])))
+        temporary = files.enter_context(atomic_write(out, KINDS[".npy"]))
+        listed = files.enter_context(atomic_write(names_of(out), json_like([])))
         with open(temporary, "wb") as file:
             file.write(header((count, width), np.float32))
             for kept, features in chunks:
@@ -134,11 +134,11 @@ def _write_parquet(out: Path, chunks: Chunks, count: int, width: int) -> None:
     from pyarrow.parquet import ParquetWriter
 
     columns = pa.schema(
-        [("picture", pa.string()), ("features", pa.list_(pa.float32(), list_size=width))]
+        [("image", pa.string()), ("features", pa.list_(pa.float32(), list_size=width))]
     )
     # through Python's file, whose errors have a number by which they are known
     with (
-        whole(out, KINDS[".parquet"]) as temporary,
+        atomic_write(out, KINDS[".parquet"]) as temporary,
         open(temporary, "wb") as file,
         ParquetWriter(file, columns) as writer,
     ):

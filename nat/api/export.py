@@ -18,7 +18,7 @@ from torch import nn
 from nat.network.front_ends import FrontEnd
 from nat.network.model import Side, Trunk, load_network
 from nat.runtime.errors import UserError
-from nat.runtime.io.files import check_output, sha256, whole
+from nat.runtime.io.files import atomic_write, check_output, sha256
 from nat.runtime.io.foreign import reading
 from nat.runtime.io.outputs import tensors
 from nat.runtime.io.tensors import described, layout_of, read_tensors
@@ -28,7 +28,7 @@ from nat.voc.transfer.rescale import fold_batch_norm
 Format = Literal["nat", "torchvision"]
 TRUNK = tensors("a trunk that `nat export` wrote", "trunk")
 INPUT = (
-    "values 0 to 255, (batch, channels, crop, crop): scale the short side of a picture to crop or "
+    "values 0 to 255, (batch, channels, crop, crop): scale the short side of an image to crop or "
     "more, bicubic, and cut the central square; channels 1 is luma, 3 is RGB"
 )
 
@@ -64,7 +64,7 @@ def export_trunk(
         about["batch_norm"] = "kept" if keep_batch_norm else "folded"
         about |= _description(module)
     weights = {name: value.contiguous() for name, value in module.state_dict().items()}
-    with whole(out, TRUNK) as temporary:
+    with atomic_write(out, TRUNK) as temporary:
         # not save_file, whose files nobody else can read, and whose errors are its own
         temporary.write_bytes(save(weights, {"trunk": json.dumps(about)}))
 
@@ -118,9 +118,9 @@ def load_exported(path: Path) -> tuple[Trunk, int]:
 def plain_modules(trunk: Trunk, keep_batch_norm: bool = False) -> nn.Sequential:
     """The same function in evaluation mode, of PyTorch's own modules alone.
 
-    ``standardise`` is a GroupNorm of one group: each picture less its mean, over its standard
+    ``standardise`` is a GroupNorm of one group: each image less its mean, over its standard
     deviation. It differs from network/front_ends.py's where that is about 0.001 or less:
-    no picture of 256 grey levels but a blank one, which both turn into zeros.
+    no image of 256 grey levels but a blank one, which both turn into zeros.
 
     Returns:
         ``standardise``, ``front_end`` and ``features``; float (b, c, h, w) to (b, w5, h', w').

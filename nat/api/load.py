@@ -25,13 +25,13 @@ from nat.network.model import Network, Trunk, load_network
 from nat.runtime.errors import UserError
 
 Layer = Literal["conv5", "output"]
-Picture = str | Path | Image.Image
+ImageLike = str | Path | Image.Image
 BATCH = 256
 
 
 @contextmanager
 def readers() -> Iterator[ThreadPoolExecutor]:
-    """Threads that decode pictures, as many as compute."""
+    """Threads that decode images, as many as compute."""
     with ThreadPoolExecutor(torch.get_num_threads()) as pool:
         yield pool
 
@@ -40,9 +40,9 @@ class FrozenTrunk:
     """A trunk in evaluation mode, and the network's head where its file has one.
 
     Attributes:
-        channels: of the pictures it sees: 1 luma, 3 RGB.
+        channels: of the images it sees: 1 luma, 3 RGB.
         crop: side of the squares it sees, pixels.
-        size: what a picture's short side is scaled to before the central crop, pixels.
+        size: what an image's short side is scaled to before the central crop, pixels.
         device: where it computes.
     """
 
@@ -62,7 +62,7 @@ class FrozenTrunk:
             raise UserError(f"size: {size} is smaller than the network's input {crop}; use more")
 
     def width(self, layer: Layer = "conv5") -> int:
-        """How many features a picture has.
+        """How many features an image has.
 
         Raises:
             UserError: no such layer, or the file has no head.
@@ -75,23 +75,23 @@ class FrozenTrunk:
             raise UserError("layer: an exported trunk has no output; use conv5, or the network")
         return self.network.outputs
 
-    def read(self, picture: Picture) -> np.ndarray:
-        """A picture's square, uint8 (channels, size, size).
+    def read(self, image: ImageLike) -> np.ndarray:
+        """An image's square, uint8 (channels, size, size).
 
         Raises:
-            UserError: the file is no readable picture.
+            UserError: the file is no readable image.
         """
         try:
-            if isinstance(picture, Image.Image):
+            if isinstance(image, Image.Image):
                 with decoding():
-                    return square(picture, self.size, self.channels, upright=True)
-            content = Path(picture).read_bytes()
+                    return square(image, self.size, self.channels, upright=True)
+            content = Path(image).read_bytes()
             return read_square(content, self.size, self.channels, upright=True)
         except OSError as error:
-            raise UserError(f"{picture}: cannot be read ({error.strerror or error})") from error
+            raise UserError(f"{image}: cannot be read ({error.strerror or error})") from error
         except Unreadable as error:
             raise UserError(
-                f"{picture}: no readable picture ({error}); replace or remove it"
+                f"{image}: no readable image ({error}); replace or remove it"
             ) from error
 
     @torch.no_grad()
@@ -107,26 +107,26 @@ class FrozenTrunk:
         """
         self.width(layer)
         module = self.trunk if layer == "conv5" or not self.network else unit_features(self.network)
-        pictures = torch.from_numpy(squares).to(self.device)
-        return module(fixed_crops(pictures, self.crop, 1)[0]).flatten(1).cpu().numpy()
+        images = torch.from_numpy(squares).to(self.device)
+        return module(fixed_crops(images, self.crop, 1)[0]).flatten(1).cpu().numpy()
 
-    def embed(self, pictures: Sequence[Picture], layer: Layer = "conv5") -> np.ndarray:
-        """Features of picture files or Pillow images.
+    def embed(self, images: Sequence[ImageLike], layer: Layer = "conv5") -> np.ndarray:
+        """Features of image files or Pillow images.
 
         Args:
-            pictures: paths or images, of any size and mode.
+            images: paths or images, of any size and mode.
             layer: as ``embed_squares``.
 
         Returns:
-            float32 (n, d), a row a picture, in order.
+            float32 (n, d), a row an image, in order.
 
         Raises:
-            UserError: a file is no readable picture; no such layer.
+            UserError: a file is no readable image; no such layer.
         """
         found = [np.empty((0, self.width(layer)), np.float32)]
         with readers() as pool:
-            for start in range(0, len(pictures), BATCH):
-                squares = list(pool.map(self.read, pictures[start : start + BATCH]))
+            for start in range(0, len(images), BATCH):
+                squares = list(pool.map(self.read, images[start : start + BATCH]))
                 found.append(self.embed_squares(np.stack(squares), layer))
         return np.concatenate(found)
 
@@ -138,7 +138,7 @@ def load_trunk(
 
     Args:
         path: network.safetensors of any method, or what ``nat export --format nat`` wrote.
-        size: what a picture's short side is scaled to before the central crop, pixels. None is the
+        size: what an image's short side is scaled to before the central crop, pixels. None is the
             crop's own side, so that the whole central square is seen; ``images.size`` of the
             training shows objects as large as the training did.
         device: where to compute.

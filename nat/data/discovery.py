@@ -1,7 +1,7 @@
-"""What lies in a folder of pictures: the one search of every reader, which opens no file.
+"""What lies in a folder of images: the one search of every reader, which opens no file.
 
 Links are followed, to files and to folders. Hidden names, and those that systems leave behind, are
-neither pictures nor classes. What is found and not used is counted, by kind.
+neither images nor classes. What is found and not used is counted, by kind.
 """
 
 import os
@@ -37,8 +37,8 @@ LEFT = "hidden or left by a system"
 DANGLING = "dangling links"
 LOOPS = "links to a folder around them"
 SPECIAL = "pipes, sockets or devices"
-EMPTY = "folders without pictures"
-LOOSE = "pictures beside the class folders"
+EMPTY = "folders without images"
+LOOSE = "images beside the class folders"
 BESIDE = "folders beside train and val"
 NO_CLASS = "folders that are no class"
 
@@ -92,7 +92,7 @@ class Unused:
 
 
 class File(NamedTuple):
-    """A picture's file, as far as its folder tells.
+    """An image's file, as far as its folder tells.
 
     Attributes:
         name: its path below the root, with slashes.
@@ -120,7 +120,7 @@ class Folder(NamedTuple):
 def look(
     root: Path, unused: Unused, folder: Folder | None = None
 ) -> tuple[list[Folder], list[File]]:
-    """Folders and pictures directly in a folder, by default the root, in order of their names.
+    """Folders and images directly in a folder, by default the root, in order of their names.
 
     Raises:
         UserError: it cannot be read.
@@ -168,7 +168,7 @@ def _scan(root: Path, unused: Unused, folder: Folder | None) -> tuple[list[Folde
 
 
 def search(root: Path, unused: Unused, folder: Folder | None = None) -> list[File]:
-    """All pictures in a folder, by default the root, and below, in order of their paths' parts.
+    """All images in a folder, by default the root, and below, in order of their paths' parts.
 
     Raises:
         UserError: a folder cannot be read.
@@ -224,7 +224,7 @@ def require_text(name: str, what: str) -> None:
         raise UserError(f"{what}: its name is not valid UTF-8; rename it") from error
 
 
-def no_pictures(folder: Path, unused: Unused) -> str:
+def no_images(folder: Path, unused: Unused) -> str:
     """An error's text: what was looked for in vain, and what is there."""
     found = f"; found {unused}" if unused else ""
-    return f"{folder}: no pictures ({', '.join(sorted(ENDINGS))}) in it{found}"
+    return f"{folder}: no images ({', '.join(sorted(ENDINGS))}) in it{found}"

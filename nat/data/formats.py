@@ -1,4 +1,4 @@
-"""Which picture formats are read, and how: with no other decoder, no warning, one kind of error.
+"""Which image formats are read, and how: with no other decoder, no warning, one kind of error.
 
 Pillow takes a file for what its first bytes say, whatever its name. Left to itself it would hand a
 PostScript file named ``x.jpg`` to Ghostscript, which is a programming language's interpreter.
@@ -41,7 +41,7 @@ ENDINGS = frozenset(ending for name in FORMATS for ending in _ENDINGS[name])
 
 
 class Unreadable(Exception):
-    """The bytes are no picture, or a damaged one: one line on what is wrong."""
+    """The bytes are no image, or a damaged one: one line on what is wrong."""
 
 
 class _Quiet:
@@ -86,17 +86,17 @@ def decoding() -> Iterator[None]:
     except (MemoryError, Unreadable):
         raise
     except UnidentifiedImageError as error:
-        raise Unreadable("no picture of a known kind") from error
+        raise Unreadable("no image of a known kind") from error
     except Exception as error:
         raise Unreadable(" ".join(str(error).split()) or type(error).__name__) from error
 
 
 @contextmanager
 def opened(file: Path | IO[bytes]) -> Iterator[Image.Image]:
-    """A picture of one of ``FORMATS``, to be decoded within.
+    """An image of one of ``FORMATS``, to be decoded within.
 
     Raises:
         Unreadable: as ``decoding``, or it is of another format.
     """
-    with decoding(), Image.open(file, formats=FORMATS) as picture:
-        yield picture
+    with decoding(), Image.open(file, formats=FORMATS) as image:
+        yield image

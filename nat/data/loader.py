@@ -1,6 +1,6 @@
 """Batches of random squares on the device, as every training reads them.
 
-Where the pictures are when a batch is made:
+Where the images are when a batch is made:
 
 - on the GPU, all of them, if they fit: cropping is a gather in its memory;
 - else in the store's file. With a GPU, threads read the next batches ahead into pinned memory,
@@ -18,13 +18,13 @@ from nat.data.augment import Cuts, cut_out, draw_cuts
 from nat.data.seeds import generator
 from nat.data.store import Store, check_batch, epoch_batches
 from nat.runtime.device import fits
-from nat.runtime.distributed import Team
+from nat.runtime.distributed import Distributed
 from nat.runtime.progress import progress
 from nat.runtime.settings.params import Augment
 
 READERS = 4  # threads that read ahead
 AHEAD = 4  # batches read ahead
-PIECE = 512  # pictures copied to the GPU at once
+PIECE = 512  # images copied to the GPU at once
 
 Batch = tuple[torch.Tensor, torch.Tensor]
 
@@ -34,11 +34,17 @@ class Loader:
 
     Attributes:
         steps: batches of an epoch; the incomplete last one is dropped.
-        seen: pictures of an epoch, of all processes.
+        images_per_epoch: images of an epoch, of all processes.
     """
 
     def __init__(
-        self, store: Store, batch_size: int, augment: Augment, seed: int, team: Team, setting: str
+        self,
+        store: Store,
+        batch_size: int,
+        augment: Augment,
+        seed: int,
+        distributed: Distributed,
+        setting: str,
     ) -> None:
         """``setting`` is what ``batch_size`` is called in params.yaml.
 
@@ -46,32 +52,32 @@ class Loader:
             UserError: the batch is larger than the data or cannot be shared by the processes.
         """
         check_batch(batch_size, len(store), setting)
-        self.part = team.part(batch_size, setting)
+        self._shard = distributed.shard(batch_size, setting)
         self.store, self.batch_size, self.augment = store, batch_size, augment
-        self.seed, self.device = seed, team.device
+        self.seed, self.device = seed, distributed.device
         self.steps = len(store) // batch_size
-        self.seen = self.steps * batch_size
-        self.pictures: torch.Tensor | None = None
-        if fits(store.pictures.nbytes, self.device):
-            self.pictures = copied(store, self.device)
+        self.images_per_epoch = self.steps * batch_size
+        self.images: torch.Tensor | None = None
+        if fits(store.images.nbytes, self.device):
+            self.images = copied(store, self.device)
 
     @property
     def resident(self) -> bool:
-        """Whether all pictures are in the GPU's memory."""
-        return self.pictures is not None
+        """Whether all images are in the GPU's memory."""
+        return self.images is not None
 
     def epoch(self, epoch: int) -> Iterator[Batch]:
         """Yield the part of each batch of an epoch that is this process's.
 
-        The draws are those of the whole batch, so that a picture is cut in the same way however
+        The draws are those of the whole batch, so that an image is cut in the same way however
         many processes there are.
 
         Yields:
             rows, int64 (b,), on the CPU; their squares, uint8 (b, c, crop, crop), on the device.
         """
-        if self.pictures is not None:
+        if self.images is not None:
             for rows, cuts in self._plan(epoch):
-                yield rows, cut_out(self.pictures, rows, cuts, self.augment.crop)
+                yield rows, cut_out(self.images, rows, cuts, self.augment.crop)
         elif self.device.type == "cuda":
             yield from self._arriving(epoch)
         else:
@@ -84,34 +90,34 @@ class Loader:
         size, (crop, flip) = self.store.size, (self.augment.crop, self.augment.flip)
         for rows in epoch_batches(len(self.store), self.batch_size, order):
             cuts = draw_cuts(len(rows), size, crop, flip, draws)
-            yield rows[self.part], cuts.of(self.part)
+            yield rows[self._shard], cuts.of(self._shard)
 
-    def _cut(self, pictures: torch.Tensor, cuts: Cuts) -> torch.Tensor:
-        rows = torch.arange(len(pictures), device=pictures.device)
-        return cut_out(pictures, rows, cuts, self.augment.crop)
+    def _cut(self, images: torch.Tensor, cuts: Cuts) -> torch.Tensor:
+        rows = torch.arange(len(images), device=images.device)
+        return cut_out(images, rows, cuts, self.augment.crop)
 
     def _arriving(self, epoch: int) -> Iterator[Batch]:
         plan, again = tee(self._plan(epoch))
-        pictures = read_ahead(self.store, (rows for rows, _ in again), self.device)
-        for (rows, cuts), squares in zip(plan, pictures, strict=True):
+        images = read_ahead(self.store, (rows for rows, _ in again), self.device)
+        for (rows, cuts), squares in zip(plan, images, strict=True):
             yield rows, self._cut(squares, cuts)
 
 
 def copied(store: Store, device: torch.device) -> torch.Tensor:
-    """All pictures of a store in the GPU's memory: uint8 (n, c, h, w)."""
-    pictures = torch.empty(store.pictures.shape, dtype=torch.uint8, device=device)
-    pieces = pictures.split(PIECE)
+    """All images of a store in the GPU's memory: uint8 (n, c, h, w)."""
+    images = torch.empty(store.images.shape, dtype=torch.uint8, device=device)
+    pieces = images.split(PIECE)
     parts = read_ahead(store, torch.arange(len(store)).split(PIECE), device)
     bar = progress(parts, "images to the GPU", total=len(pieces))
     for piece, part in zip(pieces, bar, strict=True):
         piece.copy_(part)
-    return pictures
+    return images
 
 
 def read_ahead(
     store: Store, batches: Iterable[torch.Tensor], device: torch.device
 ) -> Iterator[torch.Tensor]:
-    """The pictures of each batch of rows on the GPU, while threads read those of the next ones."""
+    """The images of each batch of rows on the GPU, while threads read those of the next ones."""
     waiting: deque = deque()
     with ThreadPoolExecutor(READERS) as readers:
         for rows in batches:

@@ -10,7 +10,7 @@ from nat.runtime.io.files import read_json
 from nat.runtime.io.foreign import reading
 
 REMEDY = "make it again with `python -m nat prepare images`"
-MOST = 2**40  # pictures, which no store reaches
+MOST = 2**40  # images, which no store reaches
 
 
 class _Split(BaseModel):
@@ -35,14 +35,14 @@ def read_manifest(path: Path) -> dict[str, Any]:
     """Read what ``nat prepare images`` wrote.
 
     Returns:
-        source, size and channels of the pictures, classes, and splits: count, labelled and sha256
+        source, size and channels of the images, classes, and splits: count, labelled and sha256
         of each.
 
     Raises:
         UserError: missing, damaged, or something else.
     """
     content = read_json(path, "prepare images", *_Manifest.model_fields)
-    with reading(path, "manifest of pictures", REMEDY):
+    with reading(path, "manifest of images", REMEDY):
         _Manifest.model_validate(content)
     return content
 

@@ -1,4 +1,4 @@
-"""From a picture file of any size and mode to the store's square."""
+"""From an image file of any size and mode to the store's square."""
 
 import io
 
@@ -13,23 +13,23 @@ REDUCING_GAP = 2
 
 
 def read_square(content: bytes, size: int, channels: int, upright: bool) -> np.ndarray:
-    """Decode a picture, scale its short side to ``size`` and keep the central square.
+    """Decode an image, scale its short side to ``size`` and keep the central square.
 
-    Squares rather than whole pictures: a store of one shape is one memory map, and a batch is one
-    gather. The price is paid by the margins of long pictures: corner crops are the square's.
+    Squares rather than whole images: a store of one shape is one memory map, and a batch is one
+    gather. The price is paid by the margins of long images: corner crops are the square's.
 
     Args:
         content: a file of one of the formats that are read, whatever its name says.
         size: side in pixels.
         channels: 1 for luma, which a JPEG holds as it is and gives away without its colours; 3 for
-            RGB. Grey, palette and CMYK pictures are converted; of 16 bits the upper 8 are kept.
+            RGB. Grey, palette and CMYK images are converted; of 16 bits the upper 8 are kept.
         upright: whether to apply an EXIF rotation.
 
     Returns:
         uint8, (channels, size, size).
 
     Raises:
-        Unreadable: empty, truncated, damaged or no picture, or pixels that have no known white.
+        Unreadable: empty, truncated, damaged or no image, or pixels that have no known white.
     """
     if not content:
         raise Unreadable("empty file")
@@ -39,15 +39,15 @@ def read_square(content: bytes, size: int, channels: int, upright: bool) -> np.n
         return square(file, size, channels, upright)
 
 
-def square(picture: Image.Image, size: int, channels: int, upright: bool) -> np.ndarray:
-    """The central square of an opened picture, decoded in full; otherwise as ``read_square``."""
-    turned = _eight_bits(ImageOps.exif_transpose(picture) if upright else picture)
+def square(image: Image.Image, size: int, channels: int, upright: bool) -> np.ndarray:
+    """The central square of an opened image, decoded in full; otherwise as ``read_square``."""
+    turned = _eight_bits(ImageOps.exif_transpose(image) if upright else image)
     fitted = ImageOps.fit(turned.convert(_mode(channels)), (size, size), Image.Resampling.BICUBIC)
     array = np.asarray(fitted)
     return array[None] if channels == 1 else np.moveaxis(array, 2, 0)
 
 
-def _eight_bits(picture: Image.Image) -> Image.Image:
+def _eight_bits(image: Image.Image) -> Image.Image:
     """Grey of 16 bits as grey of 8, where Pillow's own conversion makes all from 255 on white.
 
     The upper 8 bits are taken, as Pillow does with 16-bit RGB: v / 257 rounded differs from them by
@@ -56,14 +56,14 @@ def _eight_bits(picture: Image.Image) -> Image.Image:
     A file of 16 bits may be opened in mode I (PGM, and PNG by older releases); grey that does not
     go beyond 255 there is taken for 8 bits.
     """
-    if picture.mode == "F":
+    if image.mode == "F":
         raise Unreadable("floating-point pixels (mode F), whose white is unknown")
-    if picture.mode != "I" and not picture.mode.startswith("I;16"):
-        return picture
-    grey = np.asarray(picture)
+    if image.mode != "I" and not image.mode.startswith("I;16"):
+        return image
+    grey = np.asarray(image)
     if grey.min() < 0 or grey.max() > 0xFFFF:
         raise Unreadable(f"pixels from {grey.min()} to {grey.max()}, more than 16 bits (mode I)")
-    if picture.mode != "I" or grey.max() > 0xFF:
+    if image.mode != "I" or grey.max() > 0xFF:
         grey = grey >> 8
     return Image.fromarray(grey.astype(np.uint8))
 

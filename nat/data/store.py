@@ -2,7 +2,7 @@
 
 Readers fill it once; training reads nothing else. The store itself is bulky and lies in
 ``machine.data``, outside DVC's cache; the manifest, a small JSON with counts, source and
-checksums, stands for it in the pipeline. The same pictures give the same manifest on any machine,
+checksums, stands for it in the pipeline. The same images give the same manifest on any machine,
 whichever way they were obtained.
 """
 
@@ -21,7 +21,7 @@ import torch
 from nat.data.manifest import REMEDY, facts_of, read_manifest
 from nat.runtime.errors import UserError
 from nat.runtime.io.arrays import Kinds, header, open_array, save_array, write_rows
-from nat.runtime.io.files import check_output, sweep, whole, write_json
+from nat.runtime.io.files import atomic_write, check_output, sweep, write_json
 from nat.runtime.io.foreign import reading
 from nat.runtime.io.outputs import FOLDER_OF_OURS, json_like
 from nat.runtime.io.paths import place
@@ -32,16 +32,16 @@ UNLABELLED = -1
 
 @dataclass
 class Split:
-    """A split's pictures and labels as a reader hands them on.
+    """A split's images and labels as a reader hands them on.
 
     Attributes:
-        count: how many pictures ``pictures`` yields.
-        pictures: uint8 arrays, (channels, size, size), in order; read twice.
+        count: how many images ``images`` yields.
+        images: uint8 arrays, (channels, size, size), in order; read twice.
         labels: int64 (count,), ``UNLABELLED`` where there is none.
     """
 
     count: int
-    pictures: Iterable[np.ndarray]
+    images: Iterable[np.ndarray]
     labels: np.ndarray
 
 
@@ -76,8 +76,8 @@ def write_store(source: Source, size: int, channels: int, folder: str, manifest:
     check_output(manifest, json_like(content))
     for name, split in source.splits.items():
         digest = hashlib.sha256()
-        for picture in split.pictures:
-            digest.update(picture.tobytes())
+        for image in split.images:
+            digest.update(image.tobytes())
         digest.update(split.labels.astype(np.int64).tobytes())
         content["splits"][name] = {
             "count": split.count,
@@ -89,14 +89,14 @@ def write_store(source: Source, size: int, channels: int, folder: str, manifest:
         with suppress(OSError):  # another user's
             sweep(final)  # of a process that was killed after it was in place
     else:
-        with whole(final, FOLDER_OF_OURS) as temporary:
+        with atomic_write(final, FOLDER_OF_OURS) as temporary:
             temporary.mkdir()
             for name, split in source.splits.items():
                 shape = (split.count, channels, size, size)
                 with open(temporary / f"{name}.npy", "wb") as file:
                     file.write(header(shape, np.uint8))
-                    for picture in progress(split.pictures, f"store {name}", total=split.count):
-                        write_rows(file, picture)
+                    for image in progress(split.images, f"store {name}", total=split.count):
+                        write_rows(file, image)
                 save_array(temporary / f"{name}_labels.npy", split.labels.astype(np.int64))
             write_json(temporary / "manifest.json", content)
     write_json(manifest, content)
@@ -119,7 +119,7 @@ def holds(folder: Path, manifest: dict[str, Any]) -> bool:
 
 
 def checksum(folder: Path, name: str) -> str:
-    """The manifest's checksum of a split: all pictures in order, then all labels."""
+    """The manifest's checksum of a split: all images in order, then all labels."""
     digest = hashlib.sha256()
     path = folder / f"{name}.npy"
     label = f"checksum of {name}"
@@ -148,10 +148,10 @@ class Store:
 
     Attributes:
         split: its name: train, val or unlabelled.
-        pictures: uint8, (n, channels, size, size), memory-mapped.
+        images: uint8, (n, channels, size, size), memory-mapped.
         labels: int64, (n,).
         classes: class names.
-        channels: of a picture.
+        channels: of an image.
         size: its side, pixels.
         source: the data set's name.
         name: of the store, which changes with its content.
@@ -160,7 +160,7 @@ class Store:
     def __init__(self, manifest: Path, folder: str, split: str) -> None:
         """Open ``split`` of the store that ``manifest`` describes.
 
-        Of the pictures, the file's header and length are checked, and of the labels every one.
+        Of the images, the file's header and length are checked, and of the labels every one.
 
         Raises:
             UserError: the store is missing, damaged, or is not the manifest's.
@@ -174,7 +174,7 @@ class Store:
         count = facts["count"]
         file = path / f"{split}.npy"
         kinds: Kinds = {"uint8": (count, channels, size, size)}
-        self.pictures = open_array(file, kinds, what, REMEDY, mode="r")
+        self.images = open_array(file, kinds, what, REMEDY, mode="r")
         self._file = open(file, "rb")  # noqa: SIM115 - for as long as the store
         file = path / f"{split}_labels.npy"
         labels = open_array(file, {"int64": (count,)}, what, REMEDY)
@@ -186,7 +186,7 @@ class Store:
             if (labels != UNLABELLED).sum() != facts["labelled"]:
                 raise ValueError(f"not {facts['labelled']} of the labels are known")
         self.labels = torch.from_numpy(labels)
-        self._start = os.fstat(self._file.fileno()).st_size - self.pictures.nbytes
+        self._start = os.fstat(self._file.fileno()).st_size - self.images.nbytes
         self.source: str = content["source"]
         self.name = path.name
         self.classes: list[str] = content["classes"]
@@ -197,9 +197,9 @@ class Store:
         return len(self.labels)
 
     def batch(self, rows: torch.Tensor, pinned: bool = False) -> torch.Tensor:
-        """The pictures of ``rows`` (b,): uint8, (b, channels, size, size), on the CPU.
+        """The images of ``rows`` (b,): uint8, (b, channels, size, size), on the CPU.
 
-        Read by position: through the memory map the system fetches what lies around each picture
+        Read by position: through the memory map the system fetches what lies around each image
         too, which costs ten times as much where a large store is read at random (benchmarks/).
 
         Args:
@@ -209,12 +209,12 @@ class Store:
         Raises:
             UserError: the file has become shorter.
         """
-        shape = len(rows), *self.pictures.shape[1:]
+        shape = len(rows), *self.images.shape[1:]
         found = torch.empty(shape, dtype=torch.uint8, pin_memory=pinned)
-        for picture, row in zip(found.numpy(), rows.tolist(), strict=True):
-            place = self._start + row * picture.size
-            if os.preadv(self._file.fileno(), [picture], place) != picture.size:
-                raise UserError(f"{self._file.name}: ends before picture {row}; {REMEDY}")
+        for image, row in zip(found.numpy(), rows.tolist(), strict=True):
+            place = self._start + row * image.size
+            if os.preadv(self._file.fileno(), [image], place) != image.size:
+                raise UserError(f"{self._file.name}: ends before image {row}; {REMEDY}")
         return found
 
     def described(self, *others: "Store") -> dict[str, Any]:
@@ -223,7 +223,7 @@ class Store:
         return {"data": self.source, "store": self.name, "images": images}
 
     def require_labels(self, purpose: str) -> None:
-        """Check that every picture has a label.
+        """Check that every image has a label.
 
         Raises:
             UserError: some have none.
@@ -231,7 +231,7 @@ class Store:
         missing = int((self.labels == UNLABELLED).sum())
         if missing:
             raise UserError(
-                f"pictures: {missing} of {len(self)} {self.source} pictures have no label, which "
+                f"images: {missing} of {len(self)} {self.source} images have no label, which "
                 f"{purpose} needs; sort them into one folder per class"
             )
 
@@ -250,4 +250,4 @@ def check_batch(batch_size: int, n: int, setting: str) -> None:
         UserError: names the setting.
     """
     if batch_size > n:
-        raise UserError(f"{setting}: {batch_size} is larger than the {n} pictures; use at most {n}")
+        raise UserError(f"{setting}: {batch_size} is larger than the {n} images; use at most {n}")

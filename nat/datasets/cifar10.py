@@ -1,4 +1,4 @@
-"""CIFAR-10 (Krizhevsky, 2009): 50,000 and 10,000 pictures of 32 px, in ten classes.
+"""CIFAR-10 (Krizhevsky, 2009): 50,000 and 10,000 images of 32 px, in ten classes.
 
 Looked for in the folder that the user names, packed or extracted; otherwise downloaded. Every file
 is checked against torchvision's MD5. The batches are pickles, which could run any code: they are
@@ -22,7 +22,7 @@ from torchvision.datasets.utils import download_url
 from nat.data.store import Source, Split
 from nat.datasets.filling.archives import in_pieces
 from nat.runtime.errors import UserError
-from nat.runtime.io.files import whole
+from nat.runtime.io.files import atomic_write
 from nat.runtime.io.foreign import reading, reason
 from nat.runtime.io.paths import place
 from nat.runtime.io.unpickle import plain
@@ -36,12 +36,12 @@ def read(settings: Images, machine: Machine) -> Source:
     """CIFAR-10 as a source.
 
     Args:
-        settings: pictures beyond ``train`` or ``val`` are left out; ``size`` of more than 32 gets a
+        settings: images beyond ``train`` or ``val`` are left out; ``size`` of more than 32 gets a
             margin, ``channels`` 1 takes the luma.
         machine: data, to download into.
 
     Raises:
-        UserError: the batches cannot be obtained or are not CIFAR-10's, or more pictures are asked
+        UserError: the batches cannot be obtained or are not CIFAR-10's, or more images are asked
             for than there are.
     """
     where = _find(settings.folder, machine.data)
@@ -70,7 +70,7 @@ def _find(named: str | None, data: str) -> Path:
     before = socket.getdefaulttimeout()
     socket.setdefaulttimeout(20)  # a closed network may swallow packets instead of refusing them
     try:
-        with whole(archive) as temporary:
+        with atomic_write(archive) as temporary:
             download_url(CIFAR10.url, str(temporary.parent), temporary.name, CIFAR10.tgz_md5)
     except (OSError, RuntimeError, HTTPException) as error:
         raise UserError(
@@ -85,8 +85,8 @@ def _find(named: str | None, data: str) -> Path:
 def _read_batch(where: Path, name: str, md5: str) -> tuple[np.ndarray, np.ndarray]:
     """uint8 (n, 3, 32, 32) and int64 (n,)."""
     content = _unpickle(where, name, md5)
-    pictures = np.asarray(content["data"], np.uint8).reshape(-1, 3, SIDE, SIDE)
-    return pictures, np.asarray(content["labels"], np.int64)
+    images = np.asarray(content["data"], np.uint8).reshape(-1, 3, SIDE, SIDE)
+    return images, np.asarray(content["labels"], np.int64)
 
 
 def _unpickle(where: Path, name: str, md5: str) -> Any:
@@ -120,27 +120,25 @@ def _unpickle(where: Path, name: str, md5: str) -> Any:
 
 
 def _split(batches: list[tuple[np.ndarray, np.ndarray]], settings: Images, name: str) -> Split:
-    pictures = np.concatenate([batch[0] for batch in batches])
+    images = np.concatenate([batch[0] for batch in batches])
     labels = np.concatenate([batch[1] for batch in batches])
-    count = getattr(settings, name) or len(pictures)
-    if count > len(pictures):
-        raise UserError(
-            f"images.{name}: {count} is more than the {len(pictures)} pictures there are"
-        )
+    count = getattr(settings, name) or len(images)
+    if count > len(images):
+        raise UserError(f"images.{name}: {count} is more than the {len(images)} images there are")
     margin = settings.size - SIDE
     if not 0 <= margin < SIDE:
         raise UserError(
-            f"images.size: {settings.size}: CIFAR-10's pictures are of {SIDE} pixels; use "
+            f"images.size: {settings.size}: CIFAR-10's images are of {SIDE} pixels; use "
             f"{SIDE} to {2 * SIDE - 1}, of which what is more becomes a margin"
         )
-    chosen = pictures[:count]
+    chosen = images[:count]
     if settings.channels == 1:
-        chosen = np.stack([_luma(picture) for picture in chosen])
-    # the picture mirrored at its border: a black margin would be an edge that the scene has not
+        chosen = np.stack([_luma(image) for image in chosen])
+    # the image mirrored at its border: a black margin would be an edge that the scene has not
     before, after = margin // 2, margin - margin // 2
     sides = ((0, 0), (0, 0), (before, after), (before, after))
     return Split(count, np.pad(chosen, sides, mode="reflect"), labels[:count])
 
 
-def _luma(picture: np.ndarray) -> np.ndarray:
-    return np.asarray(Image.fromarray(np.moveaxis(picture, 0, 2)).convert("L"))[None]
+def _luma(image: np.ndarray) -> np.ndarray:
+    return np.asarray(Image.fromarray(np.moveaxis(image, 0, 2)).convert("L"))[None]

@@ -1,4 +1,4 @@
-"""Fashion-MNIST, the embedded data (Xiao et al., 2017): 28 px grey pictures of 10 kinds of clothes.
+"""Fashion-MNIST, the embedded data (Xiao et al., 2017): 28 px grey images of 10 kinds of clothes.
 
 Looked for in this order: a folder that the user names; torchvision's download with its checksums;
 the Debian package ``dataset-fashion-mnist``, installed or fetched with apt-get.
@@ -21,7 +21,7 @@ from torchvision.datasets import FashionMNIST
 
 from nat.data.store import Source, Split
 from nat.runtime.errors import UserError
-from nat.runtime.io.files import whole
+from nat.runtime.io.files import atomic_write
 from nat.runtime.io.foreign import reason, shortened
 from nat.runtime.io.outputs import any_of
 from nat.runtime.io.outputs import folder as folder_kind
@@ -29,7 +29,7 @@ from nat.runtime.io.paths import place
 from nat.runtime.settings.params import Images, Machine
 
 LARGEST = 16 + 60_000 * 28 * 28  # bytes of an unpacked file
-# The last 20,000 training pictures are kept for composing VOC-format pictures, unseen in training.
+# The last 20,000 training images are kept for composing VOC-format images, unseen in training.
 PRETRAINING = 40_000
 DEBIAN = Path("/usr/share/datasets/fashion-mnist")
 LONGEST = 400  # characters of a cause
@@ -45,10 +45,10 @@ SHA256 = {
 
 
 def read(settings: Images, machine: Machine) -> Source:
-    """Fashion-MNIST as a source: ``train`` of the first 40,000 pictures, ``val`` of 10,000.
+    """Fashion-MNIST as a source: ``train`` of the first 40,000 images, ``val`` of 10,000.
 
     Raises:
-        UserError: the pictures cannot be obtained, or more are asked for than there are.
+        UserError: the images cannot be obtained, or more are asked for than there are.
     """
     folder = find(settings.folder, machine.data)
     train, train_labels = read_idx_pair(folder, "train")
@@ -61,13 +61,13 @@ def read(settings: Images, machine: Machine) -> Source:
 
 
 def read_objects(folder: str | None, data: str) -> tuple[np.ndarray, np.ndarray]:
-    """The pictures that no training sees.
+    """The images that no training sees.
 
     Returns:
         uint8 (20000, 28, 28) and int64 labels (20000,).
     """
-    pictures, labels = read_idx_pair(find(folder, data), "train")
-    return pictures[PRETRAINING:], labels[PRETRAINING:]
+    images, labels = read_idx_pair(find(folder, data), "train")
+    return images[PRETRAINING:], labels[PRETRAINING:]
 
 
 def find(named: str | None, data: str) -> Path:
@@ -113,7 +113,9 @@ def _download(raw: Path) -> Path | str:
     before = socket.getdefaulttimeout()
     socket.setdefaulttimeout(20)  # a closed network may swallow packets instead of refusing them
     try:
-        with whole(raw / "FashionMNIST", folder_kind("torchvision's download", "raw")) as temporary:
+        with atomic_write(
+            raw / "FashionMNIST", folder_kind("torchvision's download", "raw")
+        ) as temporary:
             FashionMNIST(str(temporary.parent), download=True)
     except (OSError, RuntimeError, HTTPException) as error:
         return shortened(str(error) or type(error).__name__, LONGEST)
@@ -151,7 +153,7 @@ def _debian_fetched(raw: Path) -> Path | str:
             subprocess.run(
                 ["dpkg-deb", "-x", str(package), str(unpacked)], capture_output=True, check=True
             )
-            with whole(folder, any_of("Debian's files", r".*-ubyte(\.gz)?")) as target:
+            with atomic_write(folder, any_of("Debian's files", r".*-ubyte(\.gz)?")) as target:
                 shutil.copytree(unpacked / DEBIAN.relative_to("/"), target)
         except subprocess.CalledProcessError as error:
             said = (error.stderr or b"").decode(errors="replace").strip() or "without a word"
@@ -171,16 +173,16 @@ WAYS: dict[str, Callable[[Path], Path | str]] = {
 
 
 def read_idx_pair(folder: Path, part: str) -> tuple[np.ndarray, np.ndarray]:
-    """The pictures and labels of ``part`` ("train" or "t10k"), checked.
+    """The images and labels of ``part`` ("train" or "t10k"), checked.
 
     Returns:
         uint8 (n, 28, 28) and int64 (n,).
     """
-    pictures = _read_checked(folder, f"{part}-images-idx3-ubyte")
+    images = _read_checked(folder, f"{part}-images-idx3-ubyte")
     labels = _read_checked(folder, f"{part}-labels-idx1-ubyte")
-    # IDX: 16 bytes of header before pictures, 8 before labels
+    # IDX: 16 bytes of header before images, 8 before labels
     return (
-        np.frombuffer(pictures, np.uint8, offset=16).reshape(-1, 28, 28),
+        np.frombuffer(images, np.uint8, offset=16).reshape(-1, 28, 28),
         np.frombuffer(labels, np.uint8, offset=8).astype(np.int64),
     )
 
@@ -202,17 +204,15 @@ def _read_checked(folder: Path, name: str) -> bytes:
     return content
 
 
-def _split(pictures: np.ndarray, labels: np.ndarray, settings: Images, name: str) -> Split:
-    count = getattr(settings, name) or len(pictures)
-    if count > len(pictures):
-        raise UserError(
-            f"images.{name}: {count} is more than the {len(pictures)} pictures there are"
-        )
-    margin = settings.size - pictures.shape[1]
+def _split(images: np.ndarray, labels: np.ndarray, settings: Images, name: str) -> Split:
+    count = getattr(settings, name) or len(images)
+    if count > len(images):
+        raise UserError(f"images.{name}: {count} is more than the {len(images)} images there are")
+    margin = settings.size - images.shape[1]
     if margin < 0:
         raise UserError(f"images.size: {settings.size} is less than Fashion-MNIST's 28 pixels")
     # a black margin on the black background, so that no pixel is interpolated
     before, after = margin // 2, margin - margin // 2
-    padded = np.pad(pictures[:count], ((0, 0), (before, after), (before, after)))
+    padded = np.pad(images[:count], ((0, 0), (before, after), (before, after)))
     coloured = np.repeat(padded[:, None], settings.channels, axis=1)
     return Split(count, coloured, labels[:count])

@@ -1,6 +1,6 @@
-"""A folder of one's own pictures as a source.
+"""A folder of one's own images as a source.
 
-``folder/CLASS/*.jpg`` is labelled by class; pictures directly in ``folder``, without class folders
+``folder/CLASS/*.jpg`` is labelled by class; images directly in ``folder``, without class folders
 beside them, are unlabelled. If ``folder`` holds ``train`` and ``val``, these are the splits, and
 ``unlabelled`` beside them, if there is one, has more to train on without labels; otherwise some are
 held out.
@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from nat.data.discovery import BESIDE, LOOSE, Unused, look, no_pictures, search, shown
+from nat.data.discovery import BESIDE, LOOSE, Unused, look, no_images, search, shown
 from nat.data.seeds import generator
 from nat.datasets.filling.encoded import Encoded, EncodedSource, encoded, joined
 from nat.datasets.filling.layout import (
@@ -32,18 +32,18 @@ NEEDS_FOLDER = True
 
 
 def read(settings: Images, machine: Machine) -> EncodedSource:
-    """Describe the pictures below ``settings.folder``; EXIF rotations are applied.
+    """Describe the images below ``settings.folder``; EXIF rotations are applied.
 
-    Without ``train`` and ``val`` folders, ``settings.val`` pictures (a tenth if null) are held out
+    Without ``train`` and ``val`` folders, ``settings.val`` images (a tenth if null) are held out
     at random, always the same ones.
 
     Raises:
-        UserError: the folder is missing, holds no or too few pictures, or its folders are no
+        UserError: the folder is missing, holds no or too few images, or its folders are no
             classes, or other ones in ``val`` than in ``train``.
     """
     folder = place(str(settings.folder))
     if not folder.is_dir():
-        raise UserError(f"images.folder: {folder}: no such folder; name one with pictures")
+        raise UserError(f"images.folder: {folder}: no such folder; name one with images")
     unused = Unused()
     more: dict[str, Encoded] = {}
     if (folder / "train").is_dir() and (folder / "val").is_dir():
@@ -78,7 +78,7 @@ def _count_beside(folder: Path, unused: Unused) -> None:
 
 
 def _two_folders(folder: Path, unused: Unused) -> tuple[list[str], Encoded, Encoded]:
-    """Classes and pictures of ``train`` and ``val``."""
+    """Classes and images of ``train`` and ``val``."""
     inside = {name: Unused() for name in ("train", "val")}
     layouts = {name: look_into(folder / name, inside[name]) for name in inside}
     train, val = layouts["train"], layouts["val"]
@@ -90,12 +90,12 @@ def _two_folders(folder: Path, unused: Unused) -> tuple[list[str], Encoded, Enco
         count = sum(len(val.by_class[name]) for name in unknown)
         raise UserError(
             f"images.folder: {val.root / shown(unknown[0])}: train has no such class "
-            f"({len(unknown)} of the {len(val.by_class)} in val, {count} pictures); give it the "
+            f"({len(unknown)} of the {len(val.by_class)} in val, {count} images); give it the "
             "name that it has in train, or take it away"
         )
     if numbers and len(val.loose) and not val.by_class:
         raise UserError(
-            f"images.folder: {val.root}: its {len(val.loose)} pictures are in no class folders, "
+            f"images.folder: {val.root}: its {len(val.loose)} images are in no class folders, "
             "those of train are; sort them into folders of the same names"
         )
     found.append(_labelled(val, numbers, inside["val"]))
@@ -105,19 +105,19 @@ def _two_folders(folder: Path, unused: Unused) -> tuple[list[str], Encoded, Enco
 
 
 def _without_labels(folder: Path, unused: Unused) -> Encoded:
-    """All pictures below a folder, whatever folders they are in."""
+    """All images below a folder, whatever folders they are in."""
     inside = Unused()
     files = search(folder, inside)
     if not files:
-        raise UserError(f"images.folder: {no_pictures(folder, inside)}")
+        raise UserError(f"images.folder: {no_images(folder, inside)}")
     unused.include(inside, folder.name)
     return encoded(folder, files)
 
 
 def _labelled(layout: Layout, numbers: dict[str, int], unused: Unused) -> Encoded:
-    """The pictures in order of class and name; all are unlabelled if there are no classes."""
+    """The images in order of class and name; all are unlabelled if there are no classes."""
     if not layout.by_class and not len(layout.loose):
-        raise UserError(f"images.folder: {no_pictures(layout.root, unused)}")
+        raise UserError(f"images.folder: {no_images(layout.root, unused)}")
     if not layout.by_class:
         return layout.loose
     for name in layout.loose.names:
@@ -131,7 +131,7 @@ def _labelled(layout: Layout, numbers: dict[str, int], unused: Unused) -> Encode
 
 
 def _hold_out(files: Encoded, folder: Path, asked: int | None) -> tuple[Encoded, Encoded]:
-    """Divide at random into pictures to train on and others, leaving every class one to train on.
+    """Divide at random into images to train on and others, leaving every class one to train on.
 
     Raises:
         UserError: there are too few.
@@ -139,8 +139,8 @@ def _hold_out(files: Encoded, folder: Path, asked: int | None) -> tuple[Encoded,
     held_out = len(files) // 10 if asked is None else asked
     if held_out >= len(files) or not held_out:
         raise UserError(
-            f"images.folder: {folder}: {len(files)} pictures do not suffice to hold out "
-            f"{held_out}; add pictures or change images.val"
+            f"images.folder: {folder}: {len(files)} images do not suffice to hold out "
+            f"{held_out}; add images or change images.val"
         )
     order = torch.randperm(len(files), generator=generator(0, "hold out")).numpy()
     left = Counter(files.labels.tolist())
@@ -154,9 +154,9 @@ def _hold_out(files: Encoded, folder: Path, asked: int | None) -> tuple[Encoded,
             chosen.append(row)
     if len(chosen) < held_out:
         raise UserError(
-            f"images.folder: {folder}: of {len(files)} pictures in {len(left)} classes, "
+            f"images.folder: {folder}: of {len(files)} images in {len(left)} classes, "
             f"{len(chosen)} can be held out if each class keeps one to train on, not {held_out}; "
-            "add pictures, or set images.val to fewer"
+            "add images, or set images.val to fewer"
         )
     rows = np.sort(np.array(chosen))
     return files.take(np.setdiff1d(order, rows)), files.take(rows)

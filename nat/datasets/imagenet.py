@@ -1,8 +1,8 @@
 """ImageNet (ILSVRC 2012) as a source: its archives as downloaded, or extracted folders.
 
-Training pictures are in ``ILSVRC2012_img_train.tar``, a tar of a thousand class tars, or in
-``train/nXXXXXXXX/``; validation pictures in ``ILSVRC2012_img_val.tar``, ``val/nXXXXXXXX/`` or
-``val/``. Class folders may have folders within them. Where validation pictures are not in class
+Training images are in ``ILSVRC2012_img_train.tar``, a tar of a thousand class tars, or in
+``train/nXXXXXXXX/``; validation images in ``ILSVRC2012_img_val.tar``, ``val/nXXXXXXXX/`` or
+``val/``. Class folders may have folders within them. Where validation images are not in class
 folders, their classes are looked up, see ground_truth.py. All of these give the same rows and so
 the same store: by class, then by name.
 """
@@ -31,12 +31,12 @@ BYTES = {"train": 147_897_477_120, "val": 6_744_924_160}
 MEMBER = {"train": rf"{CLASS}/[^/]+\.JPEG", "val": r"ILSVRC2012_val_[0-9]{8}\.JPEG"}
 CLASSES = 1000
 NEEDS_FOLDER = True
-PICTURES = {"train": 1_281_167, "val": 50_000}
+IMAGES = {"train": 1_281_167, "val": 50_000}
 KAGGLE = "ILSVRC/Data/CLS-LOC"  # where Kaggle's archive has train and val
 
 
 def read(settings: Images, machine: Machine) -> EncodedSource:
-    """Describe the pictures in ``settings.folder``.
+    """Describe the images in ``settings.folder``.
 
     EXIF rotations are ignored, as torchvision's loaders do: so it was when the published numbers
     were measured. Of all thousand classes, other counts than the published ones are announced on
@@ -82,7 +82,7 @@ def read(settings: Images, machine: Machine) -> EncodedSource:
 
 
 def _find(folder: Path, split: str, scratch: str, unused: Unused) -> Encoded:
-    """The split's pictures, from its archive if that is there; not labelled."""
+    """The split's images, from its archive if that is there; not labelled."""
     archive = folder / ARCHIVE_META[split][0]
     if archive.is_file():
         return _archive(archive, split, scratch)
@@ -95,7 +95,7 @@ def _find(folder: Path, split: str, scratch: str, unused: Unused) -> Encoded:
         return any((inner / place).exists() for place in places)
 
     raise UserError(
-        f"images.folder: {folder}: no {split} pictures; it should hold {archive.name}, or a "
+        f"images.folder: {folder}: no {split} images; it should hold {archive.name}, or a "
         f"folder {split} with a folder for each class, such as {split}/n01440764"
         + (f"; name {where}, which has them" if (where := _within(folder, has_them)) else "")
     )
@@ -153,7 +153,7 @@ def _tree(tree: Path, split: str, unused: Unused) -> Encoded:
     for folder in progress(folders, f"look into {split}"):
         files = search(tree, found, folder)
         if not files:
-            raise UserError(f"{tree / folder.name}: no pictures in it; extract that class again")
+            raise UserError(f"{tree / folder.name}: no images in it; extract that class again")
         parts.append(encoded(tree, files))
     unused.include(found, split)
     return joined(parts)
@@ -183,17 +183,17 @@ def _check_same(needed: set[str], present: set[str], where: str, asks: str) -> N
 
 
 def _announce_counts(counts: dict[str, int], settings: Images) -> None:
-    """Some lost pictures are no fault, but results are then not quite those of ImageNet."""
+    """Some lost images are no fault, but results are then not quite those of ImageNet."""
     limits = {"train": settings.train, "val": settings.val}
     for split, count in counts.items():
-        if limits[split] is None and count != PICTURES[split]:
-            print(f"{split}: {count:,} pictures, ImageNet has {PICTURES[split]:,}", file=sys.stderr)
+        if limits[split] is None and count != IMAGES[split]:
+            print(f"{split}: {count:,} images, ImageNet has {IMAGES[split]:,}", file=sys.stderr)
 
 
-def _in_order(pictures: Encoded, wnids: list[str], classes: list[str]) -> Encoded:
+def _in_order(images: Encoded, wnids: list[str], classes: list[str]) -> Encoded:
     """Labelled; by class, then by name."""
     label = {wnid: number for number, wnid in enumerate(classes)}
     labels = np.array([label[wnid] for wnid in wnids], dtype=np.int64)
-    bare = [PurePosixPath(name).name for name in pictures.names]
+    bare = [PurePosixPath(name).name for name in images.names]
     rows = np.array(sorted(range(len(bare)), key=lambda row: (labels[row], bare[row])))
-    return replace(pictures, labels=labels).take(rows)
+    return replace(images, labels=labels).take(rows)

@@ -25,11 +25,11 @@ def features(
     crop: int,
     device: torch.device,
 ) -> torch.Tensor:
-    """``module`` on the central crops of pictures, flattened.
+    """``module`` on the central crops of images, flattened.
 
     Args:
         module: from uint8 (b, c, crop, crop) to float (b, ...), in evaluation mode.
-        store: where the pictures are.
+        store: where the images are.
         rows: int64 (n,), which.
         crop: side in pixels.
         device: of the module.
@@ -39,14 +39,14 @@ def features(
     """
     found = []
     for batch in progress(rows.split(BATCH), "features"):
-        pictures = store.batch(batch).to(device, non_blocking=True)
-        found.append(module(fixed_crops(pictures, crop, 1)[0]).flatten(1))
+        images = store.batch(batch).to(device, non_blocking=True)
+        found.append(module(fixed_crops(images, crop, 1)[0]).flatten(1))
     return torch.cat(found)
 
 
 def unit_features(network: Network) -> Callable[[torch.Tensor], torch.Tensor]:
     """f_theta of eq. 2: the network's output, L2-normalised."""
-    return lambda pictures: F.normalize(network(pictures))
+    return lambda images: F.normalize(network(images))
 
 
 class KnnMonitor:
@@ -55,7 +55,7 @@ class KnnMonitor:
     TRAIN, VAL, NEIGHBOURS = 5000, 2000, 20
 
     def __init__(self, train: Store, val: Store, crop: int, every: int | Literal["never"]) -> None:
-        """Silent when ``every`` is "never" or the pictures have no labels."""
+        """Silent when ``every`` is "never" or the images have no labels."""
         self.train, self.val, self.crop = train, val, crop
         unlabelled = (train.labels < 0).any() or (val.labels < 0).any()
         self.every: int | Literal["never"] = "never" if unlabelled else every

@@ -1,4 +1,4 @@
-"""Accuracy of classifiers on several crops of each picture (the released protocol's ten)."""
+"""Accuracy of classifiers on several crops of each image (the released protocol's ten)."""
 
 from collections.abc import Callable
 
@@ -6,7 +6,7 @@ import torch
 
 from nat.data.augment import fixed_crops
 from nat.data.store import Store
-from nat.runtime.distributed import Team
+from nat.runtime.distributed import Distributed
 from nat.runtime.progress import progress
 
 BATCH = 256
@@ -18,25 +18,25 @@ def multi_crop_accuracies(
     store: Store,
     crop: int,
     crops: int,
-    team: Team,
+    distributed: Distributed,
 ) -> list[float]:
-    """Accuracy in percent of each classifier, outputs summed over the crops of a picture.
+    """Accuracy in percent of each classifier, outputs summed over the crops of an image.
 
     Args:
         classify: from uint8 (b, c, crop, crop) to the outputs of each classifier, (b, classes), in
             evaluation mode.
-        store: pictures and labels.
+        store: images and labels.
         crop: side in pixels.
         crops: 1, 2 or 10 (see fixed_crops).
-        team: whose processes share the pictures.
+        distributed: whose processes share the images.
     """
     right: list[int] = []
-    mine = torch.arange(len(store))[team.rank :: team.size]
+    mine = torch.arange(len(store))[distributed.rank :: distributed.size]
     counted = len(mine) > 0
-    if not counted:  # more processes than pictures: it must still say 0 for each classifier
+    if not counted:  # more processes than images: it must still say 0 for each classifier
         mine = torch.zeros(1, dtype=torch.int64)
     for batch in progress(mine.split(BATCH), "test"):
-        cuts = fixed_crops(store.batch(batch).to(team.device), crop, crops)
+        cuts = fixed_crops(store.batch(batch).to(distributed.device), crop, crops)
         found = [
             outputs.float().view(len(cuts), len(batch), -1).sum(0).argmax(1).cpu()
             for outputs in classify(cuts.flatten(0, 1))
@@ -44,4 +44,6 @@ def multi_crop_accuracies(
         right = right or [0] * len(found)
         for index, classes in enumerate(found):
             right[index] += counted * int((classes == store.labels[batch]).sum())
-    return [100 * count / len(store) for count in team.sum(torch.tensor(right)).tolist()]
+    return [
+        100 * count / len(store) for count in distributed.all_reduce(torch.tensor(right)).tolist()
+    ]

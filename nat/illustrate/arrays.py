@@ -13,7 +13,7 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
 
 from nat.runtime.io.arrays import TEXT, Kinds, open_archive
-from nat.runtime.io.files import whole
+from nat.runtime.io.files import atomic_write
 from nat.runtime.io.foreign import reading
 from nat.runtime.io.outputs import Kind, archive
 
@@ -76,7 +76,7 @@ def save_arrays(content: Any, path: Path) -> None:
         for field in dataclasses.fields(content)
         for value in [getattr(content, field.name)]
     }
-    with whole(path, arrays_of(type(content))) as temporary, open(temporary, "wb") as file:
+    with atomic_write(path, arrays_of(type(content))) as temporary, open(temporary, "wb") as file:
         np.savez_compressed(file, **arrays)
 
 

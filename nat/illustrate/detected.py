@@ -1,6 +1,6 @@
 """What the figure of detections shows, in one small file.
 
-The stage ``illustrate`` writes it, so that the report reads no test pictures.
+The stage ``illustrate`` writes it, so that the report reads no test images.
 """
 
 from dataclasses import dataclass
@@ -35,31 +35,31 @@ class DetectedFacts(Checked):
 
 @dataclass(frozen=True)
 class Detected:
-    """p pictures with n detections and m objects, each of the one class its picture shows.
+    """p images with n detections and m objects, each of the one class its image shows.
 
-    Boxes are float32 (..., 4): left, top, right and bottom, in pixels of the picture as it is
+    Boxes are float32 (..., 4): left, top, right and bottom, in pixels of the image as it is
     here, from its upper left corner.
 
     Attributes:
         facts: see ``nat.illustrate.detections.gather_detections``.
         provenance: of this file, as of any record.
-        pictures: uint8 (p, h, w), luma, filled up to the right and below.
+        images: uint8 (p, h, w), luma, filled up to the right and below.
         sizes: int64 (p, 2), height and width without the filling.
         labels: int64 (p,), rows of facts["classes"].
-        boxes: (n, 4), of detections, the highest score first within a picture.
-        boxes_in: int64 (n,), rows of ``pictures``.
+        boxes: (n, 4), of detections, the highest score first within an image.
+        boxes_in: int64 (n,), rows of ``images``.
         scores: float32 (n,).
         right: bool (n,).
         neither: bool (n,), those of difficult objects, neither right nor wrong.
         objects: (m, 4).
-        objects_in: int64 (m,), rows of ``pictures``.
+        objects_in: int64 (m,), rows of ``images``.
         difficult: bool (m,).
         missed: bool (m,), neither difficult nor found by any of the detections.
     """
 
     facts: dict[str, Any]
     provenance: dict[str, Any]
-    pictures: np.ndarray
+    images: np.ndarray
     sizes: np.ndarray
     labels: np.ndarray
     boxes: np.ndarray
@@ -73,20 +73,20 @@ class Detected:
     missed: np.ndarray
 
     def check(self) -> None:
-        """Check that labels are of the classes, boxes of the pictures, and sizes within them.
+        """Check that labels are of the classes, boxes of the images, and sizes within them.
 
         Raises:
             ValueError: one is not.
         """
         within(self.labels, len(self.facts["classes"]), "labels")
         for name in ("boxes_in", "objects_in"):
-            within(getattr(self, name), len(self.pictures), name)
-        if not ((self.sizes >= 1) & (self.sizes <= self.pictures.shape[1:])).all():
-            raise ValueError("sizes leave the pictures")
+            within(getattr(self, name), len(self.images), name)
+        if not ((self.sizes >= 1) & (self.sizes <= self.images.shape[1:])).all():
+            raise ValueError("sizes leave the images")
 
 
 LAYOUT: dict[str, Kinds] = {
-    "pictures": {"uint8": ("p", "h", "w")},
+    "images": {"uint8": ("p", "h", "w")},
     "sizes": {"int64": ("p", 2)},
     "labels": {"int64": ("p",)},
     "boxes": {"float32": ("n", 4)},

@@ -1,7 +1,7 @@
 """What the figure of detections shows, chosen by rule and seed, never by hand.
 
-The same number of test pictures of the class that is detected best and of the one that is detected
-worst. In the choice of the pictures their detections play no part.
+The same number of test images of the class that is detected best and of the one that is detected
+worst. In the choice of the images their detections play no part.
 """
 
 import math
@@ -30,26 +30,26 @@ from nat.voc.detection.average_precision import (
     ranked_hits,
 )
 from nat.voc.detection.evaluate import truth_of
-from nat.voc.detection.pictures import scale_factor, scaled
+from nat.voc.detection.images import scale_factor, scaled
 from nat.voc.detection.results import file_name, read_results
 
-PICTURES = 4  # of each class, at most
-SIDE = 320  # pixels; larger pictures are reduced to it, so that the file stays small
+IMAGES = 4  # of each class, at most
+SIDE = 320  # pixels; larger images are reduced to it, so that the file stays small
 
 
 def gather_detections(
     params: Params, seed: int, manifest: Path, result: Path, folder: Path
 ) -> Detected:
-    """Pick pictures of two classes with their objects and detections.
+    """Pick images of two classes with their objects and detections.
 
-    The facts hold: source, test (how many pictures) and classes, the best first. A class holds its
+    The facts hold: source, test (how many images) and classes, the best first. A class holds its
     name, ap (percent), objects (how many test has to find), and score, the least of the detections
     that are here, with the precision and recall (percent) of such detections in all of test. It is
     the score of the highest F1; all three are None where no detection counts.
 
     Args:
-        params: machine is used, and voc.folder to find the pictures.
-        seed: of the choice of pictures.
+        params: machine is used, and voc.folder to find the images.
+        seed: of the choice of images.
         manifest: what ``nat prepare voc`` wrote.
         result: the JSON file that ``nat detect`` wrote.
         folder: the detections that it wrote with it.
@@ -83,18 +83,18 @@ def gather_detections(
         classes.append({"name": name, "ap": precisions[name], **_worth(truth, least)})
         worth = found.scores >= (least.score if least else math.inf)
         for row in rows[place]:
-            picture = test.picture(row)
-            own = np.flatnonzero(worth & (found.pictures == row))
+            image = test.image(row)
+            own = np.flatnonzero(worth & (found.images == row))
             own = own[np.argsort(-found.scores[own], kind="stable")]
             shown.append(
                 {
-                    "pictures": (small := reduced(picture, device)),
+                    "images": (small := reduced(image, device)),
                     "labels": np.array([place]),
-                    "boxes": moved(found.boxes[own], picture.shape, small.shape),
+                    "boxes": moved(found.boxes[own], image.shape, small.shape),
                     "scores": found.scores[own].astype(np.float32),
                     "right": judged.right[own],
                     "neither": judged.neither[own],
-                    "objects": moved(truth[row].boxes, picture.shape, small.shape),
+                    "objects": moved(truth[row].boxes, image.shape, small.shape),
                     "difficult": truth[row].difficult,
                     "missed": missed(some(found, own), truth[row]),
                 }
@@ -134,17 +134,17 @@ def best_and_worst(precisions: dict[str, float]) -> list[str]:
 
 
 def choose(present: torch.Tensor, seed: int) -> list[list[int]]:
-    """Of each class the first pictures that show it, in one random order.
+    """Of each class the first images that show it, in one random order.
 
     Args:
-        present: bool (n, classes), whether a picture has an object that is not difficult.
+        present: bool (n, classes), whether an image has an object that is not difficult.
         seed: of the order.
 
     Returns:
-        For each class as many rows, PICTURES or what the rarest class has.
+        For each class as many rows, IMAGES or what the rarest class has.
     """
     order = torch.randperm(len(present), generator=generator(seed, "illustrate-detections"))
-    count = min(PICTURES, int(present.sum(0).min()))
+    count = min(IMAGES, int(present.sum(0).min()))
     return [order[own[order]][:count].tolist() for own in present.T]
 
 
@@ -154,20 +154,20 @@ def has_precision(found: Detections, truth: Sequence[Truth], expected: float) ->
     return total > 0 and round(100 * eleven_point(ranked_hits(found, truth), total), 2) == expected
 
 
-def reduced(picture: torch.Tensor, device: torch.device) -> np.ndarray:
-    """A picture, uint8 (h, w), with sides of at most SIDE pixels."""
-    height, width = picture.shape
+def reduced(image: torch.Tensor, device: torch.device) -> np.ndarray:
+    """An image, uint8 (h, w), with sides of at most SIDE pixels."""
+    height, width = image.shape
     factor = min(scale_factor(height, width, SIDE, SIDE), 1.0)
-    pixels = scaled(picture, factor, False, device)[0, 0]
+    pixels = scaled(image, factor, False, device)[0, 0]
     return pixels.round().clamp(0, 255).to("cpu", torch.uint8).numpy()
 
 
 def moved(boxes: np.ndarray, size: Sequence[int], reduced_to: Sequence[int]) -> np.ndarray:
-    """Boxes in a picture of another size.
+    """Boxes in an image of another size.
 
     Args:
         boxes: (n, 4), pixels from 1, both ends inclusive.
-        size: height and width of their picture.
+        size: height and width of their image.
         reduced_to: those of the other.
 
     Returns:
@@ -178,20 +178,20 @@ def moved(boxes: np.ndarray, size: Sequence[int], reduced_to: Sequence[int]) -> 
 
 
 def joined(shown: Sequence[dict[str, np.ndarray]]) -> dict[str, np.ndarray]:
-    """The arrays of pictures, one after another, as ``Detected`` holds them."""
+    """The arrays of images, one after another, as ``Detected`` holds them."""
     arrays = {
         name: np.concatenate([each[name] for each in shown])
         for name in shown[0]
-        if name != "pictures"
+        if name != "images"
     }
     for name in ("boxes", "objects"):
         arrays[f"{name}_in"] = np.repeat(np.arange(len(shown)), [len(each[name]) for each in shown])
-    sizes = np.array([each["pictures"].shape for each in shown])
-    pictures = np.zeros((len(shown), *sizes.max(0)), np.uint8)
-    for place, each in zip(pictures, shown, strict=True):
-        height, width = each["pictures"].shape
-        place[:height, :width] = each["pictures"]
-    return arrays | {"pictures": pictures, "sizes": sizes}
+    sizes = np.array([each["images"].shape for each in shown])
+    images = np.zeros((len(shown), *sizes.max(0)), np.uint8)
+    for place, each in zip(images, shown, strict=True):
+        height, width = each["images"].shape
+        place[:height, :width] = each["images"]
+    return arrays | {"images": images, "sizes": sizes}
 
 
 def _worth(truth: Sequence[Truth], least: Operating | None) -> dict[str, Any]:

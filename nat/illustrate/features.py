@@ -29,20 +29,20 @@ from nat.runtime.provenance import provenance
 from nat.runtime.settings.params import Params
 from nat.targets import Targets, load_targets
 
-SECTORS = 8  # pictures of Figure 1, one in each eighth of the circle
+SECTORS = 8  # images of Figure 1, one in each eighth of the circle
 OTHERS = 200  # other features and targets drawn faintly behind them
 QUERIES = 10  # at most, in Figure 3
 NEIGHBOURS = 3
-SIDE = 40  # pixels; larger pictures are reduced to it, so that the file stays small
-BANK = 100_000  # at most so many training pictures are searched, which bounds the memory
+SIDE = 40  # pixels; larger images are reduced to it, so that the file stays small
+BANK = 100_000  # at most so many training images are searched, which bounds the memory
 
 
 @dataclass(frozen=True)
 class Plane:
-    """The pictures of Figure 1 and where features and targets lie in its plane.
+    """The images of Figure 1 and where features and targets lie in its plane.
 
     Attributes:
-        chosen: int64 (m,), rows of ``features`` that are shown with their pictures.
+        chosen: int64 (m,), rows of ``features`` that are shown with their images.
         others: int64 (e,), rows that are shown as points only.
         features: float (n, 2).
         targets: float (n, 2).
@@ -66,12 +66,12 @@ def gather_features(
 
     The facts hold: source, classes, train and val (counts), size, channels, crop (pixels),
     preprocessing, target_type, dimension, trunk, layers ([channels, side] of conv1 to conv5),
-    hidden, searched (how many training pictures Figure 3 looked through) and cosine (mean inner
-    product of these pictures' features and targets).
+    hidden, searched (how many training images Figure 3 looked through) and cosine (mean inner
+    product of these images' features and targets).
 
     Args:
         params: machine and target_type are used.
-        seed: of the choice of pictures.
+        seed: of the choice of images.
         manifest: of the image store.
         nat_folder: what ``nat pretrain`` wrote.
         labels_folder: what ``nat train labels`` wrote.
@@ -108,8 +108,8 @@ def gather_features(
     distances, places = nearest(found, bank, NEIGHBOURS)
     neighbours = searched[places.cpu()]
 
-    pictures = images.batch(shown)
-    sees = network.trunk.seen(fixed_crops(pictures[:1], crop, 1)[0].to(device))
+    sample = images.batch(shown)
+    sees = network.trunk.preprocess(fixed_crops(sample[:1], crop, 1)[0].to(device))
     cosines = (own * vectors).sum(1).cpu()
     facts = _facts(train, val, network, params.target_type, targets, len(searched))
     facts["cosine"] = cosines.mean().item()
@@ -117,7 +117,7 @@ def gather_features(
     return Illustration(
         facts=facts,
         provenance=provenance({}, seed, data, seconds, device),
-        pictures=small(pictures),
+        images=small(sample),
         gradients=sees[0].cpu().numpy().astype(np.float16),
         features=plane.features[plane.chosen].numpy(),
         targets=plane.targets[plane.chosen].numpy(),
@@ -140,11 +140,11 @@ def spaced(store: Store) -> torch.Tensor:
 
 
 def overview(features: torch.Tensor, vectors: torch.Tensor, seed: int) -> Plane:
-    """The plane of Figure 1, and the pictures shown in it.
+    """The plane of Figure 1, and the images shown in it.
 
     The plane is the one in which features and their targets agree most: the first two principal
-    directions of the symmetric part of the mean of f y^T over the pictures (the trace of eq. 5,
-    direction by direction). In each eighth of that plane, the picture is shown whose *target* lies
+    directions of the symmetric part of the mean of f y^T over the images (the trace of eq. 5,
+    direction by direction). In each eighth of that plane, the image is shown whose *target* lies
     closest to the plane; how well its feature matches plays no part in the choice.
 
     Args:
@@ -169,7 +169,7 @@ def overview(features: torch.Tensor, vectors: torch.Tensor, seed: int) -> Plane:
 
 
 def one_per_class(labels: torch.Tensor, seed: int) -> torch.Tensor:
-    """Of each class the first picture in a random order; of many classes, evenly spaced ones.
+    """Of each class the first image in a random order; of many classes, evenly spaced ones.
 
     Args:
         labels: int64 (n,).
@@ -186,7 +186,7 @@ def one_per_class(labels: torch.Tensor, seed: int) -> torch.Tensor:
 
 @torch.no_grad()
 def first_filters(trunk: Trunk) -> torch.Tensor:
-    """Conv1's filters composed with the front end, as they act on grey pictures (Figure 4).
+    """Conv1's filters composed with the front end, as they act on grey images (Figure 4).
 
     Correlating with the front end's kernels and then with conv1's filters is correlating once with
     their full convolution, summed over the channels; a transposed convolution is just that.
@@ -198,25 +198,25 @@ def first_filters(trunk: Trunk) -> torch.Tensor:
     return F.conv_transpose2d(weight, trunk.front_end.kernel)[:, 0]
 
 
-def small(pictures: torch.Tensor) -> np.ndarray:
+def small(images: torch.Tensor) -> np.ndarray:
     """Uint8 (b, c, h, h) reduced to at most SIDE pixels."""
-    if pictures.shape[-1] > SIDE:
-        pictures = F.interpolate(pictures, (SIDE, SIDE), mode="bilinear", antialias=True)
-    return pictures.numpy()
+    if images.shape[-1] > SIDE:
+        images = F.interpolate(images, (SIDE, SIDE), mode="bilinear", antialias=True)
+    return images.numpy()
 
 
 def load_assignment(path: Path, n: int, targets: Targets) -> torch.Tensor:
     """Read P as ``nat pretrain`` wrote it: int64 (n,), the target row of each image.
 
     Raises:
-        UserError: missing, damaged, no permutation, or not of ``n`` pictures and these targets.
+        UserError: missing, damaged, no permutation, or not of ``n`` images and these targets.
     """
     what, remedy = "assignment", "make it with `python -m nat pretrain`"
     assignment = open_array(path, {"int64": ("n",)}, what, remedy)
     if not len(assignment) == n == len(targets):
         raise UserError(
-            f"{path}: {len(assignment)} images, but {n} pictures and {len(targets)} targets; "
-            "give the pictures and targets that this network was trained with"
+            f"{path}: {len(assignment)} images, but {n} images and {len(targets)} targets; "
+            "give the images and targets that this network was trained with"
         )
     with reading(path, what, remedy):
         if not np.array_equal(np.sort(assignment), np.arange(n)):
@@ -240,8 +240,8 @@ def _facts(
         "classes": train.classes,
         "train": len(train),
         "val": len(val),
-        "size": train.pictures.shape[-1],
-        "channels": train.pictures.shape[1],
+        "size": train.images.shape[-1],
+        "channels": train.images.shape[1],
         "crop": side,
         "preprocessing": network.settings.preprocessing,
         "target_type": target_type,

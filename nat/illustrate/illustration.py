@@ -1,4 +1,4 @@
-"""What the figures need of pictures and networks, in one small file.
+"""What the figures need of images and networks, in one small file.
 
 The stage ``illustrate`` writes it, so that the report reads neither image store nor
 networks.
@@ -38,24 +38,24 @@ class IllustrationFacts(Checked):
 
 @dataclass(frozen=True)
 class Illustration:
-    """m pictures of Figure 1, q queries of Figure 3, filters of Figure 4.
+    """m images of Figure 1, q queries of Figure 3, filters of Figure 4.
 
-    Pictures are uint8, (..., channels, side, side). Points of Figure 1 are coordinates in one plane
+    Images are uint8, (..., channels, side, side). Points of Figure 1 are coordinates in one plane
     through the centre of the sphere, float32, (..., 2), of length at most 1.
 
     Attributes:
         facts: of data, network and targets; JSON values, see ``illustrate`` in features.py.
         provenance: of this file, as of any record.
-        pictures: (m, channels, side, side).
-        gradients: float16 (2 or channels, crop, crop), what the network sees of the first picture.
-        features: (m, 2), f_theta of the pictures.
-        targets: (m, 2), the target of each picture by NAT's assignment P.
+        images: (m, channels, side, side).
+        gradients: float16 (2 or channels, crop, crop), what the network sees of the first image.
+        features: (m, 2), f_theta of the images.
+        targets: (m, 2), the target of each image by NAT's assignment P.
         cosines: float32 (m,), inner products of both in all d dimensions.
-        other_features: (e, 2), of other training pictures.
+        other_features: (e, 2), of other training images.
         other_targets: (e, 2), theirs.
-        queries: (q, channels, side, side), val pictures.
+        queries: (q, channels, side, side), val images.
         query_labels: int64 (q,).
-        neighbours: (q, 3, channels, side, side), training pictures, the closest first.
+        neighbours: (q, 3, channels, side, side), training images, the closest first.
         neighbour_labels: int64 (q, 3).
         distances: float32 (q, 3), L2, between 0 and 2.
         labels_filters: float16 (w, k + 2, k + 2), conv1 after the front end, trained with labels.
@@ -64,7 +64,7 @@ class Illustration:
 
     facts: dict[str, Any]
     provenance: dict[str, Any]
-    pictures: np.ndarray
+    images: np.ndarray
     gradients: np.ndarray
     features: np.ndarray
     targets: np.ndarray
@@ -90,7 +90,7 @@ class Illustration:
 
 
 LAYOUT: dict[str, Kinds] = {
-    "pictures": {"uint8": ("m", "channels", "side", "side")},
+    "images": {"uint8": ("m", "channels", "side", "side")},
     "gradients": {"float16": ("g", "crop", "crop")},
     "features": {"float32": ("m", 2)},
     "targets": {"float32": ("m", 2)},

@@ -37,7 +37,7 @@ class Operating:
 
 
 def some(found: Detections, rows: np.ndarray) -> Detections:
-    """The detections of some rows, a mask or indices, in one and the same picture, 0."""
+    """The detections of some rows, a mask or indices, in one and the same image, 0."""
     boxes = found.boxes[rows]
     return Detections(np.zeros(len(boxes), np.int64), found.scores[rows], boxes)
 
@@ -47,14 +47,14 @@ def verdicts(found: Detections, truth: Sequence[Truth]) -> Verdicts:
 
     Args:
         found: of one class.
-        truth: its objects, one entry a picture of the split.
+        truth: its objects, one entry an image of the split.
     """
     # what is left out when it is alone belongs to a difficult object
     neither = np.array(
         [
-            truth[picture].difficult.any()
-            and not len(ranked_hits(some(found, np.array([row])), [truth[picture]]))
-            for row, picture in enumerate(found.pictures)
+            truth[image].difficult.any()
+            and not len(ranked_hits(some(found, np.array([row])), [truth[image]]))
+            for row, image in enumerate(found.images)
         ],
         bool,
     )
@@ -65,11 +65,11 @@ def verdicts(found: Detections, truth: Sequence[Truth]) -> Verdicts:
 
 
 def missed(found: Detections, truth: Truth) -> np.ndarray:
-    """Which objects of one picture no detection belongs to.
+    """Which objects of one image no detection belongs to.
 
     Args:
-        found: of the objects' class, all in that picture, 0.
-        truth: the picture's objects.
+        found: of the objects' class, all in that image, 0.
+        truth: the image's objects.
 
     Returns:
         bool (k,), false for difficult objects.

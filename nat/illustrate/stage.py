@@ -7,7 +7,7 @@ from nat.illustrate.detected import save_detected
 from nat.illustrate.detections import gather_detections
 from nat.illustrate.features import gather_features
 from nat.illustrate.illustration import save_illustration
-from nat.runtime.io.files import check_output, whole
+from nat.runtime.io.files import atomic_write, check_output
 from nat.runtime.io.outputs import folder
 from nat.runtime.settings.params import Params
 
@@ -55,7 +55,7 @@ def illustrate(params: Params, seed: int, given: Inputs, out: Path) -> None:
     detections = None
     if given.detections.exists():
         detections = gather_detections(params, seed, given.voc, given.result, given.detections)
-    with whole(out, FOLDER) as temporary:
+    with atomic_write(out, FOLDER) as temporary:
         temporary.mkdir()
         save_illustration(features, temporary / FEATURES)
         if detections:

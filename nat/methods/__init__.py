@@ -5,7 +5,7 @@ A method is a file of this folder; its name is the value in params.yaml. It defi
 - ``LABEL``, what tables call it, and ``REFERENCE``, whom it is due to, or "";
 - ``Settings``, what params.yaml's group ``baselines.NAME`` holds;
 - ``train(session, settings)``, which trains a network on the session's images and hands it on by
-  ``session.hand_on``. Whatever is random draws from nat/data/seeds.py.
+  ``session.save``. Whatever is random draws from nat/data/seeds.py.
 
 nat.py, the paper's own, is set by groups of params.yaml of their own.
 """
@@ -109,7 +109,7 @@ class TrunkSession(Session):
         Raises:
             UserError: the batch is larger than the data or cannot be shared by the processes.
         """
-        return Loader(store, batch_size, self.params.augment, self.seed, self.team, setting)
+        return Loader(store, batch_size, self.params.augment, self.seed, self.distributed, setting)
 
     def network(self, outputs: int) -> Network:
         """The network of params.yaml, on the device; the same first weights for every method."""
@@ -117,10 +117,10 @@ class TrunkSession(Session):
         initialise(network, generator(self.seed, "weights"))
         return network.to(self.device)
 
-    def hand_on(
+    def save(
         self,
         network: Network,
-        seen: int = 0,
+        images_seen: int = 0,
         measured: dict[str, Any] | None = None,
         assignment: torch.Tensor | None = None,
         checkpoints: Collection[int] = (),
@@ -129,7 +129,7 @@ class TrunkSession(Session):
 
         Args:
             network: to hand on.
-            seen: images that training has looked at, for the speed.
+            images_seen: images that training has looked at, for the speed.
             measured: numbers for the result.
             assignment: NAT's P, int64 (n,).
             checkpoints: the epochs, counted from 1, after which ``checkpoint`` was called.
@@ -137,7 +137,7 @@ class TrunkSession(Session):
         Raises:
             UserError: a checkpoint is missing in the run's state, or an output cannot be written.
         """
-        if not self.team.first:
+        if not self.distributed.is_main:
             return
         state = self.run.folder if self.run else None
         write_network(self.folder, network, self.name.method, state, assignment, checkpoints)
@@ -145,7 +145,7 @@ class TrunkSession(Session):
         rows: dict[str, list[dict[str, Any]]] = {}
         if self.run is not None:
             found["loss"] = self.run.history[-1]["loss"]
-            found["images_per_second"] = round(seen / self.run.seconds)
+            found["images_per_second"] = round(images_seen / self.run.seconds)
             rows["history"] = self.run.history
         others = {self.train, self.val} - {self.images}
         order = [store for store in (self.train, self.val) if store in others]

@@ -61,12 +61,12 @@ def train(session: TrunkSession, settings: Settings) -> None:
         UserError: images without labels, a batch larger than the data, an output that cannot be
             written, or a loss that is no longer finite.
     """
-    team, device, crop = session.team, session.device, session.crop
+    distributed, device, crop = session.distributed, session.device, session.crop
     for store in (session.train, session.val):
         store.require_labels("training with labels")
     loader = session.loader(session.train, settings.batch_size, "baselines.labels.batch_size")
     network = session.network(len(session.train.classes)).to(memory_format=torch.channels_last)
-    joined = team.joined(network)
+    wrapped = distributed.wrap(network)
     optimizer = sgd(network, settings)
     monitor = KnnMonitor(session.train, session.val, crop, every=settings.epochs)
     loss_of = LOSSES[settings.loss]
@@ -80,8 +80,8 @@ def train(session: TrunkSession, settings: Settings) -> None:
         ):
             lr = set_learning_rate(optimizer, settings, t)
             labels = session.train.labels[rows].to(device)
-            with team.autocast():
-                outputs = joined(images)
+            with distributed.autocast():
+                outputs = wrapped(images)
             loss = loss_of(outputs.float(), labels)
             optimizer.zero_grad()
             loss.backward()
@@ -91,14 +91,14 @@ def train(session: TrunkSession, settings: Settings) -> None:
         session.log(
             epoch=number,
             lr=lr,
-            loss=epoch.loss() / loader.steps / team.size,
-            knn=monitor.accuracy(network.trunk, number, device) if team.first else None,
+            loss=epoch.loss() / loader.steps / distributed.size,
+            knn=monitor.accuracy(network.trunk, number, device) if distributed.is_main else None,
         )
     network.eval()
     for statistics in network.buffers():  # of each process's own last batch until here
-        team.spread(statistics)
+        distributed.broadcast(statistics)
     (accuracy,) = multi_crop_accuracies(
-        lambda cuts: (network(cuts),), session.val, crop, settings.crops, team
+        lambda cuts: (network(cuts),), session.val, crop, settings.crops, distributed
     )
-    seen = loader.seen * settings.epochs
-    session.hand_on(network, seen, {"accuracy": round(accuracy, 2)})
+    seen = loader.images_per_epoch * settings.epochs
+    session.save(network, seen, {"accuracy": round(accuracy, 2)})

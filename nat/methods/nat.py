@@ -19,7 +19,7 @@ from nat.network.optimizer import set_learning_rate, sgd
 from nat.network.pretrained import checkpoint
 from nat.network.schedule import due, permutes_in
 from nat.runtime.device import Stopwatch
-from nat.runtime.distributed import Team
+from nat.runtime.distributed import Distributed
 from nat.runtime.errors import UserError
 from nat.runtime.naming import Name
 from nat.runtime.settings.params import Params, Pretrain
@@ -81,22 +81,24 @@ def train(session: TrunkSession, settings: Pretrain, targets: Targets, source: P
         targets: C of eq. 3, one for each image.
         source: the file that they come from, to name when their numbers are not finite.
     """
-    params, team, device = session.params, session.team, session.device
+    params, distributed, device = session.params, session.distributed, session.device
     loader = session.loader(session.images, settings.batch_size, "pretrain.batch_size")
-    targets = targets.near(device)
+    targets = targets.cached_on(device)
     align = find_alignment(params.alignment)
     network = session.network(targets.dimension).to(memory_format=torch.channels_last)
-    f_theta = team.joined(network, settings.batch_norm == "synchronised")
+    f_theta = distributed.wrap(network, settings.batch_norm == "synchronised")
     optimizer = sgd(network, settings)
     # P of eq. 3 as a permutation: image i has target row assignment[i]
     assignment = torch.randperm(len(targets), generator=session.generator("assignment"))
     watch = Stopwatch(device)
-    spine = not session.name.override
+    is_ablation = bool(session.name.override)
     monitor = KnnMonitor(
-        session.train, session.val, session.crop, settings.knn_every if spine else "never"
+        session.train, session.val, session.crop, "never" if is_ablation else settings.knn_every
     )
     # after the last epoch it is the network itself
-    due_after = [e for e in range(1, settings.epochs) if spine and due(e, settings.save_every)]
+    due_after = [
+        e for e in range(1, settings.epochs) if not is_ablation and due(e, settings.save_every)
+    ]
     blame = {"pretrain.lr": settings.lr, "pretrain.batch_size": settings.batch_size}
 
     for epoch in session.epochs(
@@ -109,7 +111,7 @@ def train(session: TrunkSession, settings: Pretrain, targets: Targets, source: P
             loader.epoch(epoch.number), loader.steps, settings.batch_size, settings.batch_size
         ):
             lr = set_learning_rate(optimizer, settings, t)  # section 3.3
-            with team.autocast():
+            with distributed.autocast():
                 outputs = f_theta(images)
             features = F.normalize(outputs.float())  # f_theta(X) of eq. 2, on the unit sphere
             vectors = targets.vectors(assignment[rows]).to(device, non_blocking=True)  # P C
@@ -117,29 +119,32 @@ def train(session: TrunkSession, settings: Pretrain, targets: Targets, source: P
                 with watch:
                     try:  # eq. 5, P within the batch
                         vectors = rematch(
-                            align, features, vectors, rows, assignment, team, settings
+                            align, features, vectors, rows, assignment, distributed, settings
                         )
                     except FloatingPointError as error:
                         epoch.fail(str(error))
             loss = square_loss(features, vectors)  # eq. 2, summed over the batch
             optimizer.zero_grad()
             # gradients are averaged over the processes, eq. 2's are summed over the batch
-            (loss * team.size).backward()
+            (loss * distributed.size).backward()
             optimizer.step()
             epoch.add(loss)
-        share(assignment, before, team, settings)
+        synchronise(assignment, before, distributed, settings)
+        knn = None
+        if distributed.is_main:
+            knn = monitor.accuracy(network.trunk, epoch.number + 1, device)
         session.log(
             epoch=epoch.number + 1,
             lr=lr,
-            loss=epoch.loss() / loader.seen,
-            reassigned=100 * int((assignment != before).sum()) / loader.seen,
-            knn=monitor.accuracy(network.trunk, epoch.number + 1, device) if team.first else None,
+            loss=epoch.loss() / loader.images_per_epoch,
+            reassigned=100 * int((assignment != before).sum()) / loader.images_per_epoch,
+            knn=knn,
         )
-        if epoch.number + 1 in due_after and team.first:
+        if epoch.number + 1 in due_after and distributed.is_main:
             checkpoint(network, session.state, epoch.number + 1)
-    session.hand_on(
+    session.save(
         network,
-        loader.seen * settings.epochs,
+        loader.images_per_epoch * settings.epochs,
         {"alignment_ms": watch.milliseconds},
         assignment,
         due_after,
@@ -152,7 +157,7 @@ def rematch(
     vectors: torch.Tensor,
     rows: torch.Tensor,
     assignment: torch.Tensor,
-    team: Team,
+    distributed: Distributed,
     settings: Pretrain,
 ) -> torch.Tensor:
     """Give a batch's targets anew to its images, in P too.
@@ -163,7 +168,8 @@ def rematch(
         vectors: (b, d), the targets of its images.
         rows: int64 (b,), its images.
         assignment: int64 (n,), target row of each image, changed in place.
-        team: whose whole batch is matched where ``settings.matching`` is global.
+        distributed: the processes; the batch of all is matched where ``settings.matching`` is
+            global.
         settings: of pretraining.
 
     Returns:
@@ -172,14 +178,14 @@ def rematch(
     Raises:
         FloatingPointError: a feature or a target is not a finite number.
     """
-    if settings.matching == "local" or team.size == 1:
+    if settings.matching == "local" or distributed.size == 1:
         order, drawn_to = reassign(align, features, vectors)
         update(assignment, rows, order)
         return drawn_to
-    everyone = team.gather(features.detach()), team.gather(vectors)
+    everyone = distributed.all_gather(features.detach()), distributed.all_gather(vectors)
     order, drawn_to = reassign(align, *everyone)
-    update(assignment, team.gather(rows.to(team.device)).cpu(), order)
-    return drawn_to[len(rows) * team.rank :][: len(rows)]
+    update(assignment, distributed.all_gather(rows.to(distributed.device)).cpu(), order)
+    return drawn_to[len(rows) * distributed.rank :][: len(rows)]
 
 
 def update(assignment: torch.Tensor, rows: torch.Tensor, order: torch.Tensor) -> None:
@@ -193,17 +199,19 @@ def update(assignment: torch.Tensor, rows: torch.Tensor, order: torch.Tensor) ->
     assignment[rows] = assignment[rows[order.cpu()]]
 
 
-def share(assignment: torch.Tensor, before: torch.Tensor, team: Team, settings: Pretrain) -> None:
+def synchronise(
+    assignment: torch.Tensor, before: torch.Tensor, distributed: Distributed, settings: Pretrain
+) -> None:
     """Give every process the same P at the end of an epoch, in place.
 
     Args:
         assignment: int64 (n,), target row of each image, as this process has changed it.
         before: int64 (n,), as it was before the epoch, the same in every process.
-        team: the processes.
+        distributed: the processes.
         settings: of pretraining.
     """
     if settings.matching == "local":
         # each process has moved targets among its own images alone
-        assignment.copy_(before + team.sum(assignment - before))
+        assignment.copy_(before + distributed.all_reduce(assignment - before))
     else:
-        team.spread(assignment)  # all have found the same, unless their GPUs round apart
+        distributed.broadcast(assignment)  # all have found the same, unless their GPUs round apart

@@ -10,7 +10,7 @@ from torch import nn
 
 from nat.data.loader import Loader
 from nat.methods import TrunkSession
-from nat.runtime.distributed import Team
+from nat.runtime.distributed import Distributed
 from nat.runtime.settings.params import Batch, Group
 
 LABEL = "Random"
@@ -31,13 +31,13 @@ def train(session: TrunkSession, settings: Settings) -> None:
         UserError: a batch larger than the data, or an output that cannot be written.
     """
     # each process by itself, so that statistics are those of whole batches
-    team, setting = Team(session.device), "baselines.random.batch_size"
+    alone, setting = Distributed(session.device), "baselines.random.batch_size"
     augment = session.params.augment
-    loader = Loader(session.images, settings.batch_size, augment, session.seed, team, setting)
+    loader = Loader(session.images, settings.batch_size, augment, session.seed, alone, setting)
     network = session.network(2).train()
     for layer in network.modules():
         if isinstance(layer, nn.BatchNorm2d):
             layer.momentum = None  # the plain average over batches
     for _, images in loader.epoch(0):
         network.trunk(images)
-    session.hand_on(network)
+    session.save(network)

@@ -1,4 +1,4 @@
-"""What a trunk sees of a picture: the front ends of Table 2, fixed and without parameters."""
+"""What a trunk sees of an image: the front ends of Table 2, fixed and without parameters."""
 
 from collections.abc import Callable
 
@@ -7,29 +7,29 @@ import torch.nn.functional as F
 from torch import nn
 
 
-def standardise(pictures: torch.Tensor) -> torch.Tensor:
-    """Subtract each picture's mean and divide by its standard deviation, before any front end.
+def standardise(images: torch.Tensor) -> torch.Tensor:
+    """Subtract each image's mean and divide by its standard deviation, before any front end.
 
-    One scalar each, over the picture's pixels and channels; a blank picture becomes zeros.
+    One scalar each, over the image's pixels and channels; a blank image becomes zeros.
 
     Args:
-        pictures: uint8 or float, (b, c, h, w).
+        images: uint8 or float, (b, c, h, w).
 
     Returns:
         float32, same shape.
     """
-    x = pictures.float()
+    x = images.float()
     mean = x.mean(dim=(1, 2, 3), keepdim=True)
     std = x.std(dim=(1, 2, 3), keepdim=True, correction=0)
     return (x - mean) / std.clamp(min=1e-3)
 
 
 class FrontEnd(nn.Module):
-    """A fixed linear map of pictures.
+    """A fixed linear map of images.
 
     Attributes:
         outputs: its channels.
-        kernel: float (outputs, 1, 3, 3), what it does to a grey picture.
+        kernel: float (outputs, 1, 3, 3), what it does to a grey image.
     """
 
     kernel: torch.Tensor
@@ -49,7 +49,7 @@ class FrontEnd(nn.Module):
 
 
 class Clean(FrontEnd):
-    """The picture as it is."""
+    """The image as it is."""
 
     def __init__(self, channels: int) -> None:
         same = torch.zeros(channels, 3, 3)

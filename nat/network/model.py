@@ -19,7 +19,7 @@ from torch import nn
 from nat.network.front_ends import FRONT_ENDS, standardise
 from nat.runtime.device import check_weights
 from nat.runtime.errors import UserError
-from nat.runtime.io.files import whole
+from nat.runtime.io.files import atomic_write
 from nat.runtime.io.foreign import reading
 from nat.runtime.io.outputs import tensors
 from nat.runtime.io.tensors import described, layout_of, read_tensors
@@ -41,7 +41,7 @@ SHAPES = {
     "alexnet": Shape(
         ((96, 11, 4, 2), (256, 5, 1, 2), (384, 3, 1, 1), (384, 3, 1, 1), (256, 3, 1, 1)), 0
     ),
-    # 28 px -> 14 -> 7 -> 4 -> 2, 256 features; 4.3 million multiplications a picture
+    # 28 px -> 14 -> 7 -> 4 -> 2, 256 features; 4.3 million multiplications an image
     "small": Shape(((32, 5, 2, 2), (64, 3, 1, 1), (96, 3, 1, 1), (96, 3, 1, 1), (64, 3, 1, 1)), 1),
 }
 POOLED = (1, 2, 5)
@@ -70,8 +70,8 @@ class Convolution(nn.Conv2d):
             size = (side + 2 * padding - kernel) // stride + blocks
             around += [padding, stride * size - side - padding]
         x = F.pad(x, around)
-        seen = F.pixel_unshuffle(x, stride).contiguous(memory_format=torch.channels_last)
-        return F.conv2d(seen, F.pixel_unshuffle(weight, stride), self.bias)
+        blocked = F.pixel_unshuffle(x, stride).contiguous(memory_format=torch.channels_last)
+        return F.conv2d(blocked, F.pixel_unshuffle(weight, stride), self.bias)
 
 
 class Trunk(nn.Module):
@@ -80,7 +80,7 @@ class Trunk(nn.Module):
     def __init__(
         self, name: str, preprocessing: Preprocessing = "sobel", channels: int = 1
     ) -> None:
-        """``channels`` are the pictures'."""
+        """``channels`` are the images'."""
         super().__init__()
         self.name, self.channels = name, channels
         self.front_end = FRONT_ENDS[preprocessing](channels)
@@ -97,17 +97,17 @@ class Trunk(nn.Module):
             self.layers.add_module(f"relu{index}", nn.ReLU(inplace=True))
             channels = width
 
-    def forward(self, pictures: torch.Tensor) -> torch.Tensor:
-        """Pictures, uint8 (b, c, h, w), to conv5 features after pooling, float (b, w5, h', w')."""
-        return self.layers(self.seen(pictures).contiguous(memory_format=torch.channels_last))
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        """Images, uint8 (b, c, h, w), to conv5 features after pooling, float (b, w5, h', w')."""
+        return self.layers(self.preprocess(images).contiguous(memory_format=torch.channels_last))
 
-    def seen(self, pictures: torch.Tensor) -> torch.Tensor:
-        """What conv1 sees of pictures, uint8 (b, c, h, w): float32 (b, front_end.outputs, h, w)."""
-        with torch.autocast(pictures.device.type, enabled=False):  # little work, and exact
-            return self.front_end(standardise(pictures))
+    def preprocess(self, images: torch.Tensor) -> torch.Tensor:
+        """What conv1 sees of images, uint8 (b, c, h, w): float32 (b, front_end.outputs, h, w)."""
+        with torch.autocast(images.device.type, enabled=False):  # little work, and exact
+            return self.front_end(standardise(images))
 
     def features(self, input_size: int) -> int:
-        """How many numbers conv5 gives for a square picture of ``input_size`` pixels."""
+        """How many numbers conv5 gives for a square image of ``input_size`` pixels."""
         size = input_size
         shape = SHAPES[self.name]
         for index, (_, kernel, stride, padding) in enumerate(shape.convolutions, start=1):
@@ -166,9 +166,9 @@ class Network(nn.Module):
         inputs = self.trunk.features(input_size)
         self.head = mlp(inputs, settings.hidden, outputs, settings.dropout)
 
-    def forward(self, pictures: torch.Tensor) -> torch.Tensor:
-        """Pictures, uint8 (b, c, h, w), to outputs, float (b, outputs)."""
-        return self.head(self.trunk(pictures))
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        """Images, uint8 (b, c, h, w), to outputs, float (b, outputs)."""
+        return self.head(self.trunk(images))
 
 
 @torch.no_grad()
@@ -194,7 +194,7 @@ def save_network(network: Network, path: Path) -> None:
         "outputs": network.outputs,
         "channels": network.trunk.channels,
     }
-    with whole(path, NETWORK) as temporary:
+    with atomic_write(path, NETWORK) as temporary:
         # one entry: the order of several is not fixed, and the same network gives the same bytes
         # not save_file, whose files nobody else can read, and whose errors are its own
         temporary.write_bytes(save(weights, {"network": json.dumps(shape)}))

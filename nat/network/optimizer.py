@@ -57,7 +57,7 @@ class Guard:
         """A guard of one training.
 
         Args:
-            settings: names and values of what may be at fault: step sizes, then sizes of a batch.
+            settings: names and values of what may be at fault: learning rates, then batch sizes.
             source: the file that the training starts from; at fault if its first loss is not
                 finite, as no step has been made.
             network: what is trained.
@@ -118,9 +118,9 @@ class Guard:
             raise UserError(f"{fault}, so that {what}; make it again")
         if epoch == 0 and step == 0:
             raise UserError(
-                f"{self.source}: {what} before any step, so that no step size is at fault: what "
-                "the training starts from holds numbers that are not finite, or too large; make "
-                "it again"
+                f"{self.source}: {what} before any step, so that no learning rate is at fault: "
+                "what the training starts from holds numbers that are not finite, or too large; "
+                "make it again"
             )
         where = (
             f"after epoch {epoch + 1}" if step is None else f"epoch {epoch + 1}, step {step + 1}"

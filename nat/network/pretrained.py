@@ -14,7 +14,7 @@ import torch
 from nat.network.model import NETWORK, Network, save_network
 from nat.runtime.errors import UserError
 from nat.runtime.io.arrays import save_array
-from nat.runtime.io.files import check_output, whole
+from nat.runtime.io.files import atomic_write, check_output
 from nat.runtime.io.outputs import Kind, folder
 from nat.runtime.settings.params import NAT
 
@@ -68,7 +68,7 @@ def write_network(
     Raises:
         UserError: a checkpoint is missing in the run's state, or the folder cannot be written.
     """
-    with whole(out, _kind(method)) as temporary:
+    with atomic_write(out, _kind(method)) as temporary:
         temporary.mkdir()
         save_network(network, temporary / "network.safetensors")
         if assignment is not None:

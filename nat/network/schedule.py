@@ -7,7 +7,7 @@ def constant_then_decay(start: float, decay: float, hold: int, t: int) -> float:
     """Section 3.3: ``l_t = l_0 / (1 + gamma [t - t_0]_+)``.
 
     Args:
-        start: l_0, the constant step size.
+        start: l_0, the constant learning rate.
         decay: gamma, per unit of ``t``; 0 keeps the step constant.
         hold: t_0, in the unit of ``t`` (batches when pretraining, epochs in the probe).
         t: counted from 0.

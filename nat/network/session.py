@@ -25,13 +25,13 @@ from tqdm import tqdm
 from nat.data.seeds import generator, seed_layers
 from nat.network.optimizer import INTERVAL, Guard
 from nat.runtime.code import code_of
-from nat.runtime.distributed import join
+from nat.runtime.distributed import init_distributed
 from nat.runtime.io.files import check_output
 from nat.runtime.naming import Name
 from nat.runtime.progress import progress
 from nat.runtime.provenance import provenance
 from nat.runtime.results import result_of, write_result
-from nat.runtime.resume import Run, scratch_folder
+from nat.runtime.resume import ResumableRun, scratch_folder
 from nat.runtime.settings.params import Params
 
 
@@ -43,7 +43,7 @@ class Session:
         name: of the training whose result it is.
         seed: of every random draw.
         used: the settings that decide the result, as nested dicts.
-        team: the processes.
+        distributed: the processes.
         device: of this one.
         run: the last training: its history, seconds and state folder.
     """
@@ -74,10 +74,10 @@ class Session:
         self.params, self.name, self.seed = params, name, name.seed
         self.stage, self.used, self.out, self.inputs = stage, used, out, inputs
         self._begun = time.perf_counter()
-        self.team = join(params.machine)
-        self.device = self.team.device
-        self.run: Run | None = None
-        self._runs: list[Run] = []
+        self.distributed = init_distributed(params.machine)
+        self.device = self.distributed.device
+        self.run: ResumableRun | None = None
+        self._runs: list[ResumableRun] = []
         self._locks = ExitStack()
 
     def __enter__(self) -> Self:
@@ -90,7 +90,7 @@ class Session:
                 run.finish()
         self._locks.close()
         if kind is None:
-            self.team.leave()
+            self.distributed.close()
 
     def epochs(
         self,
@@ -118,26 +118,26 @@ class Session:
             state: more tensors to save and restore, in place.
         """
         name = self.name.method if self.stage == "train" else self.stage
-        run = self.run = Run(
+        run = self.run = ResumableRun(
             scratch_folder(
                 self.params.machine.scratch,
                 f"{name}-{self.seed}",
                 code=code_of(self.stage, self.name.method, self.params),
                 parameters=self.used,
                 seed=self.seed,
-                computing=self.team.computing,
+                computing=self.distributed.computing,
                 **self.inputs,
                 **(inputs or {}),
             ),
             {"network": network, "optimizer": optimizer, **state},
-            self.team,
+            self.distributed,
         )
         self._locks.enter_context(run)
         self._runs.append(run)
         guard = Guard(blame, source, network, optimizer, fault)
         for number in run.epochs(total):
             network.train()
-            seed_layers(self.seed, "layers", number, self.team.rank)
+            seed_layers(self.seed, "layers", number, self.distributed.rank)
             yield Epoch(self, guard, number, f"{label or name} {number + 1}/{total}")
 
     def generator(self, *purpose: str | int) -> torch.Generator:
@@ -193,7 +193,7 @@ class Session:
             UserError: it cannot be written.
         """
         where = self.provenance(data, self.seconds if seconds is None else seconds)
-        if self.team.first:
+        if self.distributed.is_main:
             write_result(self.out, self.stage, self.name, measured, where, **(rows or {}))
 
 
@@ -246,7 +246,7 @@ class Epoch:
         Raises:
             UserError: it, or a weight, is not finite.
         """
-        return self._guard.end(self._session.team.sum(self._total), self.number)
+        return self._guard.end(self._session.distributed.all_reduce(self._total), self.number)
 
     def fail(self, what: str) -> NoReturn:
         """End the training at this step.

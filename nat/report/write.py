@@ -13,7 +13,7 @@ from nat.report.frame import Report
 from nat.report.numbers import FILES, summary_lines
 from nat.report.settings import Settings
 from nat.report.tables import TABLES
-from nat.runtime.io.files import check_output, whole
+from nat.runtime.io.files import atomic_write, check_output
 from nat.runtime.io.outputs import FILE_OF_OURS, NOTHING, beginning
 
 KEY = "index.html"
@@ -76,5 +76,5 @@ def write_files(files: dict[str, bytes], out: Path, key: str) -> None:
     for name in sorted(files, key=lambda name: not (out / name).exists()):
         check_output(out / name, kind)
     for name, data in sorted(files.items(), key=lambda file: file[0] != key):
-        with whole(out / name, FILE_OF_OURS) as temporary:
+        with atomic_write(out / name, FILE_OF_OURS) as temporary:
             temporary.write_bytes(data)

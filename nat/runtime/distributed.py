@@ -2,7 +2,7 @@
 
 Every process holds the same network and sees its own part of each batch; torch.distributed joins
 gradients. ``batch_size`` always means the batch of all processes together. Started without
-torchrun a team has one member, and nothing here costs anything.
+torchrun there is one process, and nothing here costs anything.
 """
 
 import os
@@ -22,7 +22,7 @@ from nat.runtime.settings.params import Machine
 
 
 @dataclass(frozen=True)
-class Team:
+class Distributed:
     """A process among the others.
 
     Attributes:
@@ -40,7 +40,7 @@ class Team:
     size: int = 1
 
     @property
-    def first(self) -> bool:
+    def is_main(self) -> bool:
         """Whether this process is the one that writes."""
         return self.rank == 0
 
@@ -49,21 +49,21 @@ class Team:
         """What the last digits of a result depend on besides the parameters."""
         return f"{self.device.type} {self.precision}{' compiled' if self.compiled else ''}"
 
-    def part(self, batch_size: int, setting: str) -> slice:
-        """The part of each batch that is this process's.
+    def shard(self, batch_size: int, setting: str) -> slice:
+        """The shard of each batch that is this process's.
 
         Raises:
-            UserError: the batch cannot be shared evenly, at least two pictures each.
+            UserError: the batch cannot be shared evenly, at least two images each.
         """
         if batch_size % self.size or batch_size < 2 * self.size:
             raise UserError(
-                f"{setting}: {batch_size} pictures cannot be shared by {self.size} processes; "
+                f"{setting}: {batch_size} images cannot be shared by {self.size} processes; "
                 f"use a multiple of {self.size}, at least {2 * self.size}"
             )
         each = batch_size // self.size
         return slice(self.rank * each, (self.rank + 1) * each)
 
-    def joined(self, network: nn.Module, synchronise: bool = False) -> nn.Module:
+    def wrap(self, network: nn.Module, synchronise: bool = False) -> nn.Module:
         """The network to train with: gradients are averaged over the processes.
 
         The weights are shared with ``network``, by which features are computed elsewhere.
@@ -97,7 +97,7 @@ class Team:
             self.device.type, self.precision, enabled=self.precision != torch.float32
         )
 
-    def sum(self, tensor: torch.Tensor) -> torch.Tensor:
+    def all_reduce(self, tensor: torch.Tensor) -> torch.Tensor:
         """The sum over all processes, in place."""
         if self.size > 1:
             held = tensor.to(self.device)  # NCCL has no CPU tensors
@@ -105,7 +105,7 @@ class Team:
             tensor.copy_(held)
         return tensor
 
-    def gather(self, tensor: torch.Tensor) -> torch.Tensor:
+    def all_gather(self, tensor: torch.Tensor) -> torch.Tensor:
         """(b, ...) of every process, one after the other: (size * b, ...)."""
         if self.size == 1:
             return tensor
@@ -113,19 +113,19 @@ class Team:
         dist.all_gather(parts, tensor.contiguous())
         return torch.cat(parts)
 
-    def spread(self, tensor: torch.Tensor) -> None:
+    def broadcast(self, tensor: torch.Tensor) -> None:
         """Give every process the first one's values, in place."""
         if self.size > 1:
             held = tensor.to(self.device)
             dist.broadcast(held, 0)
             tensor.copy_(held)
 
-    def wait(self) -> None:
+    def barrier(self) -> None:
         """Until all processes have come here."""
         if self.size > 1:
             dist.barrier()
 
-    def leave(self) -> None:
+    def close(self) -> None:
         """The end of a training that went well.
 
         One that fails must not come here, nor leave at exit: with NCCL it would wait for the
@@ -135,8 +135,8 @@ class Team:
             dist.destroy_process_group()
 
 
-def join(machine: Machine) -> Team:
-    """The team that torchrun's environment names, or a team of one.
+def init_distributed(machine: Machine) -> Distributed:
+    """Join the processes that torchrun's environment names, or be the only one.
 
     Raises:
         UserError: ``machine.device`` names a device that this machine lacks, or one device for
@@ -175,7 +175,7 @@ def join(machine: Machine) -> Team:
     precision = torch.float32
     if machine.precision == "bfloat16" or (machine.precision == "auto" and _fast_bfloat16(device)):
         precision = torch.bfloat16
-    return Team(device, precision, machine.compile, rank, size)
+    return Distributed(device, precision, machine.compile, rank, size)
 
 
 def _fast_bfloat16(device: torch.device) -> bool:

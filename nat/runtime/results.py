@@ -12,7 +12,7 @@ clone makes every table and figure of it. The reports read nothing else.
 from pathlib import Path
 from typing import Any
 
-from nat.runtime.io.files import whole, write_json
+from nat.runtime.io.files import atomic_write, write_json
 from nat.runtime.io.outputs import Kind, beginning, json_where
 from nat.runtime.naming import Name
 
@@ -78,5 +78,5 @@ def collect(measured: Path, results: Path) -> None:
         stage = file.relative_to(measured).parts[0]
         kind = result_of(stage) if file.suffix == ".json" else ILLUSTRATION
         if not (path.exists() and path.read_bytes() == content):
-            with whole(path, kind) as temporary:
+            with atomic_write(path, kind) as temporary:
                 temporary.write_bytes(content)

@@ -1,8 +1,8 @@
 """A training run that resumes exactly where an interruption left it.
 
-The loop stays in the open; a Run only counts its epochs and keeps its state::
+The loop stays in the open; a ResumableRun only counts its epochs and keeps its state::
 
-    with Run(folder, {"network": network, "optimizer": optimizer}) as run:
+    with ResumableRun(folder, {"network": network, "optimizer": optimizer}) as run:
         for epoch in run.epochs(100):
             ...                       # any loop over batches
             run.log(epoch=epoch + 1, loss=loss)
@@ -22,9 +22,9 @@ from typing import Any
 
 import torch
 
-from nat.runtime.distributed import Team
+from nat.runtime.distributed import Distributed
 from nat.runtime.errors import UserError
-from nat.runtime.io.files import check_output, discard, sha256, sweep, whole
+from nat.runtime.io.files import atomic_write, check_output, discard, sha256, sweep
 from nat.runtime.io.locks import locked
 from nat.runtime.io.outputs import FILE_OF_OURS, FOLDER_OF_OURS
 from nat.runtime.io.paths import own_name, place
@@ -64,7 +64,7 @@ def state_folder(folder: Path) -> Iterator[None]:
         yield
 
 
-class Run:
+class ResumableRun:
     """Counts epochs, keeps state and history, and resumes.
 
     Attributes:
@@ -72,31 +72,35 @@ class Run:
         seconds: wall time spent in epochs so far, over all interruptions.
     """
 
-    def __init__(self, folder: Path, state: dict[str, Any], team: Team | None = None) -> None:
-        """A run of one process or of a team, whose first process alone writes.
+    def __init__(
+        self, folder: Path, state: dict[str, Any], distributed: Distributed | None = None
+    ) -> None:
+        """A run of one process or of several, whose main process alone writes.
 
         Args:
             folder: of the state; several machines must share it.
             state: modules, optimizers or tensors by name, the same in every process; tensors are
                 restored in place.
-            team: None for one process.
+            distributed: None for one process.
         """
         self.folder = folder
         self.state = state
-        self.team = team or Team(torch.device("cpu"))
+        self.distributed = distributed or Distributed(torch.device("cpu"))
         self.history: list[dict[str, Any]] = []
         self.seconds = 0.0
         self._next = 0
         self._row: dict[str, Any] = {}
 
-    def __enter__(self) -> "Run":
+    def __enter__(self) -> "ResumableRun":
         """Take the folder's lock (a second start of the same run waits), then resume."""
         self._lock = ExitStack()
-        if self.team.first:
+        if self.distributed.is_main:
             self._lock.enter_context(state_folder(self.folder))
-        self.team.wait()
+        self.distributed.barrier()
         self._resume()
-        starts = self.team.gather(torch.tensor([self._next], device=self.team.device))
+        starts = self.distributed.all_gather(
+            torch.tensor([self._next], device=self.distributed.device)
+        )
         if (starts != self._next).any():
             raise UserError(
                 f"{self.folder}: the processes see different states of this run; put "
@@ -129,16 +133,16 @@ class Run:
 
     def finish(self) -> None:
         """Remove the state: the outputs are written."""
-        if self.team.first:
+        if self.distributed.is_main:
             discard(self.folder)
 
     def _save(self) -> None:
-        if not self.team.first:
+        if not self.distributed.is_main:
             return
         content = {
             "run": self.folder.name,
             "next": self._next,
-            "processes": self.team.size,
+            "processes": self.distributed.size,
             "seconds": self.seconds,
             "history": json.dumps(self.history),
             "state": {
@@ -149,7 +153,7 @@ class Run:
         # by way of memory: of a full disk, torch.save itself tells nothing but a wrong position
         buffer = io.BytesIO()
         torch.save(content, buffer)
-        with whole(self.file, FILE_OF_OURS) as temporary:
+        with atomic_write(self.file, FILE_OF_OURS) as temporary:
             temporary.write_bytes(buffer.getbuffer())
 
     def _resume(self) -> None:
@@ -174,10 +178,11 @@ class Run:
                 f"({(str(error).splitlines() or [type(error).__name__])[0]}); remove {self.folder} "
                 "to start that run from its first epoch"
             ) from error
-        if processes != self.team.size:
+        if processes != self.distributed.size:
             raise UserError(
-                f"{self.folder}: state of a run of {processes} processes, not {self.team.size}, "
-                f"whose results differ; start {processes}, or remove the folder to start anew"
+                f"{self.folder}: state of a run of {processes} processes, not "
+                f"{self.distributed.size}, whose results differ; start {processes}, or remove the "
+                "folder to start anew"
             )
         self._next = content["next"]
         self.seconds = content["seconds"]

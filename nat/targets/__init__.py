@@ -20,7 +20,7 @@ from nat.data.seeds import generator
 from nat.runtime.device import fits
 from nat.runtime.errors import UserError
 from nat.runtime.io.arrays import Kinds, open_array, save_array
-from nat.runtime.io.files import whole
+from nat.runtime.io.files import atomic_write
 from nat.runtime.io.foreign import reading
 from nat.runtime.io.outputs import array
 from nat.runtime.settings.families import load_member, own
@@ -48,7 +48,7 @@ class Targets:
     def __len__(self) -> int:
         return len(self.array)
 
-    def near(self, device: torch.device) -> "Targets":
+    def cached_on(self, device: torch.device) -> "Targets":
         """The same targets in the GPU's memory, where they fit; else where they are."""
         if fits(self.array.nbytes, device):
             return Targets(self.array.to(device), self.dimension)
@@ -119,7 +119,7 @@ def save_targets(targets: Targets, path: Path) -> None:
     array = targets.array
     if array.ndim == 1:
         array = torch.cat([array, torch.tensor([targets.dimension])])
-    with whole(path, ARRAY) as temporary:
+    with atomic_write(path, ARRAY) as temporary:
         save_array(temporary, array.numpy())
 
 

@@ -28,7 +28,7 @@ def sample(n: int, settings: Settings, draws: torch.Generator) -> Targets:
     """
     d, k = settings.dimension, settings.k
     if k > n:
-        raise UserError(f"targets.k: {k} is larger than the {n} pictures; use at most {n}")
+        raise UserError(f"targets.k: {k} is larger than the {n} images; use at most {n}")
     centres = F.normalize(torch.randn(k, d, generator=draws)).repeat(-(-n // k), 1)[:n]
     noise = F.normalize(torch.randn(n, d, generator=draws))
     return Targets(F.normalize(centres + settings.spread * noise))

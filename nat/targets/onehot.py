@@ -17,6 +17,6 @@ def sample(n: int, settings: TargetSettings, draws: torch.Generator) -> Targets:
     """
     k = settings.k
     if k > n:
-        raise UserError(f"targets.k: {k} is larger than the {n} pictures; use at most {n}")
+        raise UserError(f"targets.k: {k} is larger than the {n} images; use at most {n}")
     classes = torch.randperm(k, generator=draws)
     return Targets(classes.repeat(-(-n // k))[:n], k)

@@ -7,11 +7,11 @@ import numpy as np
 import pytest
 import torch
 from click.testing import CliRunner, Result
-from conftest import write_picture_folder
+from conftest import write_image_folder
 from PIL import Image
 from tiny import EMBEDDED
 
-from nat.api.embed import embed_folder, find_pictures
+from nat.api.embed import embed_folder, find_images
 from nat.api.load import FrozenTrunk, load_trunk
 from nat.cli import main
 from nat.data.discovery import Unused
@@ -37,13 +37,13 @@ def trunk(network: Path) -> FrozenTrunk:
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    write_picture_folder(tmp_path / "pictures", a_class=5)
-    (tmp_path / "pictures" / "notes.txt").write_text("no picture")
-    (tmp_path / "pictures" / "disc" / "odd.png").mkdir()
-    (tmp_path / "pictures" / "disc-copy.JPG").write_bytes(
-        (tmp_path / "pictures" / "disc" / "000.jpg").read_bytes()
+    write_image_folder(tmp_path / "images", a_class=5)
+    (tmp_path / "images" / "notes.txt").write_text("no image")
+    (tmp_path / "images" / "disc" / "odd.png").mkdir()
+    (tmp_path / "images" / "disc-copy.JPG").write_bytes(
+        (tmp_path / "images" / "disc" / "000.jpg").read_bytes()
     )
-    return tmp_path / "pictures"
+    return tmp_path / "images"
 
 
 def read(out: Path) -> tuple[list[str], np.ndarray]:
@@ -51,7 +51,7 @@ def read(out: Path) -> tuple[list[str], np.ndarray]:
 
 
 @pytest.mark.parametrize("batch", [4, 256])
-def test_rows_are_the_pictures_in_order_of_their_paths(
+def test_rows_are_the_images_in_order_of_their_paths(
     trunk: FrozenTrunk,
     folder: Path,
     tmp_path: Path,
@@ -73,7 +73,7 @@ def test_rows_are_the_pictures_in_order_of_their_paths(
     assert not np.allclose(features[0], features[-1])
 
 
-def test_corrupt_pictures_stop_it_or_are_left_out(
+def test_corrupt_images_stop_it_or_are_left_out(
     trunk: FrozenTrunk, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("nat.api.embed.BATCH", 3)
@@ -105,15 +105,15 @@ def test_images_of_16_bits_and_of_unknown_white(trunk: FrozenTrunk, folder: Path
     deep = Image.fromarray(257 * grey.astype(np.uint16))
     expected = trunk.embed([folder / "disc" / "001.png"])
     np.testing.assert_array_equal(trunk.embed([deep]), expected)
-    with pytest.raises(UserError, match=r"mode=F .*: no readable picture \(floating-point"):
+    with pytest.raises(UserError, match=r"mode=F .*: no readable image \(floating-point"):
         trunk.embed([Image.fromarray(grey.astype(np.float32))])
 
 
 def test_nothing_readable_is_an_error(trunk: FrozenTrunk, tmp_path: Path) -> None:
-    (tmp_path / "pictures").mkdir()
-    (tmp_path / "pictures" / "a.png").write_bytes(b"no picture")
-    with pytest.raises(UserError, match="none of its 1 pictures is readable"):
-        embed_folder(trunk, tmp_path / "pictures", tmp_path / "f.npy", skip_corrupt=True)
+    (tmp_path / "images").mkdir()
+    (tmp_path / "images" / "a.png").write_bytes(b"no image")
+    with pytest.raises(UserError, match="none of its 1 images is readable"):
+        embed_folder(trunk, tmp_path / "images", tmp_path / "f.npy", skip_corrupt=True)
     assert not (tmp_path / "f.npy").exists()
 
 
@@ -121,18 +121,18 @@ def test_wrong_folders_and_endings_are_named(trunk: FrozenTrunk, tmp_path: Path)
     with pytest.raises(UserError, match=r"f\.csv: should end in \.npy or \.parquet"):
         embed_folder(trunk, tmp_path, tmp_path / "f.csv")
     with pytest.raises(UserError, match="no such folder"):
-        find_pictures(tmp_path / "none", Unused())
+        find_images(tmp_path / "none", Unused())
     (tmp_path / "empty").mkdir()
     (tmp_path / "empty" / "a.psd").touch()
-    with pytest.raises(UserError, match=r"empty: no pictures \(.*\.png.*; found .* \(\.psd 1\)"):
-        find_pictures(tmp_path / "empty", Unused())
+    with pytest.raises(UserError, match=r"empty: no images \(.*\.png.*; found .* \(\.psd 1\)"):
+        find_images(tmp_path / "empty", Unused())
 
 
-def test_pictures_are_those_that_prepare_finds(
+def test_images_are_those_that_prepare_finds(
     trunk: FrozenTrunk, folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture
 ) -> None:
     """Behind links, and not what systems leave; the last line counts what is not used."""
-    write_picture_folder(tmp_path / "elsewhere", a_class=5)
+    write_image_folder(tmp_path / "elsewhere", a_class=5)
     (folder / "linked").symlink_to(tmp_path / "elsewhere")
     (folder / "linked" / "back").symlink_to(folder)
     (folder / "gone.png").symlink_to("none.png")
@@ -155,7 +155,7 @@ def test_pictures_are_those_that_prepare_finds(
 def test_a_name_that_is_no_text(folder: Path) -> None:
     os.rename(folder / "disc", os.fsencode(folder) + b"/dis\xe7")  # noqa: PTH104 - of bytes
     with pytest.raises(UserError) as caught:
-        find_pictures(folder, Unused())
+        find_images(folder, Unused())
     assert str(caught.value) == (
         rf"{folder}/dis\udce7/000.jpg: its name is not valid UTF-8; rename it"
     )
@@ -180,7 +180,7 @@ def test_parquet_holds_the_same(
         assert len(embed_folder(trunk, folder, out, skip_corrupt=True)) == 1
     names, features = read(tmp_path / "f.npy")
     table = parquet.read_table(tmp_path / "f.parquet")
-    assert table.column("picture").to_pylist() == names
+    assert table.column("image").to_pylist() == names
     np.testing.assert_array_equal(
         np.array(table.column("features").to_pylist(), np.float32), features
     )
@@ -202,7 +202,7 @@ def test_the_commands(network: Path, folder: Path, tmp_path: Path) -> None:
     assert not out.exists()
     result = run(*words, "--skip-corrupt")
     assert result.exit_code == 0, result.output
-    assert f"left out: {folder}/across/000.jpg: no readable picture" in result.stderr
+    assert f"left out: {folder}/across/000.jpg: no readable image" in result.stderr
     assert f"{folder}: not used: files of other kinds: 1 (.txt 1)\n" in result.stderr
     names, features = read(out)
     expected = load_trunk(network, 32).embed([folder / name for name in names])

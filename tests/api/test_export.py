@@ -41,7 +41,7 @@ def network_file(
     return folder / "network.safetensors"
 
 
-def pictures(n: int = 6, channels: int = 1, size: int = 28) -> torch.Tensor:
+def images(n: int = 6, channels: int = 1, size: int = 28) -> torch.Tensor:
     draws = torch.Generator().manual_seed(2)
     shape = (n, channels, size, size)
     return torch.randint(0, 256, shape, dtype=torch.uint8, generator=draws)
@@ -61,7 +61,7 @@ def test_plain_modules_are_the_same_function(
     trunk = load_network(network_file(tmp_path, preprocessing, channels)).trunk.eval()
     modules = plain_modules(trunk, keep_batch_norm)
     assert {type(module).__module__.split(".")[0] for module in modules.modules()} == {"torch"}
-    x = pictures(channels=channels)
+    x = images(channels=channels)
     x[0] = 200  # blank
     with torch.no_grad():
         torch.testing.assert_close(modules(x.float()), trunk(x), rtol=1e-3, atol=1e-4)
@@ -73,7 +73,7 @@ def test_the_steps_before_the_layers_match_one_by_one(channels: int, tmp_path: P
     """Alone, where no ReLU hides a difference."""
     trunk = load_network(network_file(tmp_path, channels=channels)).trunk
     modules = plain_modules(trunk)
-    x = pictures(channels=channels).float()
+    x = images(channels=channels).float()
     torch.testing.assert_close(modules[0](x), standardise(x), rtol=1e-4, atol=1e-5)
     torch.testing.assert_close(modules[1](x), trunk.front_end(x), rtol=1e-4, atol=1e-3)
 
@@ -101,7 +101,7 @@ def test_the_documented_lines_need_only_pytorch(
     (tmp_path / "load.py").write_text(
         snippet + "import sys\nfrom safetensors.torch import save_file\n"
         "assert not {'nat', 'torchvision'} & set(sys.modules)\n"
-        "save_file({'pictures': pictures, 'features': features}, 'seen.safetensors')\n"
+        "save_file({'images': images, 'features': features}, 'seen.safetensors')\n"
     )
     done = subprocess.run(
         [sys.executable, "-I", "load.py"], cwd=tmp_path, capture_output=True, text=True
@@ -109,7 +109,7 @@ def test_the_documented_lines_need_only_pytorch(
     assert done.returncode == 0, done.stderr
     seen = load_file(tmp_path / "seen.safetensors")
     with torch.no_grad():
-        ours = load_network(network).trunk.eval()(seen["pictures"].byte()).flatten(1)
+        ours = load_network(network).trunk.eval()(seen["images"].byte()).flatten(1)
     torch.testing.assert_close(seen["features"], ours, rtol=1e-3, atol=1e-4)
     assert ours.std() > 0.1
 
@@ -119,7 +119,7 @@ def test_this_projects_format_is_the_trunk_itself(tmp_path: Path) -> None:
     export_trunk(network, tmp_path / "trunk.safetensors")
     trunk, crop = load_exported(tmp_path / "trunk.safetensors")
     assert crop == 28
-    x = pictures(channels=3)
+    x = images(channels=3)
     assert torch.equal(trunk.eval()(x), load_network(network).trunk.eval()(x))
     assert not [name for name in load_file(tmp_path / "trunk.safetensors") if "head" in name]
 

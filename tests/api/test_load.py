@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from conftest import CLASSES, write_picture_folder
+from conftest import CLASSES, write_image_folder
 from PIL import Image
 from tiny import PROJECT
 
@@ -28,9 +28,9 @@ def network(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
 
 @pytest.fixture
 def files(tmp_path: Path) -> list[Path]:
-    write_picture_folder(tmp_path / "pictures", a_class=3, size=40)
-    Image.new("CMYK", (50, 90), (10, 90, 30, 0)).save(tmp_path / "pictures" / "tall.jpg")
-    return sorted((tmp_path / "pictures").rglob("*.*g"))
+    write_image_folder(tmp_path / "images", a_class=3, size=40)
+    Image.new("CMYK", (50, 90), (10, 90, 30, 0)).save(tmp_path / "images" / "tall.jpg")
+    return sorted((tmp_path / "images").rglob("*.*g"))
 
 
 @pytest.mark.parametrize("size", [None, 36])
@@ -62,7 +62,7 @@ def test_output_is_the_network_on_the_unit_sphere(network: Path, files: list[Pat
     np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-5)
 
 
-def test_paths_texts_and_images_are_the_same_pictures(network: Path, files: list[Path]) -> None:
+def test_paths_texts_and_images_are_the_same_images(network: Path, files: list[Path]) -> None:
     trunk = nat.load_trunk(str(network))
     by_path = trunk.embed(files)
     assert np.array_equal(by_path, trunk.embed([str(file) for file in files]))
@@ -101,7 +101,7 @@ def test_faults_are_named(network: Path, files: list[Path], tmp_path: Path) -> N
     with pytest.raises(UserError, match="layer: 'conv4' is unknown; use conv5 or output"):
         trunk.embed(files, "conv4")  # type: ignore[arg-type]
     (tmp_path / "empty.jpg").write_bytes(b"")
-    with pytest.raises(UserError, match=r"empty\.jpg: no readable picture"):
+    with pytest.raises(UserError, match=r"empty\.jpg: no readable image"):
         trunk.embed([*files, tmp_path / "empty.jpg"])
     with pytest.raises(UserError, match=r"none\.jpg: cannot be read \(No such file"):
         trunk.embed([tmp_path / "none.jpg"])

@@ -8,25 +8,25 @@ from nat.data.augment import Cuts, cut_out, draw_cuts, fixed_crops
 
 
 def coordinates(b: int, c: int, h: int, w: int) -> torch.Tensor:
-    """Pictures whose every value is unlike any other."""
+    """Images whose every value is unlike any other."""
     return torch.arange(b * c * h * w).reshape(b, c, h, w)
 
 
 def test_cuts_are_slices_of_the_rows_named() -> None:
-    pictures = coordinates(7, 3, 9, 9)
+    images = coordinates(7, 3, 9, 9)
     rows = torch.tensor([6, 0, 3, 3, 1])
     top, left = torch.tensor([0, 3, 4, 1, 2]), torch.tensor([4, 0, 1, 2, 3])
     mirrored = torch.tensor([False, True, False, True, True])
-    cut = cut_out(pictures, rows, Cuts(top, left, mirrored), 5)
+    cut = cut_out(images, rows, Cuts(top, left, mirrored), 5)
     for i, row in enumerate(rows):
-        expected = pictures[row, :, top[i] : top[i] + 5, left[i] : left[i] + 5]
+        expected = images[row, :, top[i] : top[i] + 5, left[i] : left[i] + 5]
         assert torch.equal(cut[i], expected.flip(-1) if mirrored[i] else expected)
 
 
 @pytest.mark.parametrize("seed", range(5))
 def test_cuts_are_those_of_indices_made_on_the_cpu(seed: int) -> None:
     draws = torch.Generator().manual_seed(seed)
-    pictures = torch.randint(256, (30, 3, 13, 13), generator=draws).to(torch.uint8)
+    images = torch.randint(256, (30, 3, 13, 13), generator=draws).to(torch.uint8)
     rows = torch.randint(30, (50,), generator=draws)
     cuts = draw_cuts(50, 13, 7, True, draws)
     side = torch.arange(7)
@@ -34,7 +34,7 @@ def test_cuts_are_those_of_indices_made_on_the_cpu(seed: int) -> None:
     across = cuts.left[:, None] + torch.where(cuts.mirrored[:, None], side.flip(0), side)
     channels = torch.arange(3)[None, :, None, None]
     places = rows[:, None, None, None], channels, down[:, None, :, None], across[:, None, None, :]
-    assert torch.equal(cut_out(pictures, rows, cuts, 7), pictures[places])
+    assert torch.equal(cut_out(images, rows, cuts, 7), images[places])
 
 
 class Copies(TorchDispatchMode):
@@ -50,11 +50,11 @@ class Copies(TorchDispatchMode):
         return func(*args, **(kwargs or {}))
 
 
-def test_a_few_numbers_a_picture_go_to_the_device() -> None:
-    pictures = torch.empty((40, 3, 32, 32), dtype=torch.uint8, device="meta")
+def test_a_few_numbers_a_image_go_to_the_device() -> None:
+    images = torch.empty((40, 3, 32, 32), dtype=torch.uint8, device="meta")
     cuts = draw_cuts(16, 32, 28, True, torch.Generator().manual_seed(0))
     with Copies() as copies:
-        cut = cut_out(pictures, torch.arange(16), cuts, 28)
+        cut = cut_out(images, torch.arange(16), cuts, 28)
     assert (cut.shape, cut.device.type) == ((16, 3, 28, 28), "meta")
     assert copies.count == 4 * 16
 
@@ -77,11 +77,11 @@ def test_a_part_of_the_cuts() -> None:
 
 
 def test_fixed_crops() -> None:
-    pictures = coordinates(2, 1, 8, 8)
-    ten = fixed_crops(pictures, 4, 10)
+    images = coordinates(2, 1, 8, 8)
+    ten = fixed_crops(images, 4, 10)
     assert ten.shape == (10, 2, 1, 4, 4)
-    assert torch.equal(ten[0], pictures[..., 2:6, 2:6])
-    assert torch.equal(ten[4], pictures[..., 4:, 4:])
+    assert torch.equal(ten[0], images[..., 2:6, 2:6])
+    assert torch.equal(ten[4], images[..., 4:, 4:])
     assert torch.equal(ten[5:], ten[:5].flip(-1))
-    assert torch.equal(fixed_crops(pictures, 4, 2), ten[[0, 5]])
-    assert torch.equal(fixed_crops(pictures, 8, 1)[0], pictures)
+    assert torch.equal(fixed_crops(images, 4, 2), ten[[0, 5]])
+    assert torch.equal(fixed_crops(images, 8, 1)[0], images)

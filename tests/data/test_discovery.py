@@ -40,7 +40,7 @@ def found(root: Path) -> tuple[list[str], str]:
 
 
 @pytest.mark.parametrize("name", SYSTEMS)
-def test_what_systems_leave_is_neither_folder_nor_picture(name: str, tmp_path: Path) -> None:
+def test_what_systems_leave_is_neither_folder_nor_image(name: str, tmp_path: Path) -> None:
     assert leftover(name)
     put(tmp_path, "a.jpg", f"{name}/b.jpg", "cat/c.jpg")
     (tmp_path / "cat" / name).touch()
@@ -94,12 +94,12 @@ def test_two_folders_that_lead_into_each_other(tmp_path: Path) -> None:
     assert found(tmp_path)[0] == ["cat/a.jpg", "cat/x/b.jpg", "dog/b.jpg", "dog/y/a.jpg"]
 
 
-def test_pipes_are_no_pictures(tmp_path: Path) -> None:
+def test_pipes_are_no_images(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "a.jpg")
     assert found(tmp_path) == ([], "pipes, sockets or devices: 1 (a.jpg)")
 
 
-def test_a_folder_may_be_called_as_a_picture(tmp_path: Path) -> None:
+def test_a_folder_may_be_called_as_a_image(tmp_path: Path) -> None:
     put(tmp_path, "a.jpg/b.jpg")
     assert found(tmp_path) == (["a.jpg/b.jpg"], "")
 
@@ -121,7 +121,7 @@ def test_folders_deeper_than_calls_can_go(tmp_path: Path) -> None:
 
 
 def test_an_unreadable_folder_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Not passed over: its pictures would be missing without a word."""
+    """Not passed over: its images would be missing without a word."""
     put(tmp_path, "cat/a.jpg", "dog/b.jpg")
     scandir: Callable = os.scandir
 
@@ -177,5 +177,5 @@ def test_counts_of_two_folders_are_one() -> None:
     both.include(train, "train")
     both.include(val, "val")
     assert str(both) == (
-        "files of other kinds: 2 (.txt 2); folders without pictures: 5 (train/z, val/a, val/b, ...)"
+        "files of other kinds: 2 (.txt 2); folders without images: 5 (train/z, val/a, val/b, ...)"
     )

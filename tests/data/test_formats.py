@@ -15,7 +15,7 @@ from nat.data.formats import _ENDINGS, ENDINGS, FORMATS, Unreadable, decoding, o
 from nat.data.squares import read_square
 
 SLOPE = np.arange(48, dtype=np.uint8)[None].repeat(48, 0) * 5
-# An interpreter's, a system's, those that hold no picture, and one that has no signature.
+# An interpreter's, a system's, those that hold no image, and one that has no signature.
 REFUSED = ["EPS", "PSD", "ICO", "WMF", "TGA", "PCX", "FITS", "PDF"]
 POSTSCRIPT = (
     b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 48 48\n%%EndComments\n"
@@ -63,24 +63,24 @@ def test_postscript_is_not_run_whatever_it_is_called(
 
     monkeypatch.setattr(EpsImagePlugin, "Ghostscript", lambda *_, **__: pytest.fail("Ghostscript"))
     monkeypatch.setattr(EpsImagePlugin, "has_ghostscript", lambda: True)
-    with Image.open(io.BytesIO(POSTSCRIPT)) as picture, pytest.raises(pytest.fail.Exception):
-        picture.load()  # which is what Pillow would do
+    with Image.open(io.BytesIO(POSTSCRIPT)) as image, pytest.raises(pytest.fail.Exception):
+        image.load()  # which is what Pillow would do
     (tmp_path / "x.jpg").write_bytes(POSTSCRIPT)
-    with pytest.raises(Unreadable, match="no picture of a known kind"):
+    with pytest.raises(Unreadable, match="no image of a known kind"):
         read_square(POSTSCRIPT, 16, 1, True)
-    with pytest.raises(Unreadable, match="no picture of a known kind"), opened(tmp_path / "x.jpg"):
+    with pytest.raises(Unreadable, match="no image of a known kind"), opened(tmp_path / "x.jpg"):
         pass
 
 
 @pytest.mark.parametrize("form", REFUSED)
-def test_other_formats_are_no_pictures(form: str) -> None:
+def test_other_formats_are_no_images(form: str) -> None:
     assert form not in FORMATS
     if form not in ("PSD", "WMF", "FITS"):  # which Pillow does not write
-        with pytest.raises(Unreadable, match="no picture of a known kind"):
+        with pytest.raises(Unreadable, match="no image of a known kind"):
             read_square(encode(form), 16, 1, True)
 
 
-def test_pictures_are_opened_in_one_place() -> None:
+def test_images_are_opened_in_one_place() -> None:
     """Elsewhere the formats might be forgotten."""
     for file in sorted((PROJECT / "nat").rglob("*.py")):
         for node in ast.walk(ast.parse(file.read_text())):
@@ -104,12 +104,12 @@ def test_pillows_warnings_are_not_shown(monkeypatch: pytest.MonkeyPatch) -> None
         warnings.simplefilter("always")
         read_square(content, 16, 1, True)
         assert not shown
-        with Image.open(io.BytesIO(content)) as picture:
-            picture.getexif()
+        with Image.open(io.BytesIO(content)) as image:
+            image.getexif()
         assert {w.category for w in shown} == {UserWarning, Image.DecompressionBombWarning}
 
 
-def test_a_picture_beyond_the_limit_is_unreadable(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_image_beyond_the_limit_is_unreadable(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 48 * 48 // 2 - 1)
     with pytest.raises(Unreadable, match="exceeds limit"):
         read_square(encode("PNG"), 16, 1, True)
@@ -155,6 +155,6 @@ def test_errors_of_every_kind_are_one(error: Exception, said: str) -> None:
     assert str(caught.value) == said
 
 
-def test_want_of_memory_is_no_fault_of_the_picture() -> None:
+def test_want_of_memory_is_no_fault_of_the_image() -> None:
     with pytest.raises(MemoryError), decoding():
         raise MemoryError

@@ -9,40 +9,47 @@ import torch
 from nat.data import loader as module
 from nat.data.loader import Batch, Loader
 from nat.data.store import Store
-from nat.runtime.distributed import Team
+from nat.runtime.distributed import Distributed
 from nat.runtime.errors import UserError
 
 CPU = torch.device("cpu")
 
 
-def loader(params: Any, manifest: Path, batch: int = 16, team: Team | None = None) -> Loader:
+def loader(
+    params: Any, manifest: Path, batch: int = 16, processes: Distributed | None = None
+) -> Loader:
     store = Store(manifest, params.machine.data, "train")
-    return Loader(store, batch, params.augment, 0, team or Team(CPU), "pretrain.batch_size")
+    return Loader(
+        store, batch, params.augment, 0, processes or Distributed(CPU), "pretrain.batch_size"
+    )
 
 
-def test_an_epoch_shows_each_picture_once_in_a_new_order(make_params: Any, manifest: Path) -> None:
+def test_an_epoch_shows_each_image_once_in_a_new_order(make_params: Any, manifest: Path) -> None:
     found = loader(make_params(), manifest, batch=20)
-    assert (found.steps, found.seen) == (4, 80)  # of 96, the incomplete batch is dropped
+    assert (found.steps, found.images_per_epoch) == (
+        4,
+        80,
+    )  # of 96, the incomplete batch is dropped
     first, second = (torch.cat([rows for rows, _ in found.epoch(e)]) for e in (0, 1))
     assert len(first.unique()) == len(second.unique()) == 80
     assert not torch.equal(first, second)
     assert torch.equal(first, torch.cat([rows for rows, _ in found.epoch(0)]))
 
 
-def test_squares_are_cut_from_the_rows_pictures(make_params: Any, manifest: Path) -> None:
+def test_squares_are_cut_from_the_rows_images(make_params: Any, manifest: Path) -> None:
     found = loader(make_params(augment={"crop": 32, "flip": False}), manifest)
-    for rows, pictures in found.epoch(0):
-        assert torch.equal(pictures, found.store.batch(rows))
+    for rows, images in found.epoch(0):
+        assert torch.equal(images, found.store.batch(rows))
 
 
 def test_processes_share_what_one_would_see(make_params: Any, manifest: Path) -> None:
     params = make_params()
     alone = list(loader(params, manifest).epoch(3))
-    teams = [Team(CPU, rank=rank, size=4) for rank in range(4)]
-    shared = [list(loader(params, manifest, team=team).epoch(3)) for team in teams]
-    for step, (rows, pictures) in enumerate(alone):
+    processes = [Distributed(CPU, rank=rank, size=4) for rank in range(4)]
+    shared = [list(loader(params, manifest, processes=one).epoch(3)) for one in processes]
+    for step, (rows, images) in enumerate(alone):
         assert torch.equal(torch.cat([each[step][0] for each in shared]), rows)
-        assert torch.equal(torch.cat([each[step][1] for each in shared]), pictures)
+        assert torch.equal(torch.cat([each[step][1] for each in shared]), images)
 
 
 def same(found: Iterable[Batch], expected: Iterable[Batch]) -> bool:
@@ -65,7 +72,7 @@ def pin(monkeypatch: pytest.MonkeyPatch) -> list[torch.Tensor]:
 
 
 @pytest.mark.parametrize("piece", [7, 96, 4096])
-def test_resident_pictures_give_the_same_batches(
+def test_resident_images_give_the_same_batches(
     piece: int, make_params: Any, manifest: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     plain = loader(make_params(), manifest)
@@ -76,7 +83,7 @@ def test_resident_pictures_give_the_same_batches(
     found = loader(make_params(), manifest)
     assert (plain.resident, found.resident) == (False, True)
     assert asked == [(96 * 32 * 32, CPU)]
-    assert torch.equal(found.pictures, torch.from_numpy(found.store.pictures.copy()))
+    assert torch.equal(found.images, torch.from_numpy(found.store.images.copy()))
     assert torch.equal(torch.cat(pinned), torch.arange(96))
     monkeypatch.setattr(found.store, "batch", lambda _: pytest.fail("the file is read again"))
     for epoch in range(2):
@@ -111,7 +118,7 @@ def test_a_fault_while_reading_ahead_is_raised(
     found = loader(make_params(), manifest)
     (file,) = (manifest.parent / "data/stores").glob("*/train.npy")
     os.truncate(file, file.stat().st_size - 1)
-    with pytest.raises(UserError, match=r"ends before picture 95"):
+    with pytest.raises(UserError, match=r"ends before image 95"):
         list(found._arriving(0))
 
 
@@ -120,4 +127,4 @@ def test_a_batch_that_cannot_be_shared_is_refused(
     make_params: Any, manifest: Path, batch: int, size: int
 ) -> None:
     with pytest.raises(UserError, match=rf"pretrain\.batch_size: {batch} .* {size} processes"):
-        loader(make_params(), manifest, batch, Team(CPU, size=size))
+        loader(make_params(), manifest, batch, Distributed(CPU, size=size))

@@ -11,16 +11,16 @@ from nat.data.squares import read_square, square
 
 
 def noise(width: int, height: int, seed: int = 0) -> Image.Image:
-    """Smooth noise, as pictures are, rather than of single pixels."""
+    """Smooth noise, as images are, rather than of single pixels."""
     draws = np.random.default_rng(seed)
     small = draws.integers(0, 256, (height // 8 + 2, width // 8 + 2, 3), dtype=np.uint8)
     return Image.fromarray(small).resize((width, height), Image.Resampling.BICUBIC)
 
 
 def by_torchvision(content: bytes, size: int, channels: int) -> np.ndarray:
-    picture = Image.open(io.BytesIO(content)).convert("L" if channels == 1 else "RGB")
-    picture = F.center_crop(picture, min(picture.size))
-    array = np.asarray(F.resize(picture, size, F.InterpolationMode.BICUBIC)).astype(int)
+    image = Image.open(io.BytesIO(content)).convert("L" if channels == 1 else "RGB")
+    image = F.center_crop(image, min(image.size))
+    array = np.asarray(F.resize(image, size, F.InterpolationMode.BICUBIC)).astype(int)
     return array[None] if channels == 1 else np.moveaxis(array, 2, 0)
 
 
@@ -32,9 +32,9 @@ def slope(mode: str) -> Image.Image:
         deep = 257 * SLOPE.astype({"I": "<i4", "I;16": "<u2", "I;16B": ">u2"}[mode])
         return Image.frombytes(mode, deep.shape[::-1], deep.tobytes())
     if mode == "P":  # whose palette begins with white
-        picture = Image.fromarray(255 - SLOPE)
-        picture.putpalette(np.arange(255, -1, -1, dtype=np.uint8).repeat(3).tobytes())
-        return picture
+        image = Image.fromarray(255 - SLOPE)
+        image.putpalette(np.arange(255, -1, -1, dtype=np.uint8).repeat(3).tobytes())
+        return image
     return Image.fromarray(SLOPE).convert("RGB").convert(mode)
 
 
@@ -98,14 +98,14 @@ def test_as_by_cutting_and_scaling(sides: tuple[int, int], channels: int) -> Non
 
 
 def test_the_centre_is_kept() -> None:
-    picture = np.zeros((20, 60), np.uint8)
-    picture[:, 20:40] = 255
-    assert read_square(encode(Image.fromarray(picture), "PNG"), 20, 1, True).min() == 255
+    image = np.zeros((20, 60), np.uint8)
+    image[:, 20:40] = 255
+    assert read_square(encode(Image.fromarray(image), "PNG"), 20, 1, True).min() == 255
 
 
 def test_an_exif_rotation_is_applied_or_not() -> None:
-    picture = noise(40, 40)
-    plain, turned = encode(picture, quality=95), rotated(picture)
+    image = noise(40, 40)
+    plain, turned = encode(image, quality=95), rotated(image)
     straight = read_square(plain, 16, 3, True)
     assert np.array_equal(read_square(turned, 16, 3, False), straight)
     upright = read_square(turned, 16, 3, True).astype(int)
@@ -118,16 +118,14 @@ def test_an_exif_rotation_is_applied_or_not() -> None:
     ("content", "reason"),
     [
         (b"", "empty file"),
-        (b"\xff\xd8\xff\xe0 no picture", "Truncated"),
-        (b"<html>", "no picture of a known kind"),
+        (b"\xff\xd8\xff\xe0 no image", "Truncated"),
+        (b"<html>", "no image of a known kind"),
         (encode(noise(64, 64))[:-200], "truncated"),
         (encode(noise(64, 64), "PNG")[:-200], ""),
     ],
 )
 @pytest.mark.parametrize("channels", [1, 3])
-def test_an_unreadable_picture_is_told_in_a_line(
-    content: bytes, reason: str, channels: int
-) -> None:
+def test_an_unreadable_image_is_told_in_a_line(content: bytes, reason: str, channels: int) -> None:
     with pytest.raises(Unreadable) as caught:
         read_square(content, 16, channels, True)
     assert reason in str(caught.value)
@@ -135,7 +133,7 @@ def test_an_unreadable_picture_is_told_in_a_line(
 
 
 @pytest.mark.parametrize("form", FORMATS)
-def test_any_damage_is_a_picture_or_unreadable(form: str) -> None:
+def test_any_damage_is_a_image_or_unreadable(form: str) -> None:
     draws = np.random.default_rng(0)
     content = np.frombuffer(encode(noise(40, 30), form), np.uint8)
     for _ in range(60):

@@ -7,17 +7,17 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from conftest import CLASSES, picture_set
+from conftest import CLASSES, image_set
 
 from nat.data.store import Source, Split, Store, check_batch, epoch_batches, write_store
 from nat.runtime.errors import UserError
 
 
 def test_what_goes_in_comes_out(manifest: Path, tmp_path: Path) -> None:
-    pictures, labels = picture_set(96)
+    images, labels = image_set(96)
     store = Store(manifest, str(tmp_path / "data"), "train")
     rows = torch.tensor([5, 0, 95])
-    assert torch.equal(store.batch(rows), torch.from_numpy(pictures[rows.numpy()]))
+    assert torch.equal(store.batch(rows), torch.from_numpy(images[rows.numpy()]))
     assert store.labels.tolist() == labels.tolist()
     assert (store.source, store.classes, len(store)) == ("test", CLASSES, 96)
 
@@ -27,23 +27,23 @@ def test_a_file_that_is_cut_off_while_it_is_read_is_told(manifest: Path, tmp_pat
     (file,) = (tmp_path / "data").rglob("train.npy")
     os.truncate(file, file.stat().st_size - 1)
     assert len(store.batch(torch.arange(95))) == 95
-    with pytest.raises(UserError, match=r"train\.npy: ends before picture 95"):
+    with pytest.raises(UserError, match=r"train\.npy: ends before image 95"):
         store.batch(torch.tensor([95]))
 
 
 def test_manifest_is_the_same_each_time_and_follows_the_pixels(
     manifest: Path, tmp_path: Path
 ) -> None:
-    pictures, labels = picture_set(96)
-    val = Split(48, *picture_set(48, seed=1))
+    images, labels = image_set(96)
+    val = Split(48, *image_set(48, seed=1))
 
     def write(name: str) -> str:
-        splits = {"train": Split(96, pictures, labels), "val": val}
+        splits = {"train": Split(96, images, labels), "val": val}
         write_store(Source("test", CLASSES, splits), 32, 1, str(tmp_path / "data"), tmp_path / name)
         return (tmp_path / name).read_text()
 
     assert write("again.json") == manifest.read_text()
-    pictures[0, 0, 0, 0] ^= 1
+    images[0, 0, 0, 0] ^= 1
     assert write("other.json") != manifest.read_text()
     content = json.loads(manifest.read_text())
     assert content["splits"]["train"]["count"] == 96
@@ -53,7 +53,7 @@ def test_a_reader_that_fails_leaves_nothing(tmp_path: Path) -> None:
     class Images:
         def __iter__(self) -> Iterator[np.ndarray]:
             yield np.zeros((1, 8, 8), np.uint8)
-            raise UserError("broken.png: no readable picture")
+            raise UserError("broken.png: no readable image")
 
     source = Source("test", [], {"train": Split(2, Images(), np.zeros(2))})
     with pytest.raises(UserError, match=r"broken\.png"):
@@ -65,8 +65,8 @@ def test_a_reader_that_fails_leaves_nothing(tmp_path: Path) -> None:
 def test_a_store_that_is_there_stays_and_a_damaged_one_is_made_again(
     manifest: Path, tmp_path: Path
 ) -> None:
-    train, labels = picture_set(96)
-    val, val_labels = picture_set(48, seed=1)
+    train, labels = image_set(96)
+    val, val_labels = image_set(48, seed=1)
     splits = {"train": Split(96, train, labels), "val": Split(48, val, val_labels)}
     source = Source("test", CLASSES, splits)
     (store,) = (tmp_path / "data" / "stores").iterdir()
@@ -89,7 +89,7 @@ def test_the_file_is_what_numpy_writes(manifest: Path, tmp_path: Path) -> None:
     expected = io.BytesIO()
     np.lib.format.write_array(expected, array, version=(1, 0))
     assert file.read_bytes() == expected.getvalue()
-    assert np.array_equal(array, picture_set(96)[0])
+    assert np.array_equal(array, image_set(96)[0])
 
 
 def test_a_missing_store_names_the_remedy(manifest: Path, tmp_path: Path) -> None:
@@ -102,7 +102,7 @@ def test_a_missing_manifest_names_the_remedy(tmp_path: Path) -> None:
         Store(tmp_path / "none.json", str(tmp_path), "train")
 
 
-def test_epochs_see_each_picture_once_and_drop_the_rest() -> None:
+def test_epochs_see_each_image_once_and_drop_the_rest() -> None:
     batches = list(epoch_batches(23, 5, torch.Generator().manual_seed(0)))
     assert [len(batch) for batch in batches] == [5] * 4
     assert len(set(torch.cat(batches).tolist())) == 20
@@ -110,7 +110,7 @@ def test_epochs_see_each_picture_once_and_drop_the_rest() -> None:
 
 def test_a_batch_larger_than_the_data_is_refused() -> None:
     check_batch(5, 5, "x")
-    with pytest.raises(UserError, match=r"pretrain\.batch_size: 6 is larger than the 5 pictures"):
+    with pytest.raises(UserError, match=r"pretrain\.batch_size: 6 is larger than the 5 images"):
         check_batch(6, 5, "pretrain.batch_size")
 
 

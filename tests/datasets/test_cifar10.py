@@ -25,14 +25,14 @@ KINDS = [f"kind {label}" for label in range(10)]
 
 def batch(seed: int) -> dict[str, object]:
     draws = np.random.default_rng(seed)
-    pictures = draws.integers(0, 256, (A_BATCH, 3 * 32 * 32), dtype=np.uint8)
+    images = draws.integers(0, 256, (A_BATCH, 3 * 32 * 32), dtype=np.uint8)
     labels = draws.integers(0, 10, A_BATCH).tolist()
-    return {"batch_label": "a batch", "labels": labels, "data": pictures}
+    return {"batch_label": "a batch", "labels": labels, "data": images}
 
 
 @pytest.fixture
 def files(monkeypatch: pytest.MonkeyPatch) -> dict[str, bytes]:
-    """The batches, of 6 pictures each, in the form of Python 2; their checksums in force."""
+    """The batches, of 6 images each, in the form of Python 2; their checksums in force."""
     names = [name for name, _ in CIFAR10.train_list + CIFAR10.test_list]
     content: dict[str, bytes] = {
         name: pickle.dumps(batch(seed), protocol=2) for seed, name in enumerate(names)
@@ -63,14 +63,14 @@ def pack(path: Path, files: dict[str, bytes]) -> Path:
     return path
 
 
-def pictures_of(folder: Path | None, **changes: object) -> Images:
+def images_of(folder: Path | None, **changes: object) -> Images:
     group = {"source": "cifar10", "folder": folder and str(folder), "train": None, "val": None}
     changes = {"size": 32, "channels": 3} | changes
     return Params.model_validate(settings(images=group | changes)).images
 
 
 def stored(settings: Images, data: Path, split: str = "train") -> np.ndarray:
-    return np.stack(list(read(settings, machine(data)).splits[split].pictures))
+    return np.stack(list(read(settings, machine(data)).splits[split].images))
 
 
 def refusal(settings: Images, data: Path) -> str:
@@ -80,35 +80,35 @@ def refusal(settings: Images, data: Path) -> str:
     return str(caught.value)
 
 
-def test_the_pictures_are_torchvisions(files: dict[str, bytes], tmp_path: Path) -> None:
+def test_the_images_are_torchvisions(files: dict[str, bytes], tmp_path: Path) -> None:
     folder = extract(tmp_path / "c" / "cifar-10-batches-py", files).parent
-    source = read(pictures_of(folder), machine(tmp_path))
+    source = read(images_of(folder), machine(tmp_path))
     assert (source.name, source.classes) == ("cifar10", KINDS)
     for split, train in (("train", True), ("val", False)):
         theirs = CIFAR10(str(folder), train=train)
         ours = source.splits[split]
         assert ours.count == len(theirs)
-        assert np.array_equal(np.moveaxis(np.stack(list(ours.pictures)), 1, 3), theirs.data)
+        assert np.array_equal(np.moveaxis(np.stack(list(ours.images)), 1, 3), theirs.data)
         assert ours.labels.tolist() == theirs.targets
 
 
 def test_packed_and_extracted_and_downloaded(files: dict[str, bytes], tmp_path: Path) -> None:
-    a = stored(pictures_of(extract(tmp_path / "c" / "cifar-10-batches-py", files).parent), tmp_path)
-    b = stored(pictures_of(tmp_path / "c" / "cifar-10-batches-py"), tmp_path)
+    a = stored(images_of(extract(tmp_path / "c" / "cifar-10-batches-py", files).parent), tmp_path)
+    b = stored(images_of(tmp_path / "c" / "cifar-10-batches-py"), tmp_path)
     pack(tmp_path / "raw" / "CIFAR10" / "cifar-10-python.tar.gz", files)
-    c = stored(pictures_of(tmp_path / "raw" / "CIFAR10"), tmp_path)
-    d = stored(pictures_of(None), tmp_path)  # as a download left it
+    c = stored(images_of(tmp_path / "raw" / "CIFAR10"), tmp_path)
+    d = stored(images_of(None), tmp_path)  # as a download left it
     for other in (b, c, d):
         assert np.array_equal(a, other)
 
 
 def test_luma_and_margin(files: dict[str, bytes], tmp_path: Path) -> None:
     folder = extract(tmp_path / "c", files)
-    colour = stored(pictures_of(folder), tmp_path)
-    luma = stored(pictures_of(folder, channels=1, size=37), tmp_path)
+    colour = stored(images_of(folder), tmp_path)
+    luma = stored(images_of(folder, channels=1, size=37), tmp_path)
     assert luma.shape == (30, 1, 37, 37)
-    for grey, picture in zip(luma, colour, strict=True):
-        expected = Image.fromarray(np.moveaxis(picture, 0, 2)).convert("L")
+    for grey, image in zip(luma, colour, strict=True):
+        expected = Image.fromarray(np.moveaxis(image, 0, 2)).convert("L")
         assert np.array_equal(grey[0, 2:34, 2:34], np.asarray(expected))
         assert np.array_equal(grey[0, 1], grey[0, 3])  # mirrored at the border
         assert np.array_equal(grey[0, 34], grey[0, 32])
@@ -131,7 +131,7 @@ def test_no_network_says_where_to_put_the_file(
         raise OSError("Name or service\nnot known")
 
     monkeypatch.setattr(cifar10, "download_url", refuse)
-    said = refusal(pictures_of(None), tmp_path)
+    said = refusal(images_of(None), tmp_path)
     assert "CIFAR-10: no download (Name or service not known)" in said
     assert f"put it into {tmp_path / 'raw' / 'CIFAR10'}, or" in said
 
@@ -143,7 +143,7 @@ def test_an_odd_answer_of_a_server_is_a_cause_too(
         raise IncompleteRead(b"half")
 
     monkeypatch.setattr(cifar10, "download_url", cut_off)
-    assert "CIFAR-10: no download (IncompleteRead(4 bytes" in refusal(pictures_of(None), tmp_path)
+    assert "CIFAR-10: no download (IncompleteRead(4 bytes" in refusal(images_of(None), tmp_path)
 
 
 def test_a_download_is_whole_or_none(
@@ -156,33 +156,31 @@ def test_a_download_is_whole_or_none(
 
     monkeypatch.setattr(cifar10, "download_url", cut_off)
     fails = True
-    refusal(pictures_of(None), tmp_path)
+    refusal(images_of(None), tmp_path)
     assert not list((tmp_path / "raw" / "CIFAR10").iterdir())
     fails = False
-    assert stored(pictures_of(None), tmp_path).shape == (30, 3, 32, 32)
+    assert stored(images_of(None), tmp_path).shape == (30, 3, 32, 32)
     assert (tmp_path / "raw" / "CIFAR10" / "cifar-10-python.tar.gz").is_file()
 
 
 def test_faults_are_named(files: dict[str, bytes], tmp_path: Path) -> None:
     (tmp_path / "none").mkdir()
     assert "should hold cifar-10-python.tar.gz or the folder" in refusal(
-        pictures_of(tmp_path / "none"), tmp_path
+        images_of(tmp_path / "none"), tmp_path
     )
     folder = extract(tmp_path / "c", files)
-    assert "images.train: 31 is more than the 30" in refusal(
-        pictures_of(folder, train=31), tmp_path
-    )
+    assert "images.train: 31 is more than the 30" in refusal(images_of(folder, train=31), tmp_path)
     for size in (31, 64):
-        assert f"images.size: {size}" in refusal(pictures_of(folder, size=size), tmp_path)
+        assert f"images.size: {size}" in refusal(images_of(folder, size=size), tmp_path)
     (folder / "data_batch_3").unlink()
-    assert "data_batch_3: missing" in refusal(pictures_of(folder), tmp_path)
+    assert "data_batch_3: missing" in refusal(images_of(folder), tmp_path)
     (folder / "data_batch_3").write_bytes(files["data_batch_2"])
-    assert "data_batch_3 has another MD5" in refusal(pictures_of(folder), tmp_path)
+    assert "data_batch_3 has another MD5" in refusal(images_of(folder), tmp_path)
     archive = pack(tmp_path / "p" / "cifar-10-python.tar.gz", files)
     archive.write_bytes(archive.read_bytes()[:-3000])
-    assert "truncated, damaged or not CIFAR-10's" in refusal(pictures_of(tmp_path / "p"), tmp_path)
+    assert "truncated, damaged or not CIFAR-10's" in refusal(images_of(tmp_path / "p"), tmp_path)
     pack(archive, {"data_batch_1": files["data_batch_1"]})
-    assert "truncated, damaged or not CIFAR-10's" in refusal(pictures_of(tmp_path / "p"), tmp_path)
+    assert "truncated, damaged or not CIFAR-10's" in refusal(images_of(tmp_path / "p"), tmp_path)
 
 
 def test_a_pickle_runs_nothing(
@@ -198,7 +196,7 @@ def test_a_pickle_runs_nothing(
         content = pickle.dumps({"label_names": Evil()}, protocol=protocol)
         folder = extract(tmp_path / str(protocol), files | {"batches.meta": content})
         monkeypatch.setitem(CIFAR10.meta, "md5", hashlib.md5(content).hexdigest())
-        assert "which is refused" in refusal(pictures_of(folder), tmp_path)
+        assert "which is refused" in refusal(images_of(folder), tmp_path)
     assert not (tmp_path / "ran").exists()
 
 
@@ -212,7 +210,7 @@ def test_a_header_that_claims_gigabytes_is_refused(
     header.type, header.size = kind, 2**32
     with gzip.open(archive, "wb") as file:
         file.write(header.tobuf() + bytes(2**20))
-    assert "a header of 4,294,967,296 bytes" in refusal(pictures_of(tmp_path / "p"), tmp_path)
+    assert "a header of 4,294,967,296 bytes" in refusal(images_of(tmp_path / "p"), tmp_path)
 
 
 def test_a_batch_that_unpacks_to_more_is_not_read_to_its_end(
@@ -226,5 +224,5 @@ def test_a_batch_that_unpacks_to_more_is_not_read_to_its_end(
 
     monkeypatch.setattr(tarfile.ExFileObject, "read", noted, raising=False)
     pack(tmp_path / "p" / "cifar-10-python.tar.gz", files | {"data_batch_1": bytes(2**24)})
-    assert "data_batch_1 has another MD5" in refusal(pictures_of(tmp_path / "p"), tmp_path)
+    assert "data_batch_1 has another MD5" in refusal(images_of(tmp_path / "p"), tmp_path)
     assert asked == [cifar10.LARGEST]

@@ -17,15 +17,15 @@ from nat.runtime.settings.params import Images, Params
 
 @pytest.fixture
 def files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The four files with 30 + 20 random pictures, packed, and their checksums in force."""
+    """The four files with 30 + 20 random images, packed, and their checksums in force."""
     folder = tmp_path / "named"
     folder.mkdir()
     draws = np.random.default_rng(0)
     sums = {}
     for part, n in (("train", 30), ("t10k", 20)):
-        pictures = b"\0" * 16 + draws.integers(0, 256, n * 784, dtype=np.uint8).tobytes()
+        images = b"\0" * 16 + draws.integers(0, 256, n * 784, dtype=np.uint8).tobytes()
         labels = b"\0" * 8 + bytes(i % 10 for i in range(n))
-        for name, content in (("images-idx3", pictures), ("labels-idx1", labels)):
+        for name, content in (("images-idx3", images), ("labels-idx1", labels)):
             (folder / f"{part}-{name}-ubyte.gz").write_bytes(gzip.compress(content))
             sums[f"{part}-{name}-ubyte"] = hashlib.sha256(content).hexdigest()
     monkeypatch.setattr(fashion_mnist, "SHA256", sums)
@@ -45,31 +45,31 @@ def offline(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(fashion_mnist.shutil, "which", lambda _: None)
 
 
-def pictures_of(folder: Path | None, **changes: object) -> Images:
+def images_of(folder: Path | None, **changes: object) -> Images:
     group = {"folder": folder and str(folder), "train": None, "val": None, **changes}
     return Params.model_validate(settings(images=group)).images
 
 
-def test_splits_leave_the_last_pictures_to_composing(files: Path, tmp_path: Path) -> None:
-    source = read(pictures_of(files), machine(tmp_path))
+def test_splits_leave_the_last_images_to_composing(files: Path, tmp_path: Path) -> None:
+    source = read(images_of(files), machine(tmp_path))
     assert (source.splits["train"].count, source.splits["val"].count) == (20, 20)
-    pictures, labels = fashion_mnist.read_objects(str(files), str(tmp_path))
-    assert (len(pictures), labels.tolist()) == (10, [i % 10 for i in range(20, 30)])
+    images, labels = fashion_mnist.read_objects(str(files), str(tmp_path))
+    assert (len(images), labels.tolist()) == (10, [i % 10 for i in range(20, 30)])
 
 
 def test_a_margin_and_no_interpolation(files: Path, tmp_path: Path) -> None:
-    (picture, *_) = read(pictures_of(files), machine(tmp_path)).splits["train"].pictures
+    (image, *_) = read(images_of(files), machine(tmp_path)).splits["train"].images
     raw, _ = fashion_mnist.read_idx_pair(files, "train")
-    assert picture.shape == (1, 32, 32)
-    assert np.array_equal(picture[0, 2:30, 2:30], raw[0])
-    assert picture[0, :2].max() == 0
+    assert image.shape == (1, 32, 32)
+    assert np.array_equal(image[0, 2:30, 2:30], raw[0])
+    assert image[0, :2].max() == 0
 
 
 def test_unpacked_files_serve_too(files: Path, tmp_path: Path) -> None:
     for path in files.glob("*.gz"):
         path.with_suffix("").write_bytes(gzip.decompress(path.read_bytes()))
         path.unlink()
-    assert read(pictures_of(files), machine(tmp_path)).splits["train"].count == 20
+    assert read(images_of(files), machine(tmp_path)).splits["train"].count == 20
 
 
 @pytest.mark.usefixtures("offline")
@@ -142,14 +142,14 @@ def test_a_truncated_file_is_named(keep: int, files: Path, tmp_path: Path) -> No
     path = files / "train-images-idx3-ubyte.gz"
     path.write_bytes(path.read_bytes()[:keep])
     with pytest.raises(UserError, match=r"train-images-idx3-ubyte.*run prepare again"):
-        read(pictures_of(files), machine(tmp_path))
+        read(images_of(files), machine(tmp_path))
 
 
 def test_a_wrong_checksum_is_named(files: Path, tmp_path: Path) -> None:
     path = files / "t10k-labels-idx1-ubyte.gz"
     path.write_bytes(gzip.compress(b"\0" * 28))
     with pytest.raises(UserError, match="t10k-labels-idx1-ubyte: wrong checksum"):
-        read(pictures_of(files), machine(tmp_path))
+        read(images_of(files), machine(tmp_path))
 
 
 def test_a_small_file_that_unpacks_to_a_large_one_takes_little(
@@ -160,7 +160,7 @@ def test_a_small_file_that_unpacks_to_a_large_one_takes_little(
     tracemalloc.start()
     try:
         with pytest.raises(UserError, match=r"train-images-idx3-ubyte: wrong checksum"):
-            read(pictures_of(files), machine(tmp_path))
+            read(images_of(files), machine(tmp_path))
         assert tracemalloc.get_traced_memory()[1] < 10**6
     finally:
         tracemalloc.stop()
@@ -168,7 +168,7 @@ def test_a_small_file_that_unpacks_to_a_large_one_takes_little(
 
 def test_other_faults_are_named(files: Path, tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"images\.train: 21 is more than the 20"):
-        read(pictures_of(files, train=21), machine(tmp_path))
+        read(images_of(files, train=21), machine(tmp_path))
     with pytest.raises(UserError, match=r"images\.folder: .*should hold train-images"):
         find(str(tmp_path), str(tmp_path))
 

@@ -28,7 +28,7 @@ from nat.runtime.settings.params import Params
 SIZE = 24
 TRAIN = A_CLASS * len(WNIDS)
 # rows of the store, counted as if all were readable, and what is wrong with them
-DAMAGED = {4: "truncated", 20: "empty file", TRAIN - 2: "no picture of a known kind"}
+DAMAGED = {4: "truncated", 20: "empty file", TRAIN - 2: "no image of a known kind"}
 
 
 def damaged() -> Files:
@@ -94,7 +94,7 @@ def test_the_bytes_are_those_of_write_store(threads: int, tmp_path: Path) -> Non
     assert filled == contents(plain)
 
 
-def test_unreadable_pictures_are_left_out_and_listed(
+def test_unreadable_images_are_left_out_and_listed(
     tmp_path: Path, capsys: pytest.CaptureFixture
 ) -> None:
     whole = params_of(write_tree(tmp_path / "whole"), tmp_path / "a")
@@ -117,10 +117,10 @@ def test_unreadable_pictures_are_left_out_and_listed(
     assert "left out 3 unreadable ones" in capsys.readouterr().err
 
 
-def test_too_many_unreadable_pictures_name_one(tmp_path: Path) -> None:
+def test_too_many_unreadable_images_name_one(tmp_path: Path) -> None:
     folder = write_tree(tmp_path / "in", damaged())
     said = refusal(params_of(folder, tmp_path), tmp_path / "m.json")
-    assert f"train/{sorted(train_files())[4]}: no readable picture (" in said
+    assert f"train/{sorted(train_files())[4]}: no readable image (" in said
     assert "images.corrupt_limit allows 0" in said
     said = refusal(params_of(folder, tmp_path, corrupt_limit=2), tmp_path / "m.json")
     assert f"{sorted(train_files())[TRAIN - 2]}: no readable" in said
@@ -141,13 +141,13 @@ def test_a_lower_limit_holds_for_what_was_found_before(
         with pytest.raises(pytest.fail.Exception):
             prepare_images(params_of(folder, tmp_path, corrupt_limit=4), tmp_path / "m.json")
     said = refusal(params_of(folder, tmp_path, corrupt_limit=1), tmp_path / "m.json")
-    assert f"{last}: no readable picture (empty file); unreadable so far: 4" in said
+    assert f"{last}: no readable image (empty file); unreadable so far: 4" in said
 
 
-def test_no_readable_picture_at_all(tmp_path: Path) -> None:
+def test_no_readable_image_at_all(tmp_path: Path) -> None:
     folder = write_tree(tmp_path / "in", dict.fromkeys(train_files(), b"no"))
     said = refusal(params_of(folder, tmp_path, corrupt_limit=1000), tmp_path / "m.json")
-    assert "no readable picture for train" in said
+    assert "no readable image for train" in said
 
 
 @given(st.data())
@@ -332,7 +332,7 @@ def test_too_small_a_disk_is_said_before_the_work(
     folder = write_tree(tmp_path / "in")
     for source in ("imagenet", "folder"):
         said = refusal(params_of(folder, tmp_path, source=source), tmp_path / "m.json")
-        assert "the pictures need 0.0 MB more, 0.0 MB are free; name a larger disk" in said
+        assert "the images need 0.0 MB more, 0.0 MB are free; name a larger disk" in said
         assert f"remove the unfinished {forgotten}" in said
     assert "36 train + 12 val, 576 bytes each: 0.0 MB in" in capsys.readouterr().err
 

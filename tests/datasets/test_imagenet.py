@@ -63,14 +63,14 @@ def refused(prepare: Any) -> Any:
 
 def expected(content: bytes, channels: int) -> np.ndarray:
     """By torchvision: decode whole, scale the short side, cut the centre; EXIF is not asked."""
-    picture = Image.open(io.BytesIO(content)).convert("RGB" if channels == 3 else "L")
-    picture = F.resize(picture, SIZE, F.InterpolationMode.BICUBIC)
-    array = np.asarray(F.center_crop(picture, SIZE))
+    image = Image.open(io.BytesIO(content)).convert("RGB" if channels == 3 else "L")
+    image = F.resize(image, SIZE, F.InterpolationMode.BICUBIC)
+    array = np.asarray(F.center_crop(image, SIZE))
     return array[None] if channels == 1 else np.moveaxis(array, 2, 0)
 
 
 @pytest.mark.parametrize("channels", [1, 3])
-def test_the_store_holds_the_pictures(channels: int, tmp_path: Path, prepare: Any) -> None:
+def test_the_store_holds_the_images(channels: int, tmp_path: Path, prepare: Any) -> None:
     manifest = prepare(tree(tmp_path / "in"), channels=channels)
     train, val = (Store(manifest, str(tmp_path / "data"), split) for split in ("train", "val"))
     assert (train.source, train.classes, train.channels) == ("imagenet", WNIDS, channels)
@@ -82,12 +82,12 @@ def test_the_store_holds_the_pictures(channels: int, tmp_path: Path, prepare: An
     for row, name in enumerate(names):
         difference = stored[row].astype(int) - expected(files[name], channels)
         assert np.abs(difference).mean() < 2, name  # luma of the JPEG and of its RGB are rounded
-    pictures, wnids = val_files()
-    by_class = sorted(zip(wnids, pictures, strict=True))
+    images, wnids = val_files()
+    by_class = sorted(zip(wnids, images, strict=True))
     assert val.labels.tolist() == [WNIDS.index(wnid) for wnid, _ in by_class]
     stored = val.batch(torch.arange(len(val))).numpy()
     for row, (_, name) in enumerate(by_class):
-        difference = stored[row].astype(int) - expected(pictures[name], channels)
+        difference = stored[row].astype(int) - expected(images[name], channels)
         assert np.abs(difference).mean() < 2, name
 
 
@@ -100,7 +100,7 @@ def test_every_layout_gives_the_same_manifest(
     manifests.append(prepare(archives))
     manifests.append(prepare(archives, threads=2))
     files, wnids = val_files()
-    flat = tmp_path / "flat"  # devkit beside extracted pictures
+    flat = tmp_path / "flat"  # devkit beside extracted images
     write_files(flat / "train", train_files())
     write_files(flat / "val", files)
     (flat / "ILSVRC2012_devkit_t12.tar.gz").symlink_to(archives / "ILSVRC2012_devkit_t12.tar.gz")
@@ -141,7 +141,7 @@ def test_class_folders_may_have_folders_within(tmp_path: Path, prepare: Any) -> 
     assert prepare(tmp_path / "deep").read_text() == manifest
 
 
-def test_some_of_the_pictures(
+def test_some_of_the_images(
     tmp_path: Path, prepare: Any, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
 ) -> None:
     """The same ones from archives, whose checksum is only asked where all bytes are read."""
@@ -160,10 +160,10 @@ def test_some_of_the_pictures(
 @pytest.mark.parametrize(
     ("classes", "published", "limits", "said"),
     [
-        (4, {"train": 1_281_167, "val": VAL}, {}, ["train: 36 pictures, ImageNet has 1,281,167"]),
-        (4, {"train": 36, "val": 50_000}, {}, ["val: 12 pictures, ImageNet has 50,000"]),
+        (4, {"train": 1_281_167, "val": VAL}, {}, ["train: 36 images, ImageNet has 1,281,167"]),
+        (4, {"train": 36, "val": 50_000}, {}, ["val: 12 images, ImageNet has 50,000"]),
         (4, {"train": 36, "val": 50_000}, {"val": 8}, []),
-        (4, {"train": 35, "val": 13}, {"train": 20}, ["val: 12 pictures, ImageNet has 13"]),
+        (4, {"train": 35, "val": 13}, {"train": 20}, ["val: 12 images, ImageNet has 13"]),
         (4, {"train": 36, "val": VAL}, {}, []),
         (1000, {"train": 1_281_167, "val": 50_000}, {}, []),  # a subset of the classes
     ],
@@ -179,7 +179,7 @@ def test_other_counts_than_the_published_are_announced(
     capsys: pytest.CaptureFixture,
 ) -> None:
     monkeypatch.setattr(imagenet, "CLASSES", classes)
-    monkeypatch.setattr(imagenet, "PICTURES", published)
+    monkeypatch.setattr(imagenet, "IMAGES", published)
     group = {"source": "imagenet", "folder": str(tree(tmp_path / "in")), "train": None, "val": None}
     source = imagenet.read(make_params(images=group | limits).images, machine(scratch=tmp_path))
     counts = {name: len(split) for name, split in source.splits.items()}
@@ -262,17 +262,17 @@ def test_a_name_of_any_bytes_is_told_in_one_line(tmp_path: Path) -> None:
     assert str(caught.value).isprintable()
 
 
-def test_no_folder_no_pictures(tmp_path: Path, refused: Any) -> None:
+def test_no_folder_no_images(tmp_path: Path, refused: Any) -> None:
     assert "no such folder" in refused(tmp_path / "none")
     (tmp_path / "in").mkdir()
     said = refused(tmp_path / "in")
-    assert "no train pictures" in said
+    assert "no train images" in said
     assert "ILSVRC2012_img_train.tar" in said
     write_files(tmp_path / "in" / "train", train_files())
-    assert "no val pictures" in refused(tmp_path / "in")
+    assert "no val images" in refused(tmp_path / "in")
     write_files(tmp_path / "in" / "val", val_files()[0])
     said = refused(tmp_path / "in")
-    assert "classes of the val pictures are unknown" in said
+    assert "classes of the val images are unknown" in said
     assert "ILSVRC2012_devkit_t12.tar.gz, val.txt or LOC_val_solution.csv" in said
 
 
@@ -331,7 +331,7 @@ def test_a_byte_that_changed_is_reported_at_the_end(
     publish(folder, monkeypatch)
     archive = folder / "ILSVRC2012_img_train.tar"
     content = bytearray(archive.read_bytes())
-    content[-1] ^= 1  # behind all pictures
+    content[-1] ^= 1  # behind all images
     archive.write_bytes(content)
     said = refused(folder)
     assert "published is" in said
@@ -356,7 +356,7 @@ def test_class_folders_must_agree(
     assert "(1 of 4 that the devkit has)" in refused(folder)
     (folder / "train" / WNIDS[2]).mkdir()
     said = refused(folder)
-    assert f"{WNIDS[2]}: no pictures in it" in said
+    assert f"{WNIDS[2]}: no images in it" in said
 
 
 def test_half_extracted_folders_are_named(tmp_path: Path, refused: Any) -> None:
@@ -384,7 +384,7 @@ def test_a_mapping_must_fit(lines: str, said: str, tmp_path: Path, refused: Any)
 
 @pytest.fixture
 def flat(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Extracted validation pictures, not in class folders, beside the devkit."""
+    """Extracted validation images, not in class folders, beside the devkit."""
     folder = write_archives(tmp_path / "in")
     publish(folder, monkeypatch)
     (folder / "ILSVRC2012_img_val.tar").unlink()
@@ -392,10 +392,10 @@ def flat(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return folder
 
 
-def test_a_missing_validation_picture_is_named(flat: Path, refused: Any) -> None:
+def test_a_missing_validation_image_is_named(flat: Path, refused: Any) -> None:
     (flat / "val/ILSVRC2012_val_00000003.JPEG").unlink()
     said = refused(flat)
-    assert "val picture ILSVRC2012_val_00000003.JPEG is missing (1 of the 12" in said
+    assert "val image ILSVRC2012_val_00000003.JPEG is missing (1 of the 12" in said
 
 
 @pytest.mark.parametrize("complete", [True, False])
@@ -410,19 +410,19 @@ def test_a_missing_validation_picture_is_named(flat: Path, refused: Any) -> None
         "ILSVRC2012_val_00000002.jpg",
     ],
 )
-def test_a_stray_validation_picture_is_named(
+def test_a_stray_validation_image_is_named(
     stray: str, complete: bool, flat: Path, refused: Any
 ) -> None:
-    """Also where the count is right, as then a picture is missing and labels would be shifted."""
-    picture = flat / "val/ILSVRC2012_val_00000005.JPEG"
-    (flat / "val" / stray).write_bytes(picture.read_bytes())
+    """Also where the count is right, as then an image is missing and labels would be shifted."""
+    image = flat / "val/ILSVRC2012_val_00000005.JPEG"
+    (flat / "val" / stray).write_bytes(image.read_bytes())
     if not complete:
-        picture.unlink()
+        image.unlink()
     said = refused(flat)
-    assert f"{stray} is none of the 12 val pictures of ILSVRC2012_devkit_t12.tar.gz" in said
+    assert f"{stray} is none of the 12 val images of ILSVRC2012_devkit_t12.tar.gz" in said
 
 
-def test_the_archive_must_have_the_devkit_s_pictures(
+def test_the_archive_must_have_the_devkit_s_images(
     tmp_path: Path, refused: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     folder = write_archives(tmp_path / "in")
@@ -430,22 +430,22 @@ def test_the_archive_must_have_the_devkit_s_pictures(
     files["ILSVRC2012_val_00000020.JPEG"] = files.pop("ILSVRC2012_val_00000001.JPEG")
     (folder / "ILSVRC2012_img_val.tar").write_bytes(tar_of(files))
     publish(folder, monkeypatch)
-    assert "ILSVRC2012_val_00000020.JPEG is none of the 12 val pictures" in refused(folder)
+    assert "ILSVRC2012_val_00000020.JPEG is none of the 12 val images" in refused(folder)
 
 
-def test_what_is_no_picture_of_a_class_is_counted(
+def test_what_is_no_image_of_a_class_is_counted(
     tmp_path: Path, prepare: Any, capsys: pytest.CaptureFixture
 ) -> None:
     plain = prepare(tree(tmp_path / "plain")).read_text()
     folder = tree(tmp_path / "in")
     for name in ("._n01440764", ".DS_Store", f"{WNIDS[0]}/._a.JPEG", f"{WNIDS[0]}/@eaDir/b.jpg"):
         (folder / "train" / name).parent.mkdir(exist_ok=True)
-        (folder / "train" / name).write_bytes(b"no picture")
+        (folder / "train" / name).write_bytes(b"no image")
     (folder / "train" / "__MACOSX" / WNIDS[0]).mkdir(parents=True)
     (folder / "train" / "n0144076x").mkdir()
     (folder / "train" / WNIDS[1] / "boxes.txt").touch()
     (folder / "train" / WNIDS[1] / "around").symlink_to("..")
-    (folder / "val" / "loose.JPEG").write_bytes(b"no picture")
+    (folder / "val" / "loose.JPEG").write_bytes(b"no image")
     (folder / "val" / WNIDS[2] / "gone.JPEG").symlink_to("none.JPEG")
     capsys.readouterr()
     assert prepare(folder).read_text() == plain
@@ -454,14 +454,14 @@ def test_what_is_no_picture_of_a_class_is_counted(
         "files of other kinds: 1 (.txt 1); folders that are no class: 1 (train/n0144076x); "
         "hidden or left by a system: 5 (train/.DS_Store, train/._n01440764, train/__MACOSX, ...); "
         f"links to a folder around them: 1 (train/{WNIDS[1]}/around); "
-        "pictures beside the class folders: 1 (val/loose.JPEG)"
+        "images beside the class folders: 1 (val/loose.JPEG)"
     )
 
 
-def test_leftovers_among_unsorted_validation_pictures(flat: Path, prepare: Any) -> None:
+def test_leftovers_among_unsorted_validation_images(flat: Path, prepare: Any) -> None:
     plain = prepare(flat).read_text()
     for name in ("._ILSVRC2012_val_00000001.JPEG", "Thumbs.db"):
-        (flat / "val" / name).write_bytes(b"no picture")
+        (flat / "val" / name).write_bytes(b"no image")
     assert prepare(flat).read_text() == plain
 
 
@@ -478,7 +478,7 @@ def test_a_mapping_with_a_mark_of_its_encoding(tmp_path: Path, prepare: Any) -> 
 def test_folders_around_are_named(tmp_path: Path, refused: Any) -> None:
     tree(tmp_path / "in" / "ILSVRC2012")
     said = refused(tmp_path / "in")
-    assert "no train pictures" in said
+    assert "no train images" in said
     assert said.endswith(f"; name {tmp_path}/in/ILSVRC2012, which has them")
     (tmp_path / "in" / "ILSVRC2012").rename(tmp_path / "moved")
     (tmp_path / "in" / "val").mkdir()

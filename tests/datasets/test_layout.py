@@ -9,14 +9,14 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from conftest import CLASSES, write_picture_folder
+from conftest import CLASSES, write_image_folder
 from hypothesis import given
 from hypothesis import settings as examples
 from hypothesis import strategies as st
 from PIL import Image
 from tiny import machine, settings
 
-from nat.api.embed import find_pictures
+from nat.api.embed import find_images
 from nat.data.discovery import Unused
 from nat.data.seeds import generator
 from nat.data.store import Store
@@ -39,13 +39,13 @@ def put(root: Path, *names: str, count: int = 1) -> Path:
     return root
 
 
-def pictures_of(folder: Path, **changes: object) -> Images:
+def images_of(folder: Path, **changes: object) -> Images:
     group = {"source": "folder", "folder": str(folder), "train": None, "val": None, **changes}
     return Params.model_validate(settings(images=group)).images
 
 
 def read(folder: Path, **changes: object) -> EncodedSource:
-    return folder_source.read(pictures_of(folder, **changes), machine())
+    return folder_source.read(images_of(folder, **changes), machine())
 
 
 def refused(folder: Path, **changes: object) -> str:
@@ -118,7 +118,7 @@ def test_a_folder_around_all_classes_is_named(tmp_path: Path) -> None:
     shutil.rmtree(tmp_path / "empty")
     (tmp_path / "empty").mkdir()
     said = refused(tmp_path)
-    assert "mydata would be the only class, with 20 pictures" in said
+    assert "mydata would be the only class, with 20 images" in said
     assert f"{tmp_path}/mydata has cat, dog: name {tmp_path}/mydata" in said
     assert read(tmp_path / "mydata").classes == ["cat", "dog"]
 
@@ -130,18 +130,18 @@ def test_a_folder_around_a_folder_around_train_and_val(tmp_path: Path) -> None:
     assert read(tmp_path / "a" / "b").classes == ["cat", "dog"]
 
 
-def test_one_class_of_pictures_is_none(tmp_path: Path) -> None:
+def test_one_class_of_images_is_none(tmp_path: Path) -> None:
     put(tmp_path, "images", count=20)
     said = refused(tmp_path)
     assert f"images has no folders: name {tmp_path}/images, which makes them unlabelled" in said
     assert read(tmp_path / "images").classes == []
     put(tmp_path, ".", count=3)
-    assert "with 20 pictures, all but the 3 beside it;" in refused(tmp_path)
+    assert "with 20 images, all but the 3 beside it;" in refused(tmp_path)
 
 
 def test_one_class_in_train(tmp_path: Path) -> None:
     put(tmp_path, "train/images", "val/images")
-    assert f"move its pictures into {tmp_path}/train itself" in refused(tmp_path)
+    assert f"move its images into {tmp_path}/train itself" in refused(tmp_path)
     put(tmp_path, "train/images/cat", "train/images/dog")
     (tmp_path / "train/images/00.jpg").unlink()
     said = refused(tmp_path)
@@ -152,24 +152,24 @@ def test_a_class_that_train_lacks_is_refused(tmp_path: Path) -> None:
     put(tmp_path, "train/cat", "train/dog", "val/cat", count=2)
     put(tmp_path, "val/Dog", "val/hen", count=3)
     said = refused(tmp_path)
-    assert f"{tmp_path}/val/Dog: train has no such class (2 of the 3 in val, 6 pictures)" in said
+    assert f"{tmp_path}/val/Dog: train has no such class (2 of the 3 in val, 6 images)" in said
 
 
-def test_a_class_of_train_that_has_no_pictures_is_none(tmp_path: Path) -> None:
+def test_a_class_of_train_that_has_no_images_is_none(tmp_path: Path) -> None:
     put(tmp_path, "train/cat", "train/dog", "val/cat", "val/dog", "val/hen")
     (tmp_path / "train/hen").mkdir()
     assert f"{tmp_path}/val/hen: train has no such class" in refused(tmp_path)
     (tmp_path / "val/hen/00.jpg").unlink()
     source = read(tmp_path)
     assert source.classes == ["cat", "dog"]
-    assert str(source.unused) == "folders without pictures: 2 (train/hen, val/hen)"
+    assert str(source.unused) == "folders without images: 2 (train/hen, val/hen)"
 
 
 def test_a_class_that_val_lacks_is_told(tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
     put(tmp_path, "train/cat", "train/dog", "train/hen", "val/cat")
     source = read(tmp_path)
     assert source.classes == ["cat", "dog", "hen"]
-    assert "2 of 3 classes (dog, hen) have no pictures in val: " in capsys.readouterr().err
+    assert "2 of 3 classes (dog, hen) have no images in val: " in capsys.readouterr().err
 
 
 def test_train_without_classes_and_val_with(tmp_path: Path) -> None:
@@ -179,7 +179,7 @@ def test_train_without_classes_and_val_with(tmp_path: Path) -> None:
     put(tmp_path, "train/cat", "train/dog")
     shutil.rmtree(tmp_path / "val")
     put(tmp_path, "val", count=4)
-    assert f"{tmp_path}/val: its 4 pictures are in no class folders" in refused(tmp_path)
+    assert f"{tmp_path}/val: its 4 images are in no class folders" in refused(tmp_path)
     shutil.rmtree(tmp_path / "train")
     put(tmp_path, "train", count=5)
     source = read(tmp_path)
@@ -189,16 +189,14 @@ def test_train_without_classes_and_val_with(tmp_path: Path) -> None:
 def test_an_empty_split_is_named(tmp_path: Path) -> None:
     (tmp_path / "train").mkdir()
     put(tmp_path, "val/cat", "val/dog")
-    assert f"{tmp_path}/train: no pictures (" in refused(tmp_path)
+    assert f"{tmp_path}/train: no images (" in refused(tmp_path)
     put(tmp_path, "train/cat", "train/dog")
     shutil.rmtree(tmp_path / "val")
     (tmp_path / "val/cat").mkdir(parents=True)
     (tmp_path / "val/cat/a.psd").touch()
     said = refused(tmp_path)
-    assert f"{tmp_path}/val: no pictures (.avif, " in said
-    assert said.endswith(
-        "found files of other kinds: 1 (.psd 1); folders without pictures: 1 (cat)"
-    )
+    assert f"{tmp_path}/val: no images (.avif, " in said
+    assert said.endswith("found files of other kinds: 1 (.psd 1); folders without images: 1 (cat)")
 
 
 def test_names_that_differ_in_unicode_form_are_one_class(tmp_path: Path) -> None:
@@ -221,12 +219,12 @@ def test_both_unicode_forms_in_one_folder(tmp_path: Path) -> None:
     assert len(read(tmp_path, val=2).classes) == 1  # two folders, so no folder around all
 
 
-def test_pictures_beside_the_class_folders_are_counted(tmp_path: Path) -> None:
+def test_images_beside_the_class_folders_are_counted(tmp_path: Path) -> None:
     put(tmp_path / "one", "cat", "dog", count=10)
     before = read(tmp_path / "one")
     put(tmp_path / "one", ".", count=2)
     after = read(tmp_path / "one")
-    assert str(after.unused) == "pictures beside the class folders: 2 (00.jpg, 01.jpg)"
+    assert str(after.unused) == "images beside the class folders: 2 (00.jpg, 01.jpg)"
     for name in ("train", "val"):
         assert after.splits[name].names == before.splits[name].names
         assert (after.splits[name].labels >= 0).all()
@@ -234,7 +232,7 @@ def test_pictures_beside_the_class_folders_are_counted(tmp_path: Path) -> None:
     source = read(tmp_path / "two")
     assert [len(split) for split in source.splits.values()] == [2, 2]
     assert str(source.unused) == (
-        "pictures beside the class folders: 3 (00.jpg, train/00.jpg, val/00.jpg)"
+        "images beside the class folders: 3 (00.jpg, train/00.jpg, val/00.jpg)"
     )
 
 
@@ -243,7 +241,7 @@ def test_a_class_whose_name_is_no_text(tmp_path: Path, make_params: Any) -> None
     put(tmp_path / "in", "cat", "dog", count=5)
     bad = os.fsencode(tmp_path / "in") + b"/caf\xe9"
     Path(os.fsdecode(bad)).mkdir()
-    assert read(tmp_path / "in").classes == ["cat", "dog"]  # without pictures it is no class
+    assert read(tmp_path / "in").classes == ["cat", "dog"]  # without images it is no class
     Path(os.fsdecode(bad + b"/a.jpg")).touch()
     said = refused(tmp_path / "in")
     assert said == (
@@ -268,7 +266,7 @@ def encoded_of(labels: list[int]) -> Encoded:
 
 @examples(deadline=None)
 @given(st.data())
-def test_what_is_held_out_leaves_every_class_a_picture(data: st.DataObject) -> None:
+def test_what_is_held_out_leaves_every_class_a_image(data: st.DataObject) -> None:
     """And is what it always was, where that does so."""
     labels = data.draw(st.lists(st.integers(-1, 3), min_size=2, max_size=40))
     count = data.draw(st.integers(1, len(labels) - 1))
@@ -287,11 +285,11 @@ def test_what_is_held_out_leaves_every_class_a_picture(data: st.DataObject) -> N
         assert train.names == [str(row) for row in np.delete(np.arange(len(labels)), before)]
 
 
-def test_one_picture_a_class(tmp_path: Path) -> None:
+def test_one_image_a_class(tmp_path: Path) -> None:
     put(tmp_path, *(f"class{number:02d}" for number in range(20)))
     said = refused(tmp_path)
-    assert "of 20 pictures in 20 classes, 0 can be held out" in said
-    assert "add pictures, or set images.val to fewer" in said
+    assert "of 20 images in 20 classes, 0 can be held out" in said
+    assert "add images, or set images.val to fewer" in said
 
 
 def test_a_rare_class_stays_in_training(tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
@@ -300,12 +298,12 @@ def test_a_rare_class_stays_in_training(tmp_path: Path, capsys: pytest.CaptureFi
     source = read(tmp_path, val=20)
     assert set(source.splits["train"].labels) == set(range(10))
     assert len(source.splits["val"]) == 20
-    assert "8 of 10 classes (rare0, rare1, rare2, ...) have no pictures in val" in (
+    assert "8 of 10 classes (rare0, rare1, rare2, ...) have no images in val" in (
         capsys.readouterr().err
     )
 
 
-def test_a_limit_that_leaves_a_class_no_picture_is_told(
+def test_a_limit_that_leaves_a_class_no_image_is_told(
     tmp_path: Path, capsys: pytest.CaptureFixture
 ) -> None:
     put(tmp_path, *(f"class{number}" for number in range(6)), count=10)
@@ -314,7 +312,7 @@ def test_a_limit_that_leaves_a_class_no_picture_is_told(
     assert lost >= 2
     said = capsys.readouterr().err
     assert f"{lost} of 6 classes (" in said
-    assert "have pictures in val but none in train" in said
+    assert "have images in val but none in train" in said
 
 
 def test_prepare_uses_all_and_says_what_it_does_not(
@@ -322,11 +320,11 @@ def test_prepare_uses_all_and_says_what_it_does_not(
 ) -> None:
     """Everything at once: the last line counts what is not used, and embed finds the same."""
     folder = tmp_path / "in"
-    write_picture_folder(folder, a_class=4)
+    write_image_folder(folder, a_class=4)
     for number, end in enumerate(["webp", "bmp", "TIF", "gif", "avif", "JPEG"]):
-        picture = Image.fromarray(np.full((40, 40), 40 * number, np.uint8))
-        picture.save(folder / CLASSES[0] / f"more.{end}")
-    write_picture_folder(tmp_path / "elsewhere", a_class=2)
+        image = Image.fromarray(np.full((40, 40), 40 * number, np.uint8))
+        image.save(folder / CLASSES[0] / f"more.{end}")
+    write_image_folder(tmp_path / "elsewhere", a_class=2)
     (folder / CLASSES[1] / "more").symlink_to(tmp_path / "elsewhere" / CLASSES[1])
     (folder / CLASSES[2] / "linked.jpg").symlink_to(tmp_path / "elsewhere/disc/000.jpg")
     (folder / CLASSES[2] / "gone.jpg").symlink_to("none.jpg")
@@ -339,7 +337,7 @@ def test_prepare_uses_all_and_says_what_it_does_not(
     prepare_images(make_params(images=group), tmp_path / "m.json")
     assert capsys.readouterr().err.splitlines()[-1] == (
         f"{folder}: not used: dangling links: 1 (disc/gone.jpg); files of other kinds: 1 (.txt 1); "
-        "folders without pictures: 1 (empty); hidden or left by a system: 2 "
+        "folders without images: 1 (empty); hidden or left by a system: 2 "
         "(__MACOSX, disc/._000.jpg); links to a folder around them: 1 (disc/around)"
     )
     stored = sum(
@@ -347,14 +345,14 @@ def test_prepare_uses_all_and_says_what_it_does_not(
     )
     assert stored == 3 * 4 + 6 + 2 + 1
     splits = read(folder).splits
-    assert find_pictures(folder, Unused()) == sorted(splits["train"].names + splits["val"].names)
+    assert find_images(folder, Unused()) == sorted(splits["train"].names + splits["val"].names)
 
 
-def test_a_picture_that_vanishes_before_it_is_read(
+def test_a_image_that_vanishes_before_it_is_read(
     tmp_path: Path, make_params: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """It is none of the unreadable ones, which are noted for good: put back, it is used."""
-    write_picture_folder(tmp_path / "in", a_class=8)
+    write_image_folder(tmp_path / "in", a_class=8)
     group = {"source": "folder", "folder": str(tmp_path / "in"), "train": None, "val": None}
     params = make_params(images=group)
     read_bytes = Path.read_bytes

@@ -22,8 +22,8 @@ COUNT, SIZE = 100, 64
 def begin(folder: Path) -> Unfinished:
     numbers = np.zeros(COUNT, np.int64)
     split = Encoded(folder, [f"{i}.png" for i in range(COUNT)], numbers, numbers, numbers)
-    pictures = Images.model_construct(size=SIZE, channels=1)
-    return Unfinished("train", split, folder, pictures, False, Journal(folder / "journal"))
+    images = Images.model_construct(size=SIZE, channels=1)
+    return Unfinished("train", split, folder, images, False, Journal(folder / "journal"))
 
 
 @contextmanager
@@ -79,8 +79,8 @@ def test_a_journal_holds_no_part_of_a_line_after_a_full_disk(tmp_path: Path) -> 
         pytest.raises(OSError, match="File too large"),
         journal.following(array),
     ):
-        journal.add("train", 1, {64: "no picture"})
+        journal.add("train", 1, {64: "no image"})
     assert path.read_bytes() == before
     with journal.following(array):  # there is room again
         journal.add("train", 2, {})
-    assert Journal(path).of("train") == {0: {}, 1: {64: "no picture"}, 2: {}}
+    assert Journal(path).of("train") == {0: {}, 1: {64: "no image"}, 2: {}}

@@ -4,17 +4,17 @@ from typing import Any
 import pytest
 import torch
 import torch.nn.functional as F
-from conftest import CLASSES, picture_set
+from conftest import CLASSES, image_set
 
 from nat.data.augment import fixed_crops
 from nat.data.store import Source, Split, Store, write_store
 from nat.evaluation.multi_crop import multi_crop_accuracies
-from nat.runtime.distributed import Team
+from nat.runtime.distributed import Distributed
 
 
 @pytest.mark.parametrize("crops", [1, 2, 10])
 def test_outputs_are_summed_over_crops(crops: int, make_params: Any, manifest: Path) -> None:
-    """Against picture by picture, crop by crop, for two classifiers at once."""
+    """Against image by image, crop by crop, for two classifiers at once."""
     store = Store(manifest, make_params().machine.data, "val")
     weights = torch.randn(2, 3, 28 * 28, generator=torch.Generator().manual_seed(0))
 
@@ -23,22 +23,22 @@ def test_outputs_are_summed_over_crops(crops: int, make_params: Any, manifest: P
 
     right = [0, 0]
     for row in range(len(store)):
-        picture = store.batch(torch.tensor([row]))
+        image = store.batch(torch.tensor([row]))
         for index in range(2):
-            votes = sum(classify(cut)[index][0] for cut in fixed_crops(picture, 28, crops))
+            votes = sum(classify(cut)[index][0] for cut in fixed_crops(image, 28, crops))
             right[index] += int(votes.argmax() == store.labels[row])
-    found = multi_crop_accuracies(classify, store, 28, crops, Team(torch.device("cpu")))
+    found = multi_crop_accuracies(classify, store, 28, crops, Distributed(torch.device("cpu")))
     assert found == pytest.approx([100 * count / len(store) for count in right])
     assert right[0] != right[1]
 
 
-@pytest.mark.parametrize("pictures", [1, 2, 5])
-def test_processes_may_have_no_pictures(
-    pictures: int, make_params: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("images", [1, 2, 5])
+def test_processes_may_have_no_images(
+    images: int, make_params: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """What three processes find adds up to what one does, for each of two classifiers."""
     data = make_params().machine.data
-    train, val = (picture_set(n, seed=seed) for seed, n in enumerate((4, pictures)))
+    train, val = (image_set(n, seed=seed) for seed, n in enumerate((4, images)))
     splits = {name: Split(len(x), x, y) for name, (x, y) in (("train", train), ("val", val))}
     write_store(Source("few", CLASSES, splits), 32, 1, data, tmp_path / "few.json")
     store = Store(tmp_path / "few.json", data, "val")
@@ -47,9 +47,9 @@ def test_processes_may_have_no_pictures(
         first = F.one_hot(torch.full((len(cuts),), int(store.labels[0])), len(CLASSES))
         return first, 1 - first
 
-    monkeypatch.setattr(Team, "sum", lambda team, counts: counts)
-    teams = [Team(torch.device("cpu"), rank=rank, size=3) for rank in range(3)]
-    shares = [multi_crop_accuracies(classify, store, 28, 2, team) for team in teams]
-    alone = multi_crop_accuracies(classify, store, 28, 2, Team(torch.device("cpu")))
+    monkeypatch.setattr(Distributed, "all_reduce", lambda distributed, counts: counts)
+    each = [Distributed(torch.device("cpu"), rank=rank, size=3) for rank in range(3)]
+    shares = [multi_crop_accuracies(classify, store, 28, 2, distributed) for distributed in each]
+    alone = multi_crop_accuracies(classify, store, 28, 2, Distributed(torch.device("cpu")))
     assert [sum(share) for share in zip(*shares, strict=True)] == pytest.approx(alone)
     assert alone[0] == 100 * (store.labels == store.labels[0]).double().mean()

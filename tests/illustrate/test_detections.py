@@ -1,4 +1,4 @@
-"""What the figure of detections shows: two classes and pictures by rule, judged as measured."""
+"""What the figure of detections shows: two classes and images by rule, judged as measured."""
 
 import json
 from pathlib import Path
@@ -42,7 +42,7 @@ def test_best_and_worst_by_precision_then_name(precisions: Any, expected: list[s
     assert best_and_worst(dict(reversed(precisions.items()))) == expected
 
 
-def test_pictures_show_the_class_in_a_random_order() -> None:
+def test_images_show_the_class_in_a_random_order() -> None:
     present = torch.rand(300, 2, generator=torch.Generator().manual_seed(0)) < 0.3
     rows = choose(present, 0)
     assert [len(own) for own in rows] == [4, 4]
@@ -51,7 +51,7 @@ def test_pictures_show_the_class_in_a_random_order() -> None:
         assert len(set(own)) == 4
     assert choose(present, 0) == rows
     assert choose(present, 1) != rows
-    # all rows in order are one order: that of the first class with every picture in it
+    # all rows in order are one order: that of the first class with every image in it
     order = choose(torch.ones(4, 1, dtype=torch.bool), 5)[0]
     some = torch.tensor([True, False, True, True])
     assert choose(torch.stack([some, some], 1), 5)[1] == [row for row in order if some[row]]
@@ -61,16 +61,16 @@ def test_pictures_show_the_class_in_a_random_order() -> None:
     assert [len(own) for own in choose(present, 0)] == [2, 2]
 
 
-def test_large_pictures_and_their_boxes_are_reduced() -> None:
-    picture = torch.zeros(500, 375, dtype=torch.uint8)
-    picture[100:300, 75:225] = 200
-    small = reduced(picture, CPU)
+def test_large_images_and_their_boxes_are_reduced() -> None:
+    image = torch.zeros(500, 375, dtype=torch.uint8)
+    image[100:300, 75:225] = 200
+    small = reduced(image, CPU)
     assert small.shape == (SIDE, 240)
-    (box,) = moved(np.array([[76.0, 101, 225, 300]]), picture.shape, small.shape)
+    (box,) = moved(np.array([[76.0, 101, 225, 300]]), image.shape, small.shape)
     assert box.tolist() == pytest.approx([48, 64, 144, 192])
     assert (small[65:191, 49:143] == 200).all()
     assert small[:63].max() == 0
-    assert reduced(picture[:60, :76], CPU).shape == (60, 76)
+    assert reduced(image[:60, :76], CPU).shape == (60, 76)
 
 
 class Run:
@@ -90,13 +90,13 @@ class Run:
         every = []
         for label, truth in enumerate(truth_of(self.test)):
             rows: list[tuple[float, ...]] = []
-            for picture, one in enumerate(truth):
-                size = self.test.annotations[picture]
+            for image, one in enumerate(truth):
+                size = self.test.annotations[image]
                 for box in one.boxes:
                     good = draws.random() < (1.0, 0.3, 0.6)[min(label, 2)]
-                    rows.append((picture, draws.uniform(0.5, 1) if good else 0.2, *box))
+                    rows.append((image, draws.uniform(0.5, 1) if good else 0.2, *box))
                 if label:
-                    rows.append((picture, draws.uniform(0.1, 0.9), 1, 1, size.width / 2, 20))
+                    rows.append((image, draws.uniform(0.1, 0.9), 1, 1, size.width / 2, 20))
             table = np.array(rows).reshape(-1, 6).round(2)
             every.append(Detections(table[:, 0].astype(int), table[:, 1], table[:, 2:]))
         return every
@@ -117,11 +117,11 @@ def run(composed: tuple[Params, Path], tmp_path: Path) -> Run:
 
 
 def rows_of(test: VocSplit, shown: Detected) -> list[int]:
-    """The test pictures that are shown."""
-    pictures = [test.picture(row).numpy() for row in range(len(test))]
+    """The test images that are shown."""
+    images = [test.image(row).numpy() for row in range(len(test))]
     found = []
-    for picture, (height, width) in zip(shown.pictures, shown.sizes, strict=True):
-        same = [np.array_equal(picture[:height, :width], each) for each in pictures]
+    for image, (height, width) in zip(shown.images, shown.sizes, strict=True):
+        same = [np.array_equal(image[:height, :width], each) for each in images]
         assert sum(same) == 1
         found.append(same.index(True))
     return found
@@ -139,26 +139,26 @@ def test_shows_two_classes_as_they_were_measured(run: Run, tmp_path: Path) -> No
     assert shown.labels.tolist() == [0] * count + [1] * count
     assert 1 <= count <= 4
 
-    for picture, row in enumerate(rows_of(run.test, shown)):
-        facts = shown.facts["classes"][shown.labels[picture]]
+    for image, row in enumerate(rows_of(run.test, shown)):
+        facts = shown.facts["classes"][shown.labels[image]]
         label = run.test.classes.index(facts["name"])
         assert run.test.labels[row, label] == 1
         truth = truth_of(run.test)[label][row]
         np.testing.assert_allclose(
-            shown.objects[shown.objects_in == picture] + [1, 1, 0, 0], truth.boxes
+            shown.objects[shown.objects_in == image] + [1, 1, 0, 0], truth.boxes
         )
-        np.testing.assert_array_equal(shown.difficult[shown.objects_in == picture], truth.difficult)
-        # all detections of this class and picture from the score on, and nothing else
+        np.testing.assert_array_equal(shown.difficult[shown.objects_in == image], truth.difficult)
+        # all detections of this class and image from the score on, and nothing else
         (found,) = read_results(run.detections, run.names, [facts["name"]])
-        own = np.flatnonzero((found.pictures == row) & (found.scores >= facts["score"]))
+        own = np.flatnonzero((found.images == row) & (found.scores >= facts["score"]))
         own = own[np.argsort(-found.scores[own], kind="stable")]
-        here = shown.boxes_in == picture
+        here = shown.boxes_in == image
         np.testing.assert_allclose(shown.scores[here], found.scores[own])
         np.testing.assert_allclose(shown.boxes[here] + [1, 1, 0, 0], found.boxes[own], rtol=1e-5)
         alone = Detections(np.zeros(len(own), int), found.scores[own], found.boxes[own])
         counted = ~shown.neither[here]
         np.testing.assert_array_equal(shown.right[here][counted], ranked_hits(alone, [truth]))
-        objects = shown.objects_in == picture
+        objects = shown.objects_in == image
         assert shown.missed[objects].sum() + shown.right[here].sum() == (~truth.difficult).sum()
 
 
@@ -167,7 +167,7 @@ def test_the_same_seed_shows_the_same(run: Run, tmp_path: Path) -> None:
         run.illustrate(seed, tmp_path / f"{name}.npz")
         for name, seed in (("one", 0), ("again", 0), ("other", 1))
     )
-    np.testing.assert_array_equal(one.pictures, again.pictures)
+    np.testing.assert_array_equal(one.images, again.images)
     np.testing.assert_array_equal(one.boxes, again.boxes)
     assert one.facts == again.facts == other.facts
     assert rows_of(run.test, one) != rows_of(run.test, other)

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
-from conftest import CLASSES, picture_set
+from conftest import CLASSES, image_set
 
 from nat.data.seeds import generator
 from nat.data.store import UNLABELLED, Source, Split, Store, write_store
@@ -34,11 +34,11 @@ def test_filters_are_conv1_after_the_front_end(name: str, preprocessing: Any) ->
     initialise(trunk, generator(0, "weights"))
     trunk.double()
     conv = trunk.layers.conv1
-    picture = torch.rand(2, 1, 41, 41, generator=generator(0, "picture"), dtype=torch.float64)
+    image = torch.rand(2, 1, 41, 41, generator=generator(0, "image"), dtype=torch.float64)
     # the interior: neither the front end nor conv1 reaches over the border
-    seen = trunk.front_end(picture)[..., 1:-1, 1:-1]
+    seen = trunk.front_end(image)[..., 1:-1, 1:-1]
     expected = F.conv2d(seen, conv.weight, stride=conv.stride)
-    found = F.conv2d(picture, first_filters(trunk)[:, None], stride=conv.stride)
+    found = F.conv2d(image, first_filters(trunk)[:, None], stride=conv.stride)
     assert first_filters(trunk).shape == (conv.out_channels, *(k + 2 for k in conv.kernel_size))
     torch.testing.assert_close(found, expected)
 
@@ -79,7 +79,7 @@ def test_plane_of_one_hot_targets() -> None:
     assert plane.features[plane.chosen].norm(dim=1).min() > 0
 
 
-def test_pictures_are_reduced() -> None:
+def test_images_are_reduced() -> None:
     large = torch.full((2, 3, 256, 256), 200, dtype=torch.uint8)
     assert small(large).shape == (2, 3, SIDE, SIDE)
     assert small(large).dtype == np.uint8
@@ -88,7 +88,7 @@ def test_pictures_are_reduced() -> None:
 
 
 class Inputs:
-    """Networks of NAT and of the labels, targets and assignment for a store of 96 pictures."""
+    """Networks of NAT and of the labels, targets and assignment for a store of 96 images."""
 
     def __init__(self, folder: Path, params: Params, kind: str = "sphere") -> None:
         self.nat, self.labels = folder / "nat", folder / "labels"
@@ -102,9 +102,9 @@ class Inputs:
         np.save(self.nat / "assignment.npy", np.random.default_rng(0).permutation(96))
 
 
-def find(store: Store, picture: np.ndarray) -> int:
-    """The row of the store that holds the picture."""
-    same = (store.pictures == picture).all((1, 2, 3))
+def find(store: Store, image: np.ndarray) -> int:
+    """The row of the store that holds the image."""
+    same = (store.images == image).all((1, 2, 3))
     assert same.any()
     return int(same.argmax())
 
@@ -123,17 +123,17 @@ def test_shows_this_runs_own(make_params: Any, manifest: Path, tmp_path: Path, k
     assert shown.query_labels.tolist() == [0, 1, 2]
 
     train = Store(manifest, params.machine.data, "train")
-    rows = [find(train, picture) for picture in shown.pictures]
+    rows = [find(train, image) for image in shown.images]
     network = load_network(inputs.nat / "network.safetensors").eval()
     with torch.no_grad():
-        features = F.normalize(network(torch.from_numpy(train.pictures[rows])[..., 2:30, 2:30]))
+        features = F.normalize(network(torch.from_numpy(train.images[rows])[..., 2:30, 2:30]))
     assignment = torch.from_numpy(np.load(inputs.nat / "assignment.npy"))
     targets = sample_targets(kind, 96, params.targets, seed=0).vectors(assignment[rows])
     np.testing.assert_allclose(shown.cosines, (features * targets).sum(1), atol=1e-5)
 
-    # distances are those to the neighbours shown, the closest first, among all training pictures
+    # distances are those to the neighbours shown, the closest first, among all training images
     assert (np.diff(shown.distances) >= 0).all()
-    every = torch.from_numpy(np.array(train.pictures))[..., 2:30, 2:30]
+    every = torch.from_numpy(np.array(train.images))[..., 2:30, 2:30]
     queries = torch.from_numpy(shown.queries)[..., 2:30, 2:30]
     with torch.no_grad():
         distances = torch.cdist(F.normalize(network(queries)), F.normalize(network(every)))
@@ -147,14 +147,14 @@ def test_shows_this_runs_own(make_params: Any, manifest: Path, tmp_path: Path, k
             assert shown.neighbour_labels[query, place] == train.labels[row]
 
 
-def test_pictures_for_training_without_labels_are_those_with_targets(
+def test_images_for_training_without_labels_are_those_with_targets(
     make_params: Any, tmp_path: Path
 ) -> None:
     """Figure 1 shows of them; Figure 3 looks for neighbours among those with labels."""
     params = make_params()
     inputs, path = Inputs(tmp_path, params), tmp_path / "images.json"
     (free, _), (train, labels), (val, val_labels) = (
-        picture_set(count, seed=seed) for count, seed in ((96, 2), (40, 0), (24, 1))
+        image_set(count, seed=seed) for count, seed in ((96, 2), (40, 0), (24, 1))
     )
     splits = {
         "train": Split(40, train, labels),
@@ -164,14 +164,14 @@ def test_pictures_for_training_without_labels_are_those_with_targets(
     write_store(Source("test", CLASSES, splits), 32, 1, params.machine.data, path)
     shown = gather_features(params, 0, path, inputs.nat, inputs.labels, inputs.targets)
     stores = {name: Store(path, params.machine.data, name) for name in splits}
-    for picture in shown.pictures:
-        find(stores["unlabelled"], picture)
-    for picture, label in zip(
+    for image in shown.images:
+        find(stores["unlabelled"], image)
+    for image, label in zip(
         shown.neighbours.reshape(-1, 1, 32, 32), shown.neighbour_labels.flatten(), strict=True
     ):
-        assert stores["train"].labels[find(stores["train"], picture)] == label
-    for picture in shown.queries:
-        find(stores["val"], picture)
+        assert stores["train"].labels[find(stores["train"], image)] == label
+    for image in shown.queries:
+        find(stores["val"], image)
     assert (shown.facts["train"], shown.facts["val"], shown.facts["searched"]) == (40, 24, 40)
 
 
@@ -179,7 +179,7 @@ def test_refuses_another_runs_targets(make_params: Any, manifest: Path, tmp_path
     params = make_params()
     inputs = Inputs(tmp_path, params)
     save_targets(Targets(torch.eye(8)), inputs.targets)
-    with pytest.raises(UserError, match="96 images, but 96 pictures and 8 targets"):
+    with pytest.raises(UserError, match="96 images, but 96 images and 8 targets"):
         gather_features(params, 0, manifest, inputs.nat, inputs.labels, inputs.targets)
     (inputs.nat / "assignment.npy").unlink()
     with pytest.raises(UserError, match=r"assignment\.npy: not found"):

@@ -54,14 +54,14 @@ def test_verdicts_by_the_rules(rows: list, objects: list) -> None:
     judged = verdicts(detections(rows), truths(objects))
     taken: set[tuple[int, int]] = set()
     for row in sorted(range(len(rows)), key=lambda row: -rows[row][1]):
-        picture, _, box = rows[row]
-        index = owner(box, objects[picture])
-        difficult = index is not None and objects[picture][index][1]
+        image, _, box = rows[row]
+        index = owner(box, objects[image])
+        difficult = index is not None and objects[image][index][1]
         assert judged.neither[row] == difficult
-        first = index is not None and (picture, index) not in taken
+        first = index is not None and (image, index) not in taken
         assert judged.right[row] == (first and not difficult)
         if index is not None:
-            taken.add((picture, index))
+            taken.add((image, index))
 
 
 @given(ROWS, SCENES)
@@ -78,15 +78,15 @@ def test_verdicts_are_those_of_the_measure(rows: list, objects: list) -> None:
 def test_missed_are_those_without_a_right_detection(rows: list, objects: list) -> None:
     found, known = detections(rows), truths(objects)
     judged = verdicts(found, known)
-    for picture, one in enumerate(objects):
-        here = found.pictures == picture
-        reached = {owner(box, one) for p, _, box in rows if p == picture}
+    for image, one in enumerate(objects):
+        here = found.images == image
+        reached = {owner(box, one) for p, _, box in rows if p == image}
         expected = [
             not difficult and index not in reached for index, (_, difficult) in enumerate(one)
         ]
-        got = missed(some(found, here), known[picture])
+        got = missed(some(found, here), known[image])
         assert got.tolist() == expected
-        assert got.sum() + judged.right[here].sum() == positives([known[picture]])
+        assert got.sum() + judged.right[here].sum() == positives([known[image]])
 
 
 @given(ROWS, SCENES)

@@ -43,7 +43,7 @@ def given(manifest: Path, composed: tuple[Params, Path], tmp_path: Path) -> Inpu
     names = [one.name for one in test.annotations]
     every = []
     for truth in truth_of(test):
-        rows = [(picture, *box) for picture, one in enumerate(truth) for box in one.boxes][::2]
+        rows = [(image, *box) for image, one in enumerate(truth) for box in one.boxes][::2]
         table = np.array(rows, float).reshape(-1, 5)
         scores = np.linspace(0.9, 0.5, len(table)).round(2)
         every.append(Detections(table[:, 0].astype(int), scores, table[:, 1:]))

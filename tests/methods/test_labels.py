@@ -57,9 +57,9 @@ def test_square_loss_is_the_distance_to_the_classs_vector() -> None:
     assert torch.isfinite(outputs.grad).all()
 
 
-def test_pictures_without_labels_are_refused(make_params: Any, tmp_path: Path) -> None:
-    pictures = torch.zeros(96, 1, 32, 32, dtype=torch.uint8).numpy()
-    split = Split(96, pictures, torch.full((96,), UNLABELLED).numpy())
+def test_images_without_labels_are_refused(make_params: Any, tmp_path: Path) -> None:
+    images = torch.zeros(96, 1, 32, 32, dtype=torch.uint8).numpy()
+    split = Split(96, images, torch.full((96,), UNLABELLED).numpy())
     source = Source("unlabelled", [], {"train": split, "val": split})
     write_store(source, 32, 1, str(tmp_path / "data"), tmp_path / "u.json")
     with pytest.raises(UserError, match="training with labels needs"):

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
-from conftest import picture_set
+from conftest import image_set
 from hypothesis import given
 from hypothesis import strategies as st
 from ruamel.yaml import YAML
@@ -215,9 +215,9 @@ def test_targets_of_half_precision_train_to_almost_the_same(
     assert losses[0] == pytest.approx(losses[1], rel=1e-3)
 
 
-def test_pictures_need_no_labels(make_params: Any, targets_file: Path, tmp_path: Path) -> None:
-    pictures, _ = picture_set(96)
-    split = Split(96, pictures, np.full(96, UNLABELLED))
+def test_images_need_no_labels(make_params: Any, targets_file: Path, tmp_path: Path) -> None:
+    images, _ = image_set(96)
+    split = Split(96, images, np.full(96, UNLABELLED))
     source = Source("unlabelled", [], {"train": split, "val": split})
     write_store(source, 32, 1, str(tmp_path / "data"), tmp_path / "u.json")
     pretrain(
@@ -264,7 +264,7 @@ def test_killed_at_any_moment_it_ends_in_the_same_weights(
     assert history(tmp_path / "whole.json") == history(tmp_path / "killed.json")
 
 
-def test_targets_of_other_pictures_are_refused(
+def test_targets_of_other_images_are_refused(
     make_params: Any, manifest: Path, tmp_path: Path
 ) -> None:
     save_targets(sample_targets("sphere", 95, make_params().targets, seed=0), tmp_path / "t.npy")

@@ -1,4 +1,4 @@
-"""A store with pictures that are for training without labels alone: who looks at which.
+"""A store with images that are for training without labels alone: who looks at which.
 
 Two stores that differ in one split give the same where that split is not looked at.
 """
@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 from click.testing import CliRunner
-from conftest import CLASSES, picture_set
+from conftest import CLASSES, image_set
 from ruamel.yaml import YAML
 
 from nat.cli import main
@@ -36,15 +36,15 @@ def stored(tmp_path: Path) -> Stored:
     """
 
     def write(labelled: int = 0, free: int | None = 2, turned: int = 0) -> Path:
-        pictures, labels = picture_set(LABELLED, seed=labelled)
+        images, labels = image_set(LABELLED, seed=labelled)
         splits = {
-            "train": Split(LABELLED, pictures, (labels + turned) % len(CLASSES)),
-            "val": Split(VAL, *picture_set(VAL, seed=1)),
+            "train": Split(LABELLED, images, (labels + turned) % len(CLASSES)),
+            "val": Split(VAL, *image_set(VAL, seed=1)),
         }
         if free is not None:
-            pictures, _ = picture_set(FREE, seed=free)
-            splits["unlabelled"] = Split(FREE, pictures, np.full(FREE, UNLABELLED))
-        path = tmp_path / f"pictures-{labelled}-{free}-{turned}.json"
+            images, _ = image_set(FREE, seed=free)
+            splits["unlabelled"] = Split(FREE, images, np.full(FREE, UNLABELLED))
+        path = tmp_path / f"images-{labelled}-{free}-{turned}.json"
         write_store(Source("test", CLASSES, splits), 32, 1, str(tmp_path / "data"), path)
         return path
 
@@ -76,7 +76,7 @@ def test_the_split_to_train_on_without_labels(stored: Stored) -> None:
 
 
 @pytest.mark.parametrize(("free", "count"), [(2, FREE), (None, LABELLED)])
-def test_targets_are_as_many_as_pictures_to_train_on_without_labels(
+def test_targets_are_as_many_as_images_to_train_on_without_labels(
     free: int | None, count: int, stored: Stored, make_params: Any, tmp_path: Path
 ) -> None:
     YAML().dump(make_params().model_dump(), tmp_path / "params.yaml")
@@ -87,7 +87,7 @@ def test_targets_are_as_many_as_pictures_to_train_on_without_labels(
 
 
 @pytest.mark.parametrize("method", ["nat", "random"])
-def test_a_trunk_without_labels_comes_of_the_free_pictures_alone(
+def test_a_trunk_without_labels_comes_of_the_free_images_alone(
     method: str, stored: Stored, trained: Trained
 ) -> None:
     network, result = trained(method, stored())
@@ -96,7 +96,7 @@ def test_a_trunk_without_labels_comes_of_the_free_pictures_alone(
     assert result["provenance"]["images"] == {"unlabelled": FREE, "train": LABELLED, "val": VAL}
 
 
-def test_a_trunk_with_labels_comes_of_the_labelled_pictures_alone(
+def test_a_trunk_with_labels_comes_of_the_labelled_images_alone(
     stored: Stored, trained: Trained
 ) -> None:
     network, result = trained("labels", stored())
@@ -120,7 +120,7 @@ def test_nat_looks_at_labels_only_to_show_how_far_it_is(
     assert result["history"] == other["history"]
 
 
-def test_the_probe_reads_the_labelled_pictures_alone(
+def test_the_probe_reads_the_labelled_images_alone(
     stored: Stored, trained: Trained, make_params: Any, tmp_path: Path
 ) -> None:
     trained("random", stored())
@@ -138,7 +138,7 @@ def test_the_probe_reads_the_labelled_pictures_alone(
     assert probed(stored(labelled=5))["measured"] != found["measured"]
 
 
-def test_targets_of_the_labelled_pictures_are_refused(
+def test_targets_of_the_labelled_images_are_refused(
     stored: Stored, make_params: Any, tmp_path: Path
 ) -> None:
     params, file = make_params(), tmp_path / "t.npy"
@@ -147,10 +147,10 @@ def test_targets_of_the_labelled_pictures_are_refused(
         pretrain(params, Name(), stored(), file, tmp_path / "net", tmp_path / "r.json")
 
 
-def test_a_batch_is_of_the_pictures_that_are_trained_on(stored: Stored, trained: Trained) -> None:
+def test_a_batch_is_of_the_images_that_are_trained_on(stored: Stored, trained: Trained) -> None:
     large = {"batch_size": LABELLED + 2}
     trained("nat", stored(), pretrain=large)
     trained("random", stored(), baselines={"random": large})
-    said = rf"batch_size: {LABELLED + 2} is larger than the {LABELLED} pictures"
+    said = rf"batch_size: {LABELLED + 2} is larger than the {LABELLED} images"
     with pytest.raises(UserError, match=rf"^baselines\.labels\.{said}"):
         trained("labels", stored(), baselines={"labels": large})

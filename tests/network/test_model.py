@@ -51,11 +51,11 @@ def test_blocks_of_pixels_give_the_sums_of_a_stride(data: st.DataObject) -> None
     kernel, padding = data.draw(st.integers(1, 11)), data.draw(st.integers(0, 3))
     high, wide = (data.draw(st.integers(max(1, kernel - 2 * padding), 40)) for _ in range(2))
     layer = Convolution(channels, width, kernel, stride, padding).double()
-    picture = torch.randn(2, channels, high, wide, dtype=torch.float64)
-    assert torch.allclose(layer.over_blocks(picture), layer(picture), rtol=0, atol=1e-12)
+    image = torch.randn(2, channels, high, wide, dtype=torch.float64)
+    assert torch.allclose(layer.over_blocks(image), layer(image), rtol=0, atol=1e-12)
 
 
-def test_a_picture_too_small_for_the_trunk_is_refused() -> None:
+def test_a_image_too_small_for_the_trunk_is_refused() -> None:
     with pytest.raises(UserError, match=r"augment\.crop: 16 px is too small"):
         Trunk("alexnet").features(16)
 
@@ -86,8 +86,8 @@ def test_a_saved_network_is_the_same_function(
     initialise(network, torch.Generator().manual_seed(0))
     save_network(network, tmp_path / "n.safetensors")
     again = load_network(tmp_path / "n.safetensors")
-    pictures = torch.randint(0, 256, (4, channels, 28, 28), dtype=torch.uint8)
-    assert torch.equal(network.eval()(pictures), again.eval()(pictures))
+    images = torch.randint(0, 256, (4, channels, 28, 28), dtype=torch.uint8)
+    assert torch.equal(network.eval()(images), again.eval()(images))
 
 
 def test_a_file_is_safetensors_own_but_for_its_permissions(tmp_path: Path) -> None:

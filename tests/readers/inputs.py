@@ -51,7 +51,7 @@ def parameters(folder: Path, **groups: Any) -> Params:
     return Params.model_validate(settings(machine=machine, **groups))
 
 
-def write_pictures(folder: Path) -> None:
+def write_images(folder: Path) -> None:
     draws = np.random.default_rng(0)
     splits = {
         name: Split(n, draws.integers(0, 256, (n, 1, 8, 8), np.uint8), np.arange(n) % 2)
@@ -62,7 +62,7 @@ def write_pictures(folder: Path) -> None:
     (folder / "store").symlink_to(store)
 
 
-def read_pictures(folder: Path) -> None:
+def read_images(folder: Path) -> None:
     store = Store(folder / "m.json", str(folder / "data"), "train")
     store.batch(torch.arange(len(store)))
     store.require_labels("a test")
@@ -106,7 +106,7 @@ def read_kit(folder: Path) -> None:
     params = parameters(folder, voc={"source": "devkit", "folder": str(folder)})
     _, trainval, _ = open_voc(params, folder / "voc.json")
     for row in range(len(trainval)):
-        trainval.picture(row)
+        trainval.image(row)
         trainval.objects(row)
 
 
@@ -172,8 +172,8 @@ def write_cifar10(folder: Path) -> None:
 
 def read_packed_cifar10(folder: Path) -> None:
     """Whatever is in it has another checksum than CIFAR-10."""
-    pictures = {"source": "cifar10", "folder": str(folder), "train": None, "val": None}
-    params = parameters(folder, images=pictures)
+    images = {"source": "cifar10", "folder": str(folder), "train": None, "val": None}
+    params = parameters(folder, images=images)
     cifar10.read(params.images, params.machine)
 
 

@@ -18,10 +18,10 @@ from readers.inputs import (
     NAMES,
     onehot,
     read_archive,
+    read_images,
     read_journal,
     read_kit,
     read_packed_cifar10,
-    read_pictures,
     read_targets,
     search,
     sphere,
@@ -30,11 +30,11 @@ from readers.inputs import (
     write_detect,
     write_detectron,
     write_fashion_mnist,
+    write_images,
     write_journal,
     write_kit,
     write_mat,
     write_network,
-    write_pictures,
     write_results_of,
     write_search,
     write_trunk,
@@ -84,9 +84,9 @@ class Reader:
 
 
 READERS = [
-    Reader("image store's pictures", "store/train.npy", "npy", write_pictures, read_pictures),
-    Reader("image store's labels", "store/train_labels.npy", "npy", write_pictures, read_pictures),
-    Reader("image store's manifest", "m.json", "json", write_pictures, read_pictures),
+    Reader("image store's images", "store/train.npy", "npy", write_images, read_images),
+    Reader("image store's labels", "store/train_labels.npy", "npy", write_images, read_images),
+    Reader("image store's manifest", "m.json", "json", write_images, read_images),
     Reader("targets, vectors", "t.npy", "npy", sphere, read_targets),
     Reader("targets, one-hot", "t.npy", "npy", onehot, read_targets),
     Reader(
@@ -134,7 +134,7 @@ READERS = [
         lambda folder: index(folder / "a.tar", str(folder / "scratch")),
     ),
     Reader(
-        "classes of val pictures",
+        "classes of val images",
         "val.txt",
         "text",
         lambda folder: (folder / "val.txt").write_text("a.JPEG 0\nb.JPEG n1\n"),
@@ -197,7 +197,7 @@ READERS = [
         write_kit,
         lambda folder: read_list(folder, "trainval"),
     ),
-    Reader("VOC picture", "VOC2007/JPEGImages/000001.jpg", "bytes", write_kit, read_kit),
+    Reader("VOC image", "VOC2007/JPEGImages/000001.jpg", "bytes", write_kit, read_kit),
     Reader(
         "detections",
         "results/comp4_det_test_cat.txt",

@@ -17,12 +17,12 @@ from nat.runtime.errors import UserError
     ("change", "said"),
     [
         (
-            {"pictures": np.zeros((8, 1, 12, 13), np.uint8)},
-            "pictures: uint8 (8, 1, 12, 13) ",
+            {"images": np.zeros((8, 1, 12, 13), np.uint8)},
+            "images: uint8 (8, 1, 12, 13) ",
         ),
         (
-            {"pictures": np.zeros((8, 1, 12, 12))},
-            "pictures: float64 (8, 1, 12, 12) instead",
+            {"images": np.zeros((8, 1, 12, 12))},
+            "images: float64 (8, 1, 12, 12) instead",
         ),
         ({"cosines": np.zeros(7, np.float32)}, "cosines: float32 (7) instead of float32 (8)"),
         (
@@ -68,7 +68,7 @@ def test_other_facts_are_refused(name: str, value: Any, tmp_path: Path) -> None:
         ({"labels": np.array([0, 0, 2])}, "labels leaves 0 to 1"),
         ({"boxes_in": np.array([0, 1, 1, 1, 3])}, "boxes_in leaves 0 to 2"),
         ({"objects_in": np.array([0, 1, 1, -1])}, "objects_in leaves 0 to 2"),
-        ({"sizes": np.array([[30, 40], [40, 41], [30, 40]])}, "sizes leave the pictures"),
+        ({"sizes": np.array([[30, 40], [40, 41], [30, 40]])}, "sizes leave the images"),
         ({"right": np.zeros(5)}, "right: float64 (5) instead of bool (5)"),
         (
             {"facts": {"source": "a", "test": 1, "classes": []}},
@@ -84,7 +84,7 @@ def test_other_detections_are_refused(change: dict[str, Any], said: str, tmp_pat
     assert said in str(caught.value)
 
 
-def test_pictures_without_detections_come_back(tmp_path: Path) -> None:
+def test_images_without_detections_come_back(tmp_path: Path) -> None:
     right = detected()
     none = {n: getattr(right, n)[:0] for n in ("boxes", "boxes_in", "scores", "right", "neither")}
     save_detected(dataclasses.replace(right, **none), tmp_path / "0.npz")

@@ -38,7 +38,7 @@ def but(shown: Detected) -> Callable[..., Picked]:
 
 
 def frames(figure: Figure, kind: Kind) -> list[Rectangle]:
-    """Those in pictures, without the one in the legend; told by their lines, not by colour."""
+    """Those in images, without the one in the legend; told by their lines, not by colour."""
     return [
         patch
         for patch in figure.axes[0].patches
@@ -85,10 +85,10 @@ def test_frames_lie_where_the_boxes_are(picked: Picked, shown: Detected) -> None
     assert frame.get_y() == pytest.approx(top - 20 * scale)
     assert frame.get_width() == pytest.approx(10.5 * scale)
     assert frame.get_height() == pytest.approx(17 * scale)
-    np.testing.assert_array_equal(first.get_array(), shown.pictures[0, :30, :40])
+    np.testing.assert_array_equal(first.get_array(), shown.images[0, :30, :40])
 
 
-def test_pictures_stay_on_the_sheet_and_apart(but: Callable[..., Picked]) -> None:
+def test_images_stay_on_the_sheet_and_apart(but: Callable[..., Picked]) -> None:
     for sizes in ([[40, 40]] * 3, [[5, 40]] * 3, [[40, 10], [40, 40], [20, 40]]):
         figure = draw(but(sizes=np.array(sizes)))
         width, height = figure.get_size_inches()
@@ -121,7 +121,7 @@ def test_caption_names_classes_and_rules(picked: Picked) -> None:
 
 def test_one_class_and_nothing_found(shown: Detected, but: Callable[..., Picked]) -> None:
     only = dict(shown.facts["classes"][0], score=None, precision=None, recall=None)
-    first = {name: getattr(shown, name)[:1] for name in ("pictures", "sizes", "labels")}
+    first = {name: getattr(shown, name)[:1] for name in ("images", "sizes", "labels")}
     nothing = {name: getattr(shown, name)[:0] for name in COLUMNS}
     changed = but(facts=shown.facts | {"classes": [only]}, **first, **nothing)
     figure, text = draw(changed), caption(changed)

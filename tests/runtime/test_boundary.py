@@ -91,7 +91,7 @@ def test_a_lost_process_is_told_among_several_alone(monkeypatch: pytest.MonkeyPa
 
 
 def test_a_bug_says_so_below_its_traceback() -> None:
-    ended = command("import nat.runtime.io.files as files\nfiles.whole = None")
+    ended = command("import nat.runtime.io.files as files\nfiles.atomic_write = None")
     assert ended.returncode == 1
     lines = ended.stderr.splitlines()
     assert lines[0].startswith("Traceback")
@@ -101,7 +101,7 @@ def test_a_bug_says_so_below_its_traceback() -> None:
 def test_an_early_end_of_a_file_is_not_just_aborted() -> None:
     ended = command(
         "import nat.runtime.io.files as files\n"
-        "def end(*_): raise EOFError('no data left')\nfiles.whole = end"
+        "def end(*_): raise EOFError('no data left')\nfiles.atomic_write = end"
     )
     assert ended.returncode == 1
     assert "Aborted!" not in ended.stderr

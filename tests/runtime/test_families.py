@@ -48,7 +48,7 @@ def train(session: TrunkSession, settings: Settings) -> None:
     network = session.network(4)
     for weight in network.parameters():
         weight.data.mul_(settings.scale)
-    session.hand_on(network)
+    session.save(network)
 '''
 TARGETS = '''
 """All targets in one half of the sphere."""
@@ -191,7 +191,7 @@ def test_targets_of_ones_own_have_settings_of_their_own(add: Add, tmp_path: Path
         ),
     ],
 )
-@pytest.mark.parametrize("used", ["spine", "ablation"])
+@pytest.mark.parametrize("used", ["plain", "ablation"])
 def test_settings_of_ones_own_targets_are_checked_by_name(
     own: dict[str, Any], said: str, used: str, add: Add, tmp_path: Path
 ) -> None:

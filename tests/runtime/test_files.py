@@ -10,17 +10,17 @@ import torch
 from safetensors.torch import save_file
 
 from nat.runtime.errors import UserError
-from nat.runtime.io.files import FORMER, check_output, discard, read_json, whole, write_json
+from nat.runtime.io.files import FORMER, atomic_write, check_output, discard, read_json, write_json
 from nat.runtime.io.outputs import FILE_OF_OURS, FOLDER_OF_OURS
 from nat.runtime.io.paths import place, project_folder
 
 
 def test_a_file_appears_whole_or_not_at_all(tmp_path: Path) -> None:
     path = tmp_path / "a" / "x.txt"
-    with whole(path) as temporary:
+    with atomic_write(path) as temporary:
         temporary.write_text("one")
         assert not path.exists()
-    with pytest.raises(ZeroDivisionError), whole(path, FILE_OF_OURS) as temporary:  # noqa: PT012
+    with pytest.raises(ZeroDivisionError), atomic_write(path, FILE_OF_OURS) as temporary:  # noqa: PT012
         temporary.write_text("two")
         raise ZeroDivisionError
     assert path.read_text() == "one"
@@ -29,7 +29,7 @@ def test_a_file_appears_whole_or_not_at_all(tmp_path: Path) -> None:
 
 def test_a_folder_is_replaced_whole(tmp_path: Path) -> None:
     for content in ("old", "new"):
-        with whole(tmp_path / "out", FOLDER_OF_OURS) as temporary:
+        with atomic_write(tmp_path / "out", FOLDER_OF_OURS) as temporary:
             temporary.mkdir()
             (temporary / content).touch()
     assert [p.name for p in (tmp_path / "out").iterdir()] == ["new"]
@@ -62,7 +62,7 @@ def test_an_absolute_folder_stays(tmp_path: Path) -> None:
 
 def leave_behind(path: Path, moved: bool) -> Path:
     """The temporary folder as a kill leaves it, with the former folder in it if ``moved``."""
-    with whole(path, FOLDER_OF_OURS) as temporary:
+    with atomic_write(path, FOLDER_OF_OURS) as temporary:
         temporary.mkdir()
         (temporary / "new").touch()
         left = path.parent / "copy"
@@ -105,7 +105,7 @@ def test_a_rename_that_fails_brings_the_former_folder_back(
     monkeypatch.setattr(Path, "replace", fail)
     with (
         pytest.raises(UserError, match=r"out: Input/output error"),
-        whole(path, FOLDER_OF_OURS) as t,
+        atomic_write(path, FOLDER_OF_OURS) as t,
     ):
         t.mkdir()
     assert [entry.name for entry in path.iterdir()] == ["old"]
@@ -113,9 +113,9 @@ def test_a_rename_that_fails_brings_the_former_folder_back(
 
 
 def test_a_temporary_of_a_process_that_works_stays(tmp_path: Path) -> None:
-    with whole(tmp_path / "out") as first:
+    with atomic_write(tmp_path / "out") as first:
         first.write_text("first")
-        with whole(tmp_path / "out") as second:
+        with atomic_write(tmp_path / "out") as second:
             second.write_text("second")
         assert first.exists()
     assert (tmp_path / "out").read_text() == "first"
@@ -126,7 +126,7 @@ def test_modes_are_the_umasks(mask: int, tmp_path: Path) -> None:
     """Whatever the library that wrote the file gives it: safetensors writes for the owner alone."""
     before = os.umask(mask)
     try:
-        with whole(tmp_path / "folder") as temporary:
+        with atomic_write(tmp_path / "folder") as temporary:
             (temporary / "inner").mkdir(parents=True)
             save_file({"a": torch.zeros(1)}, temporary / "inner" / "a.safetensors")
         write_json(tmp_path / "file", {})
@@ -139,7 +139,7 @@ def test_modes_are_the_umasks(mask: int, tmp_path: Path) -> None:
 
 def test_a_full_disk_is_told_with_the_output(tmp_path: Path) -> None:
     def fail(number: int, name: str | None = None) -> None:
-        with whole(tmp_path / "out.json"):
+        with atomic_write(tmp_path / "out.json"):
             raise OSError(number, os.strerror(number), name)
 
     for number in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS):

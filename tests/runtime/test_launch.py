@@ -14,7 +14,7 @@ from torch.distributed.elastic.multiprocessing.errors import ChildFailedError, P
 
 from nat.launch import _first
 from nat.runtime.boundary import LAUNCHED, LOST, report
-from nat.runtime.distributed import join
+from nat.runtime.distributed import init_distributed
 from nat.runtime.errors import UserError
 from nat.runtime.settings.load import load_params
 from nat.targets import sample_targets, save_targets
@@ -125,4 +125,4 @@ def test_an_environment_of_processes_that_are_not_there_is_named(
     """As a batch system or a user may have left it."""
     monkeypatch.setenv(name, value)
     with pytest.raises(UserError, match=r"^launcher: .*(RANK expected|invalid literal.*first)"):
-        join(make_params().machine)  # type: ignore[operator]
+        init_distributed(make_params().machine)  # type: ignore[operator]

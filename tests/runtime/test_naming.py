@@ -30,7 +30,7 @@ def test_a_name_is_method_override_and_seed(name: Name, text: str) -> None:
     assert name.result("finetune-all") == Path("artifacts/results/finetune-all", f"{text}.json")
 
 
-def test_targets_and_pictures_shown_are_a_seed_s() -> None:
+def test_targets_and_images_shown_are_a_seed_s() -> None:
     names = [Name("nat", seed=4), Name("labels", seed=4), Name("nat", "permute_every=1", 4)]
     assert {name.targets for name in names} == {Path("artifacts/targets/4.npy")}
     assert {name.illustrations for name in names} == {Path("artifacts/results/illustrate/4")}

@@ -14,7 +14,7 @@ import torch
 from safetensors.torch import save_file
 
 from nat.runtime.errors import UserError
-from nat.runtime.io.files import check_output, whole, write_json
+from nat.runtime.io.files import atomic_write, check_output, write_json
 from nat.runtime.io.outputs import (
     FILE_OF_OURS,
     FOLDER_OF_OURS,
@@ -135,7 +135,7 @@ def test_the_same_command_replaces_its_own_and_nothing_else(
     (tmp_path / "mine").mkdir()
     path = tmp_path / "mine" / "out"
     mine(path)
-    with whole(path, kind) as temporary:
+    with atomic_write(path, kind) as temporary:
         put_folder("new")(temporary) if kind.folder else put_text("new")(temporary)
     assert content(path) == ({"new": b"new"} if kind.folder else b"new")
     for number, put in enumerate(foreign):
@@ -145,7 +145,7 @@ def test_the_same_command_replaces_its_own_and_nothing_else(
         before = content(path.parent)
         with pytest.raises(UserError, match=r"exists and is not .*, so it is not replaced"):
             check_output(path, kind)
-        with pytest.raises(UserError), whole(path, kind):
+        with pytest.raises(UserError), atomic_write(path, kind):
             pytest.fail("the work should not begin")
         assert content(path.parent) == before
 

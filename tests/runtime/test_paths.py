@@ -10,7 +10,7 @@ from typing import Annotated, Any, Union, get_args, get_origin
 
 import pytest
 from click.testing import CliRunner
-from conftest import write_picture_folder
+from conftest import write_image_folder
 from ilsvrc import publish, write_tree
 from pydantic import BaseModel
 from ruamel.yaml import YAML
@@ -36,20 +36,20 @@ def copy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return folder
 
 
-def pictures(folder: str, **changes: object) -> Images:
+def images(folder: str, **changes: object) -> Images:
     group = {"source": "folder", "folder": folder, "train": None, "val": None, **changes}
     return Params.model_validate(settings(images=group)).images
 
 
-def read_pictures(folder: Path, named: str) -> None:
-    write_picture_folder(folder, a_class=4)
-    assert sum(map(len, own_folder.read(pictures(named), machine()).splits.values())) == 12
+def read_images(folder: Path, named: str) -> None:
+    write_image_folder(folder, a_class=4)
+    assert sum(map(len, own_folder.read(images(named), machine()).splits.values())) == 12
 
 
 def read_class_folders(folder: Path, named: str) -> None:
     write_tree(folder)
     found = imagenet.read(
-        pictures(named, source="imagenet"), machine(scratch=folder.parent / "scratch")
+        images(named, source="imagenet"), machine(scratch=folder.parent / "scratch")
     )
     assert len(found.splits["train"])
 
@@ -74,7 +74,7 @@ def read_devkit(folder: Path, named: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "read", [read_pictures, read_class_folders, read_clothes, read_batches, read_devkit]
+    "read", [read_images, read_class_folders, read_clothes, read_batches, read_devkit]
 )
 def test_a_queued_experiment_reads_the_project_s_own_folder(
     copy: Path, read: Callable[[Path, str], None], monkeypatch: pytest.MonkeyPatch
@@ -166,8 +166,8 @@ def test_data_on_another_disk(
     other = Path("/dev/shm")
     if not (os.access(other, os.W_OK) and other.stat().st_dev != tmp_path.stat().st_dev):
         pytest.skip("there is no other disk at /dev/shm")
-    write_picture_folder(tmp_path / "pictures", a_class=6)
-    group = {"source": "folder", "folder": str(tmp_path / "pictures"), "train": None, "val": None}
+    write_image_folder(tmp_path / "images", a_class=6)
+    group = {"source": "folder", "folder": str(tmp_path / "images"), "train": None, "val": None}
     with tempfile.TemporaryDirectory(dir=other) as disk:
         (tmp_path / "data").mkdir()
         (tmp_path / "data/stores").symlink_to(disk)

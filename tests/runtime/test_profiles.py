@@ -10,7 +10,7 @@ from tiny import EMBEDDED, PROJECT
 
 from nat.cli import main
 from nat.runtime.errors import UserError
-from nat.runtime.io.files import whole
+from nat.runtime.io.files import atomic_write
 from nat.runtime.io.outputs import Kind
 from nat.runtime.settings.load import load_params
 from nat.runtime.settings.profiles import BASE, base_of, profiles, render, switch
@@ -225,11 +225,11 @@ def test_a_switch_that_failed_leaves_no_second_copy(
     def full(target: Path, *kind: Kind) -> Iterator[Path]:
         if target == path:
             raise UserError("no space")
-        with whole(target, *kind) as temporary:
+        with atomic_write(target, *kind) as temporary:
             yield temporary
 
     with monkeypatch.context() as patch:
-        patch.setattr("nat.runtime.settings.profiles.whole", full)
+        patch.setattr("nat.runtime.settings.profiles.atomic_write", full)
         with pytest.raises(UserError, match="no space"):
             switch("embedded", path, folder, force=True)
     assert path.read_text() == former

@@ -8,7 +8,7 @@ import torch
 
 from nat.data.seeds import generator
 from nat.runtime.errors import UserError
-from nat.runtime.resume import Run, scratch_folder
+from nat.runtime.resume import ResumableRun, scratch_folder
 
 
 class Stop(Exception):
@@ -22,7 +22,7 @@ def train(folder: Path, stop_in: int | None = None) -> tuple[torch.Tensor, list[
         weight.bias.fill_(0.0)
     order = torch.arange(4)
     optimizer = torch.optim.SGD(weight.parameters(), lr=0.1, momentum=0.9)
-    with Run(folder, {"weight": weight, "optimizer": optimizer, "order": order}) as run:
+    with ResumableRun(folder, {"weight": weight, "optimizer": optimizer, "order": order}) as run:
         for epoch in run.epochs(5):
             if epoch == stop_in:
                 raise Stop
@@ -56,7 +56,7 @@ def test_the_state_of_another_run_is_refused(tmp_path: Path) -> None:
 
 
 def test_nothing_is_left_of_a_finished_run(tmp_path: Path) -> None:
-    with Run(tmp_path / "run", {}) as run:
+    with ResumableRun(tmp_path / "run", {}) as run:
         for _ in run.epochs(2):
             pass
         (run.folder / "checkpoints").mkdir()

@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from conftest import write_picture_folder
+from conftest import write_image_folder
 from PIL import Image
 from ruamel.yaml import YAML
 from tiny import PROJECT, settings
@@ -212,17 +212,17 @@ def test_a_training_stops_and_goes_on(manifest: Path, tmp_path: Path) -> None:
 
 
 def test_decoding_processes_end_with_it(tmp_path: Path) -> None:
-    pictures = tmp_path / "pictures"
-    write_picture_folder(pictures, 2)
+    images = tmp_path / "images"
+    write_image_folder(images, 2)
     large = tmp_path / "large.png"
     draws = np.random.default_rng(0)
     Image.fromarray(draws.integers(0, 256, (1500, 1500, 3), np.uint8)).save(large, compress_level=1)
     for index in range(400):
-        os.link(large, pictures / "disc" / f"large-{index}.png")
+        os.link(large, images / "disc" / f"large-{index}.png")
     job = Job(
         tmp_path,
         machine={"threads": 2},
-        images={"source": "folder", "folder": str(pictures), "train": None, "val": None},
+        images={"source": "folder", "folder": str(images), "train": None, "val": None},
     )
     words = job.words("prepare", "images", "--out", tmp_path / "out" / "p.json")
     # to the whole group as from a terminal or from Slurm, and to the parent alone
@@ -234,7 +234,7 @@ def test_decoding_processes_end_with_it(tmp_path: Path) -> None:
             _, told = process.communicate(timeout=60)
             *noted, last = told.splitlines(keepends=True)
             assert last == LINE.format(NAMES[number])
-            assert all(line.startswith("pictures: ") for line in noted)  # found, and the space
+            assert all(line.startswith("images: ") for line in noted)  # found, and the space
             assert process.returncode == CODES[number]
         assert not list((tmp_path / "out").iterdir())
 

@@ -35,7 +35,7 @@ THINGS = {
 
 @pytest.fixture
 def kit(tmp_path: Path) -> Path:
-    """A VOCdevkit folder: three colour pictures of 24 x 20 px, the last one also in test."""
+    """A VOCdevkit folder: three colour images of 24 x 20 px, the last one also in test."""
     devkit = tmp_path / "VOCdevkit"
     make_folders(devkit)
     draws = np.random.default_rng(0)
@@ -56,7 +56,7 @@ def network_file(tmp_path: Path, make_params: Any, objects: Any) -> Path:
     for layer in network.modules():
         if isinstance(layer, nn.BatchNorm2d):
             layer.momentum = None  # the statistics of the one batch below
-    pictures, _ = objects
-    network(torch.from_numpy(pictures[:100, None]))
+    images, _ = objects
+    network(torch.from_numpy(images[:100, None]))
     save_network(network, tmp_path / "network.safetensors")
     return tmp_path / "network.safetensors"

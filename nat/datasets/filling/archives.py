@@ -1,6 +1,6 @@
-"""Reading pictures out of tar archives without extracting them.
+"""Reading images out of tar archives without extracting them.
 
-An index says where in the archive each picture's bytes lie; it is made by walking the headers,
+An index says where in the archive each image's bytes lie; it is made by walking the headers,
 once, and kept. The archive's MD5 is computed behind the decoding, from bytes that the system still
 has in memory, so that nothing is read from the disk twice.
 """
@@ -17,7 +17,7 @@ import numpy as np
 from nat.datasets.filling.encoded import Encoded
 from nat.runtime.errors import UserError
 from nat.runtime.io.arrays import BYTES, Kinds, open_archive
-from nat.runtime.io.files import whole
+from nat.runtime.io.files import atomic_write
 from nat.runtime.io.foreign import reason
 from nat.runtime.io.outputs import FILE_OF_OURS
 from nat.runtime.io.paths import place
@@ -29,7 +29,7 @@ STRIDE = 1 << 26  # bytes to hash at a time, so that the decoding processes are 
 
 
 def index(archive: Path, scratch: str) -> Encoded:
-    """Where the pictures of an archive lie, in order of their names.
+    """Where the images of an archive lie, in order of their names.
 
     A tar of tars, as ImageNet's training set is one, is walked inside: ``n01440764.tar`` with
     ``x.JPEG`` in it gives ``n01440764/x.JPEG``.
@@ -39,7 +39,7 @@ def index(archive: Path, scratch: str) -> Encoded:
         scratch: ``machine.scratch``, where the index is kept for the next time.
 
     Returns:
-        The pictures, labels 0.
+        The images, labels 0.
 
     Raises:
         UserError: the archive is truncated, damaged or no tar.
@@ -90,7 +90,7 @@ def _walk(archive: Path, kept: Path) -> tuple[list[str], np.ndarray, np.ndarray]
         raise UserError(f"{archive}: holds no files; download it again")
     names = [name for name, _, _ in found]
     offsets, lengths = (np.array([entry[i] for entry in found], dtype=np.int64) for i in (1, 2))
-    with whole(kept, FILE_OF_OURS) as temporary, open(temporary, "wb") as out:
+    with atomic_write(kept, FILE_OF_OURS) as temporary, open(temporary, "wb") as out:
         encoded = np.array([os.fsencode(name) for name in names])
         np.savez(out, names=encoded, offsets=offsets, lengths=lengths)
     return names, offsets, lengths

@@ -1,4 +1,4 @@
-"""Decoding in parallel: processes turn chunks of encoded pictures into rows of an array file.
+"""Decoding in parallel: processes turn chunks of encoded images into rows of an array file.
 
 This module is all that a decoding process loads: no torch, so that it starts at once and is small.
 """
@@ -31,8 +31,8 @@ class Chunk:
         first: its first row.
         array: the file to write into.
         header: bytes before its row 0.
-        root: folder or archive of the pictures.
-        names: of the pictures, a row each.
+        root: folder or archive of the images.
+        names: of the images, a row each.
         places: offset and length of each in the archive, bytes; None for a folder.
         size: side of the squares, pixels.
         channels: 1 or 3.
@@ -51,11 +51,11 @@ class Chunk:
     upright: bool
 
 
-Faults = dict[int, str]  # row: what is wrong with its picture
+Faults = dict[int, str]  # row: what is wrong with its image
 
 
 def write_chunk(chunk: Chunk) -> Faults:
-    """Decode the pictures and write their rows; an unreadable picture's row is zero.
+    """Decode the images and write their rows; an unreadable image's row is zero.
 
     Written by a system call rather than through a memory map: a full disk is then an error instead
     of a signal that ends the process, and the process stays as small as its chunk.
@@ -78,7 +78,7 @@ def _contents(chunk: Chunk) -> Iterator[bytes]:
     """What the files hold.
 
     Raises:
-        UserError: one is gone or not to be read. It is none of the unreadable pictures, which are
+        UserError: one is gone or not to be read. It is none of the unreadable images, which are
             noted for good: it may be there again when the work goes on.
     """
     path = chunk.root

@@ -1,4 +1,4 @@
-"""Pictures as files hold them: where their bytes lie, before anything is decoded."""
+"""Images as files hold them: where their bytes lie, before anything is decoded."""
 
 import hashlib
 import os
@@ -17,7 +17,7 @@ from nat.runtime.errors import UserError
 
 @dataclass(frozen=True)
 class Encoded:
-    """A split's pictures, in the order of the store's rows.
+    """A split's images, in the order of the store's rows.
 
     Attributes:
         root: a folder, or a tar archive.
@@ -26,7 +26,7 @@ class Encoded:
         lengths: int64 (n,), bytes.
         changed: int64 (n,), when the files (or the archive) were last written, nanoseconds.
         offsets: int64 (n,), where in the archive they begin; None for a folder.
-        md5: what the archive's checksum should be, if reading the pictures reads all of it.
+        md5: what the archive's checksum should be, if reading the images reads all of it.
     """
 
     root: Path
@@ -41,7 +41,7 @@ class Encoded:
         return len(self.names)
 
     def take(self, rows: np.ndarray) -> "Encoded":
-        """Some of the pictures, in the order of ``rows``."""
+        """Some of the images, in the order of ``rows``."""
         return replace(
             self,
             names=[self.names[row] for row in rows],
@@ -53,7 +53,7 @@ class Encoded:
         )
 
     def labelled(self, label: int) -> "Encoded":
-        """The same pictures, all of one label."""
+        """The same images, all of one label."""
         return replace(self, labels=np.full_like(self.labels, label))
 
     def limited(self, count: int | None, split: str) -> "Encoded":
@@ -66,13 +66,13 @@ class Encoded:
             return self
         if count > len(self):
             raise UserError(
-                f"images.{split}: {count} is more than the {len(self)} pictures there are"
+                f"images.{split}: {count} is more than the {len(self)} images there are"
             )
         order = torch.randperm(len(self), generator=generator(0, split)).numpy()
         return self.take(np.sort(order[:count]))
 
     def digest(self) -> str:
-        """Changes with any picture's name, place, length, time of writing or label."""
+        """Changes with any image's name, place, length, time of writing or label."""
         digest = hashlib.sha256(os.fsencode("\0".join(self.names)))
         for array in (self.labels, self.lengths, self.changed, self.offsets):
             digest.update(b"" if array is None else array.tobytes())
@@ -88,7 +88,7 @@ class EncodedSource:
         classes: their names.
         splits: ``train`` and ``val``.
         upright: whether EXIF rotations are applied.
-        unused: what was found beside the pictures.
+        unused: what was found beside the images.
     """
 
     name: str
@@ -105,12 +105,12 @@ class EncodedSource:
         )
         if unseen := self._named(val - train):
             print(
-                f"pictures: {unseen} have pictures in val but none in train, to learn them",
+                f"images: {unseen} have images in val but none in train, to learn them",
                 file=sys.stderr,
             )
         if val and (untested := self._named(set(range(len(self.classes))) - val)):
             print(
-                f"pictures: {untested} have no pictures in val: accuracies are of the others",
+                f"images: {untested} have no images in val: accuracies are of the others",
                 file=sys.stderr,
             )
 
@@ -132,7 +132,7 @@ def encoded(root: Path, files: list[File]) -> Encoded:
 
 
 def joined(parts: list[Encoded]) -> Encoded:
-    """Pictures in folders of the same root, one part after another."""
+    """Images in folders of the same root, one part after another."""
     return Encoded(
         parts[0].root,
         [name for part in parts for name in part.names],

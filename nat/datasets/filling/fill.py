@@ -1,8 +1,8 @@
-"""Fill a store from encoded pictures: in parallel, and resumed after a kill.
+"""Fill a store from encoded images: in parallel, and resumed after a kill.
 
-The rows are laid out beforehand and processes write each picture into its own. A journal of the
+The rows are laid out beforehand and processes write each image into its own. A journal of the
 finished chunks lies beside the unfinished arrays, under a key of everything that determines them.
-The finished store is what ``write_store`` would have made of the same pictures, byte for byte.
+The finished store is what ``write_store`` would have made of the same images, byte for byte.
 """
 
 import hashlib
@@ -47,7 +47,7 @@ DECIDING = (
 
 
 def fill_store(source: EncodedSource, settings: Images, machine: Machine, manifest: Path) -> Path:
-    """Decode the source's pictures into a store and write its manifest.
+    """Decode the source's images into a store and write its manifest.
 
     If these files, unchanged, have been prepared before and the store still has the bytes that it
     was written with, only the manifest is written.
@@ -62,7 +62,7 @@ def fill_store(source: EncodedSource, settings: Images, machine: Machine, manife
         The store's folder.
 
     Raises:
-        UserError: too small a disk, too many unreadable pictures, or a wrong archive.
+        UserError: too small a disk, too many unreadable images, or a wrong archive.
     """
     content = new_manifest(source.name, settings.size, settings.channels, source.classes)
     check_output(manifest, json_like(content))
@@ -78,8 +78,8 @@ def fill_store(source: EncodedSource, settings: Images, machine: Machine, manife
             if stored is None:
                 counts = {name: len(split) for name, split in source.splits.items()}
                 written = sum(file.stat().st_blocks * 512 for file in building.glob("*"))
-                picture = settings.channels * settings.size**2
-                announce_space(stores, counts, picture, written, building)
+                image = settings.channels * settings.size**2
+                announce_space(stores, counts, image, written, building)
                 _fill(source, settings, machine.threads, building, content)
                 write_json(building / "prepared.json", {"key": key}, FILE_OF_OURS)
                 replace_folder(building, store_folder(content, machine.data))
@@ -142,7 +142,7 @@ def _fill(
     if left_out:
         (building / UNREADABLE).write_text("".join(left_out), errors="backslashreplace")
         print(
-            f"pictures: left out {len(left_out)} unreadable ones, which {UNREADABLE} beside the "
+            f"images: left out {len(left_out)} unreadable ones, which {UNREADABLE} beside the "
             f"store names; the first: {' '.join(left_out[0].split())}",
             file=sys.stderr,
         )

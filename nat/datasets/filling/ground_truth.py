@@ -1,4 +1,4 @@
-"""The classes of ImageNet's validation pictures, which lie in no class folders when downloaded."""
+"""The classes of ImageNet's validation images, which lie in no class folders when downloaded."""
 
 import re
 import tempfile
@@ -23,7 +23,7 @@ class Devkit:
     Attributes:
         path: of the archive.
         classes: WordNet identifiers of the thousand classes.
-        val: that of each validation picture, in order of the numbers in their names, from 1.
+        val: that of each validation image, in order of the numbers in their names, from 1.
     """
 
     path: Path
@@ -52,68 +52,68 @@ def read_devkit(folder: Path) -> Devkit | None:
 
 
 def class_of_each(
-    folder: Path, pictures: list[str], classes: list[str], devkit: Devkit | None
+    folder: Path, images: list[str], classes: list[str], devkit: Devkit | None
 ) -> list[str]:
-    """WordNet identifiers of validation pictures, by the devkit or a mapping file.
+    """WordNet identifiers of validation images, by the devkit or a mapping file.
 
-    A mapping file has a line for each picture: its name, with or without ending, and after a space
+    A mapping file has a line for each image: its name, with or without ending, and after a space
     or comma its WordNet identifier, or its class counted from 0 in their order.
 
     Args:
         folder: where the mapping file may lie.
-        pictures: file names.
+        images: file names.
         classes: WordNet identifiers, in order.
         devkit: used if there.
 
     Raises:
-        UserError: there is neither, or it does not fit the pictures.
+        UserError: there is neither, or it does not fit the images.
     """
     if devkit:
-        return _by_number(folder, pictures, devkit)
+        return _by_number(folder, images, devkit)
     for name in MAPPINGS:
         if (folder / name).is_file():
             mapping = _read_mapping(folder / name, classes)
             break
     else:
         raise UserError(
-            f"images.folder: {folder}: the classes of the val pictures are unknown; it should "
+            f"images.folder: {folder}: the classes of the val images are unknown; it should "
             f"hold {ARCHIVE_META['devkit'][0]}, {' or '.join(MAPPINGS)}, or val in class folders"
         )
-    missing = [name for name in pictures if PurePosixPath(name).stem not in mapping]
+    missing = [name for name in images if PurePosixPath(name).stem not in mapping]
     if missing:
         raise UserError(
-            f"{folder / name}: no line for {missing[0]} ({len(missing)} of {len(pictures)} "
-            "missing); use the mapping file of these pictures"
+            f"{folder / name}: no line for {missing[0]} ({len(missing)} of {len(images)} "
+            "missing); use the mapping file of these images"
         )
-    return [mapping[PurePosixPath(picture).stem] for picture in pictures]
+    return [mapping[PurePosixPath(image).stem] for image in images]
 
 
-def _by_number(folder: Path, pictures: list[str], devkit: Devkit) -> list[str]:
+def _by_number(folder: Path, images: list[str], devkit: Devkit) -> list[str]:
     """By the number in each name: in order alone, a stray file would shift all that follow it."""
     truth = {
         f"ILSVRC2012_val_{number:08d}.JPEG": wnid for number, wnid in enumerate(devkit.val, start=1)
     }
-    strays = sorted(set(pictures) - set(truth))
+    strays = sorted(set(images) - set(truth))
     if strays:
         raise UserError(
-            f"images.folder: {folder}: {strays[0]} is none of the {len(truth)} val pictures of "
+            f"images.folder: {folder}: {strays[0]} is none of the {len(truth)} val images of "
             f"{devkit.path.name}, {min(truth)} to {max(truth)}; remove it from val"
         )
-    missing = sorted(set(truth) - set(pictures))
+    missing = sorted(set(truth) - set(images))
     if missing:
         raise UserError(
-            f"images.folder: {folder}: val picture {missing[0]} is missing ({len(missing)} of "
+            f"images.folder: {folder}: val image {missing[0]} is missing ({len(missing)} of "
             f"the {len(truth)} that {devkit.path.name} has); extract or download val again"
         )
-    return [truth[name] for name in pictures]
+    return [truth[name] for name in images]
 
 
 def _read_mapping(path: Path, classes: list[str]) -> dict[str, str]:
     mapping = {}
     text = path.read_text(encoding="utf-8-sig", errors="replace")  # a spreadsheet's has a mark
     for number, line in enumerate(text.splitlines(), start=1):
-        picture, *rest = re.split(r"[,\s]+", line.strip())
-        if not picture or picture == "ImageId":  # Kaggle's heading
+        image, *rest = re.split(r"[,\s]+", line.strip())
+        if not image or image == "ImageId":  # Kaggle's heading
             continue
         label = rest[0] if rest else ""
         if re.fullmatch(r"\d{1,9}", label, re.ASCII) and int(label) < len(classes):
@@ -121,8 +121,8 @@ def _read_mapping(path: Path, classes: list[str]) -> dict[str, str]:
         if label not in classes:
             said = shortened(label) or "nothing"
             raise UserError(
-                f"{path}:{number}: {said} after {shortened(picture)}; should be one of the "
+                f"{path}:{number}: {said} after {shortened(image)}; should be one of the "
                 f"{len(classes)} class folders of train, or 0 to {len(classes) - 1}"
             )
-        mapping[PurePosixPath(picture).stem] = label
+        mapping[PurePosixPath(image).stem] = label
     return mapping

@@ -24,8 +24,8 @@ class Journal:
     """The finished chunks of a store's splits.
 
     Attributes:
-        finished: split: chunk: its unreadable pictures.
-        latest: split, row and reason of the last unreadable picture, if any.
+        finished: split: chunk: its unreadable images.
+        latest: split, row and reason of the last unreadable image, if any.
     """
 
     def __init__(self, path: Path) -> None:
@@ -52,11 +52,11 @@ class Journal:
             self._rewrite()
 
     def of(self, split: str) -> dict[int, Faults]:
-        """The finished chunks of a split, with their unreadable pictures."""
+        """The finished chunks of a split, with their unreadable images."""
         return self.finished.setdefault(split, {})
 
     def fit(self, split: str, rows: int, chunk: int) -> None:
-        """Drop what cannot be of a split of ``rows`` pictures in chunks of ``chunk``."""
+        """Drop what cannot be of a split of ``rows`` images in chunks of ``chunk``."""
         chunks = self.of(split)
         wrong = [
             number
@@ -77,7 +77,7 @@ class Journal:
             self._rewrite()
 
     def unreadable(self) -> int:
-        """How many pictures of all splits."""
+        """How many images of all splits."""
         return sum(len(f) for chunks in self.finished.values() for f in chunks.values())
 
     def add(self, split: str, number: int, faults: Faults) -> None:
@@ -138,7 +138,7 @@ def _line(split: str, number: int, faults: Faults) -> str:
 
 
 def _parsed(line: bytes) -> tuple[str, int, Faults] | None:
-    """Split, chunk and unreadable pictures; None of a damaged line."""
+    """Split, chunk and unreadable images; None of a damaged line."""
     checksum, _, text = line.partition(b" ")
     if checksum != b"%08x" % zlib.crc32(text):
         return None

@@ -11,7 +11,7 @@ from nat.datasets.filling.encoded import Encoded, encoded
 from nat.runtime.errors import UserError
 from nat.runtime.progress import progress
 
-_ADDED = "(images?|imgs?|pictures?|set|data|split)?"
+_ADDED = "(images?|imgs?|images?|set|data|split)?"
 TRAINING = re.compile(f"{_ADDED}(train|training|trainval){_ADDED}")
 OTHER_SPLIT = re.compile(
     f"{_ADDED}(val|valid|validation|test|testing|dev|eval|evaluation|holdout){_ADDED}"
@@ -20,12 +20,12 @@ OTHER_SPLIT = re.compile(
 
 @dataclass(frozen=True)
 class Layout:
-    """Pictures by class folder.
+    """Images by class folder.
 
     Attributes:
         root: the folder.
-        by_class: class folder: its pictures, at least one, not labelled; in order of the names.
-        loose: pictures in no class folder.
+        by_class: class folder: its images, at least one, not labelled; in order of the names.
+        loose: images in no class folder.
     """
 
     root: Path
@@ -34,7 +34,7 @@ class Layout:
 
 
 def look_into(root: Path, unused: Unused) -> Layout:
-    """Find the pictures of a folder; one without pictures is no class.
+    """Find the images of a folder; one without images is no class.
 
     Raises:
         UserError: a folder cannot be read, or a class's name is not UTF-8.
@@ -85,10 +85,10 @@ def check_no_splits(layout: Layout) -> None:
 
 
 def check_several_classes(layout: Layout, split: str = "") -> None:
-    """Check that no class has all labelled pictures: every guess would be right.
+    """Check that no class has all labelled images: every guess would be right.
 
     Args:
-        layout: of the pictures to train on.
+        layout: of the images to train on.
         split: the name of its folder, if there is another one beside it.
 
     Raises:
@@ -109,12 +109,12 @@ def check_several_classes(layout: Layout, split: str = "") -> None:
         remedy = f"move these into {layout.root} itself" if split else f"name {where}"
     else:
         found = f"{where} has no folders"
-        remedy = f"move its pictures into {layout.root} itself" if split else f"name {where}"
+        remedy = f"move its images into {layout.root} itself" if split else f"name {where}"
         remedy += ", which makes them unlabelled, or sort them into a folder per class"
     beside = f", all but the {len(layout.loose)} beside it" if len(layout.loose) else ""
     raise UserError(
         f"images.folder: {layout.root}: {shown(name)} would be the only class, with "
-        f"{len(files)} pictures{beside}; {found}: {remedy}"
+        f"{len(files)} images{beside}; {found}: {remedy}"
     )
 
 

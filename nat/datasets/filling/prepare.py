@@ -13,10 +13,10 @@ from nat.runtime.settings.params import Params
 
 
 def prepare_images(params: Params, manifest: Path) -> None:
-    """Read the source's pictures into the store and write its manifest.
+    """Read the source's images into the store and write its manifest.
 
     Args:
-        params: pictures and machine are used.
+        params: images and machine are used.
         manifest: where to write it.
 
     Raises:

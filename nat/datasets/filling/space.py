@@ -8,14 +8,14 @@ from nat.runtime.errors import UserError
 
 
 def announce_space(
-    stores: Path, counts: dict[str, int], picture: int, present: int = 0, beside: Path | None = None
+    stores: Path, counts: dict[str, int], image: int, present: int = 0, beside: Path | None = None
 ) -> None:
     """Say on standard error what a store takes and what is free.
 
     Args:
         stores: the folder to write in; made if missing.
-        counts: pictures by split.
-        picture: bytes of one.
+        counts: images by split.
+        image: bytes of one.
         present: bytes that an interrupted preparation has written already.
         beside: the unfinished store of this preparation, which is none of the forgotten ones.
 
@@ -23,11 +23,11 @@ def announce_space(
         UserError: the free space does not suffice; names unfinished stores that could be removed.
     """
     stores.mkdir(parents=True, exist_ok=True)
-    total = sum(counts.values()) * picture
+    total = sum(counts.values()) * image
     free = shutil.disk_usage(stores).free
     words = " + ".join(f"{count:,} {split}" for split, count in counts.items())
     print(
-        f"pictures: {words}, {picture:,} bytes each: {_size(total)} in {stores}, where "
+        f"images: {words}, {image:,} bytes each: {_size(total)} in {stores}, where "
         f"{_size(free)} are free",
         file=sys.stderr,
     )
@@ -35,7 +35,7 @@ def announce_space(
         forgotten = [str(path) for path in stores.glob("unfinished-*/") if path != beside]
         removal = f", remove the unfinished {', '.join(forgotten)}" if forgotten else ""
         raise UserError(
-            f"{stores}: the pictures need {_size(total - present)} more, "
+            f"{stores}: the images need {_size(total - present)} more, "
             f"{_size(free)} are free; name a larger disk by machine.data{removal} "
             "or take fewer by images.train"
         )

@@ -24,8 +24,8 @@ ROWS = 64  # of a chunk: 4 MB of 256 px luma
 class Unfinished:
     """While rows are written the array is ``NAME.part``; with its gaps closed it is ``NAME.npy``.
 
-    Processes write each picture into its own row. An unreadable picture leaves a gap. The split's
-    last pictures move into the gaps: few rows are copied, and what moves is not lost by a kill.
+    Processes write each image into its own row. An unreadable image leaves a gap. The split's
+    last images move into the gaps: few rows are copied, and what moves is not lost by a kill.
     """
 
     def __init__(
@@ -41,7 +41,7 @@ class Unfinished:
 
         Args:
             name: of the split.
-            split: its pictures.
+            split: its images.
             building: folder of the arrays.
             settings: size and channels are used.
             upright: whether EXIF rotations are applied.
@@ -86,10 +86,10 @@ class Unfinished:
 
         Args:
             processes: how many decode.
-            limit: unreadable pictures allowed, in all splits together.
+            limit: unreadable images allowed, in all splits together.
 
         Raises:
-            UserError: too many unreadable pictures, or the archive has a wrong MD5.
+            UserError: too many unreadable images, or the archive has a wrong MD5.
         """
         self._check_limit(limit)
         total = -(-len(self.split) // ROWS)
@@ -104,7 +104,7 @@ class Unfinished:
                 total=len(self.split),
                 initial=sum(self._rows(number) for number in done),
                 label=f"store {self.name}",
-                unit=" pictures",
+                unit=" images",
                 smoothing=0.05,
             ) as bar,
             closing(write_chunks(map(self._chunk, todo), processes)) as written,
@@ -157,7 +157,7 @@ class Unfinished:
         split, row, reason = self.journal.latest or ("", 0, "")
         if count > limit and split == self.name:
             raise UserError(
-                f"{self.split.root / self.split.names[row]}: no readable picture ({reason}); "
+                f"{self.split.root / self.split.names[row]}: no readable image ({reason}); "
                 f"unreadable so far: {count}, images.corrupt_limit allows {limit}: replace or "
                 "remove the file, or allow more, which goes on where this stopped"
             )
@@ -174,7 +174,7 @@ class Unfinished:
         print(f"{checksum.path.name}: MD5 as published", file=sys.stderr)
 
     def faults(self) -> Faults:
-        """All unreadable pictures, by row."""
+        """All unreadable images, by row."""
         return {
             row: reason
             for _, faults in sorted(self.journal.of(self.name).items())
@@ -182,7 +182,7 @@ class Unfinished:
         }
 
     def close_gaps(self) -> np.ndarray:
-        """Move the last pictures into the rows of unreadable ones and cut the array off.
+        """Move the last images into the rows of unreadable ones and cut the array off.
 
         Returns:
             The labels of the rows that remain, int64.
@@ -192,14 +192,14 @@ class Unfinished:
         """
         rows = kept_rows(len(self.split), set(self.faults()))
         if not len(rows):
-            raise UserError(f"{self.split.root}: no readable picture for {self.name}")
+            raise UserError(f"{self.split.root}: no readable image for {self.name}")
         if not self.whole.exists():
             with open(self.part, "r+b") as file:
                 for row in np.flatnonzero(rows != np.arange(len(rows))).tolist():
                     file.seek(len(self.header) + int(rows[row]) * self.row)
-                    picture = file.read(self.row)
+                    image = file.read(self.row)
                     file.seek(len(self.header) + row * self.row)
-                    file.write(picture)
+                    file.write(image)
             sync(self.part)
             self.part.rename(self.whole)
         with open(self.whole, "r+b") as file:  # the same, however often it is done
@@ -224,10 +224,10 @@ def reserve(file: int, size: int) -> None:
 
 
 def kept_rows(count: int, gaps: set[int]) -> np.ndarray:
-    """The pictures that remain, in the order of their rows: the last ones stand in for the gaps.
+    """The images that remain, in the order of their rows: the last ones stand in for the gaps.
 
     Args:
-        count: pictures there were.
+        count: images there were.
         gaps: rows of those to leave out.
 
     Returns:

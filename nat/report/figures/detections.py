@@ -103,7 +103,7 @@ def _image(
     """An image with its frames, the best score in front."""
     high, wide = shown.sizes[image]
     scale, (x, y) = height / high, corner
-    place_array(axes, shown.pictures[image, :high, :wide], corner, wide * scale, (0, 255))
+    place_array(axes, shown.images[image, :high, :wide], corner, wide * scale, (0, 255))
 
     def on_sheet(box: np.ndarray) -> Frame:
         left, top, right, bottom = (float(v) * scale for v in box)

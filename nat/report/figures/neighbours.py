@@ -28,12 +28,12 @@ def draw(picked: Picked) -> Figure:
         found = zip(
             bottoms[1:], shown.neighbours[column], shown.neighbour_labels[column], strict=True
         )
-        for y, picture, other in found:
+        for y, image, other in found:
             if other == label:
-                place_image(axes, picture, (x, y), SIZE, BLUE, 2)
+                place_image(axes, image, (x, y), SIZE, BLUE, 2)
                 _name(axes, x, y, names[other], SOFT, "normal")
             else:
-                place_image(axes, picture, (x, y), SIZE, VERMILLION, 4)
+                place_image(axes, image, (x, y), SIZE, VERMILLION, 4)
                 _name(axes, x, y, names[other], VERMILLION, "bold")
     return figure
 

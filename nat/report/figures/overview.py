@@ -65,10 +65,10 @@ def caption(picked: Picked) -> str:
 def _images(axes: Axes, shown: Illustration) -> None:
     size, step = 0.72, 0.79
     _title(axes, 0.95, "images", "$X$")
-    top = MIDDLE + step * math.ceil(len(shown.pictures) / 2) / 2
-    for index, picture in enumerate(shown.pictures):
+    top = MIDDLE + step * math.ceil(len(shown.images) / 2) / 2
+    for index, image in enumerate(shown.images):
         row, column = divmod(index, 2)
-        place_image(axes, picture, (0.2 + column * step, top - (row + 1) * step), size)
+        place_image(axes, image, (0.2 + column * step, top - (row + 1) * step), size)
 
 
 def _gradients(axes: Axes, shown: Illustration) -> None:
@@ -130,14 +130,14 @@ def _sphere(axes: Axes, shown: Illustration) -> None:
         axes.add_collection(LineCollection(lines, **look, zorder=2))
     angles = _angles(shown.features)
     places = apart(angles, 0.36, 2 * math.pi)
-    for picture, angle, aim, place in zip(
-        shown.pictures, angles, _angles(shown.targets), places, strict=True
+    for image, angle, aim, place in zip(
+        shown.images, angles, _angles(shown.targets), places, strict=True
     ):
         feature, target, middle = _at(angle, OUTER), _at(aim, INNER), _at(place, OUTER + 0.5)
         axes.plot(*zip(*_match(angle, aim), strict=True), color=INK, linewidth=2, zorder=3)
         axes.plot(*zip(feature, middle, strict=True), color=FEATURE, linewidth=1.2, zorder=2)
         corner = (middle[0] - THUMBNAIL / 2, middle[1] - THUMBNAIL / 2)
-        place_image(axes, picture, corner, THUMBNAIL, FEATURE)
+        place_image(axes, image, corner, THUMBNAIL, FEATURE)
         axes.plot(*feature, "o", color=FEATURE, markeredgecolor="white", markersize=11, zorder=6)
         axes.plot(*target, "D", color=TARGET, markeredgecolor="white", markersize=10, zorder=6)
     axes.text(CENTRE[0], CENTRE[1] + 0.1, "targets $C$", ha="center", va="center", size=12)

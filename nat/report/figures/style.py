@@ -79,15 +79,15 @@ def sheet(width: float, height: float) -> tuple[Figure, Axes]:
 
 
 def place_image(
-    axes: Axes, picture: np.ndarray, corner: tuple[float, float], size: float,
+    axes: Axes, image: np.ndarray, corner: tuple[float, float], size: float,
     frame: str = FAINT, line: float = 1.6,
 ) -> None:  # fmt: skip
     """Draw uint8 (channels, side, side) on a sheet, its lower left ``corner`` and size in inches.
 
     ``frame`` is the frame's colour, ``line`` its width in points.
     """
-    image = picture[0] if len(picture) == 1 else picture.transpose(1, 2, 0)
-    place_array(axes, image, corner, size, (0, 255))
+    pixels = image[0] if len(image) == 1 else image.transpose(1, 2, 0)
+    place_array(axes, pixels, corner, size, (0, 255))
     look: dict[str, Any] = {"fill": False, "edgecolor": frame, "linewidth": line, "zorder": 5}
     axes.add_patch(Rectangle(corner, size, size, **look))
 

@@ -28,7 +28,7 @@ DISK = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EIO, errno.E
 
 
 @contextmanager
-def whole(path: Path | str, kind: Kind = NOTHING) -> Iterator[Path]:
+def atomic_write(path: Path | str, kind: Kind = NOTHING) -> Iterator[Path]:
     """Yield a temporary path beside ``path``; rename it to ``path`` if the block succeeds.
 
     The block may create a file or a folder there. On an exception nothing is left behind and an
@@ -246,7 +246,7 @@ def write_json(path: Path | str, content: Any, kind: Kind | None = None) -> None
         content: of dicts, lists, texts, numbers, booleans and None.
         kind: what may be replaced; None: JSON with the same keys.
     """
-    with whole(path, json_like(content) if kind is None else kind) as temporary:
+    with atomic_write(path, json_like(content) if kind is None else kind) as temporary:
         text = json.dumps(content, indent=2, ensure_ascii=False) + "\n"
         temporary.write_text(text, encoding="utf-8")
 

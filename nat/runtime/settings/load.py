@@ -45,7 +45,7 @@ def overridden(params: Params, override: str, path: Path | str = "params.yaml") 
     """Parameters of an ablation.
 
     Args:
-        params: of the spine.
+        params: of the plain.
         override: ``NAME=VALUE``, several joined by commas; empty changes nothing.
         path: of the parameter file.
 

@@ -19,7 +19,7 @@ from ruamel.yaml.comments import CommentedMap, CommentedSeq
 from ruamel.yaml.representer import RoundTripRepresenter
 
 from nat.runtime.errors import UserError
-from nat.runtime.io.files import whole
+from nat.runtime.io.files import atomic_write
 from nat.runtime.io.outputs import FILE_OF_OURS
 from nat.runtime.settings.load import check_params
 from nat.runtime.settings.yaml_file import load, read_text, shown, yaml
@@ -168,12 +168,12 @@ def switch(name: str, path: Path, folder: Path, force: bool = False) -> list[str
         kept = next(new for new in _copies(path) if not new.exists() or _holds(new, content))
         lines.append(f"the former file is now {kept}")
         if not kept.exists():
-            with whole(kept) as temporary:
+            with atomic_write(kept) as temporary:
                 temporary.write_bytes(content)
     if base == path and name != BASE:
-        with whole(kept_base) as temporary:
+        with atomic_write(kept_base) as temporary:
             temporary.write_bytes(path.read_bytes())
-    with whole(path, FILE_OF_OURS) as temporary:  # what is there has no edits, or was kept
+    with atomic_write(path, FILE_OF_OURS) as temporary:  # what is there has no edits, or was kept
         temporary.write_text(text, encoding="utf-8")
     if name == BASE:
         kept_base.unlink(missing_ok=True)

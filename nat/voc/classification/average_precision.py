@@ -17,7 +17,7 @@ def average_precision(scores: np.ndarray, labels: np.ndarray) -> float | None:
         labels: int (n,): 1 present, 0 absent, -1 present as difficult only, which is left out.
 
     Returns:
-        Between 0 and 1; None if no picture has the class, as recall is then undefined.
+        Between 0 and 1; None if no image has the class, as recall is then undefined.
     """
     counted = labels != DIFFICULT
     positive = labels[counted] == PRESENT
@@ -29,7 +29,7 @@ def average_precision(scores: np.ndarray, labels: np.ndarray) -> float | None:
 def mean_average_precision(
     scores: np.ndarray, labels: np.ndarray
 ) -> tuple[float, list[float | None]]:
-    """The mean over the classes that some picture has, and each class's AP.
+    """The mean over the classes that some image has, and each class's AP.
 
     Args:
         scores: float (n, classes).
@@ -41,5 +41,5 @@ def mean_average_precision(
     each = [average_precision(s, y) for s, y in zip(scores.T, labels.T, strict=True)]
     known = [ap for ap in each if ap is not None]
     if not known:
-        raise ValueError("no picture has any of the classes, so there is no average precision")
+        raise ValueError("no image has any of the classes, so there is no average precision")
     return float(np.mean(known)), each

@@ -1,8 +1,8 @@
-"""VOC 2007 classification (Table 4): which classes are somewhere in the picture?
+"""VOC 2007 classification (Table 4): which classes are somewhere in the image?
 
 The protocol is that of philkr/voc-classification, stated beside each step. The network is the
 trunk, and fresh fc6, fc7, fc8 without batch norm. Trained on trainval, tested on test. A class that
-a picture shows as difficult only counts neither in the loss nor in the average precision.
+an image shows as difficult only counts neither in the loss nor in the average precision.
 
 Two variants are published, by their numbers for the group ``finetune`` of params.yaml:
 
@@ -12,7 +12,7 @@ Two variants are published, by their numbers for the group ``finetune`` of param
     decay 1e-6, clip 10, dropout 0.5, 10 crops.
 ``deepcluster``
     The rendition in PyTorch. Batch norm stays, always in evaluation mode, and the trunk is not
-    rescaled; squares are drawn by their area, 0.1 to 0.5 of the picture's. lr 0.003, halved every
+    rescaled; squares are drawn by their area, 0.1 to 0.5 of the image's. lr 0.003, halved every
     5,000. Here fc6 and fc7 begin as in the other variant.
 """
 
@@ -28,7 +28,7 @@ from nat.data.seeds import generator
 from nat.data.store import check_batch, epoch_batches
 from nat.network.model import Trunk
 from nat.network.session import Session
-from nat.runtime.distributed import Team
+from nat.runtime.distributed import Distributed
 from nat.runtime.errors import UserError
 from nat.runtime.naming import Name
 from nat.runtime.progress import progress
@@ -53,13 +53,13 @@ class Classifier(nn.Module):
         self.hidden = hidden_layers(features, hidden, dropout, "finetune.hidden")
         self.fc8 = nn.Linear(hidden, classes)
 
-    def fc7(self, pictures: torch.Tensor) -> torch.Tensor:
-        """Pictures (b, 1, h, w), 0 to 255, to fc7's output, float (b, hidden)."""
-        return self.hidden(self.trunk(pictures).flatten(1))
+    def fc7(self, images: torch.Tensor) -> torch.Tensor:
+        """Images (b, 1, h, w), 0 to 255, to fc7's output, float (b, hidden)."""
+        return self.hidden(self.trunk(images).flatten(1))
 
-    def forward(self, pictures: torch.Tensor) -> torch.Tensor:
-        """Pictures (b, 1, h, w), 0 to 255, to logits, float (b, classes)."""
-        return self.fc8(self.fc7(pictures))
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        """Images (b, 1, h, w), 0 to 255, to logits, float (b, classes)."""
+        return self.fc8(self.fc7(images))
 
     def train(self, mode: bool = True) -> Self:
         """Dropout follows ``mode``; batch norm, where the trunk has it, stays as it was learnt."""
@@ -78,13 +78,13 @@ def initialise_top(network: Classifier, draws: torch.Generator) -> None:
 
 def make_network(
     trunk: Trunk,
-    pictures: list[torch.Tensor],
+    images: list[torch.Tensor],
     classes: int,
     settings: Finetune,
     seed: int,
     device: torch.device,
 ) -> Classifier:
-    """The network as fine-tuning starts: initialised, and rescaled on training pictures."""
+    """The network as fine-tuning starts: initialised, and rescaled on training images."""
     try:
         features = trunk.features(settings.input)
     except UserError as error:
@@ -101,7 +101,7 @@ def make_network(
     count, size = RESCALING
     batches = [
         random_squares(
-            [pictures[i] for i in torch.randint(len(pictures), (size,), generator=draws)],
+            [images[i] for i in torch.randint(len(images), (size,), generator=draws)],
             settings.scale,
             settings.input,
             True,
@@ -162,7 +162,7 @@ def finetune(
         network = train(session, trainval, network_file, layers)
         seconds, start = session.seconds, session.elapsed
         draws = generator(name.seed, "test")
-        scores = tested(network, test, params.finetune, draws, session.team)
+        scores = tested(network, test, params.finetune, draws, session.distributed)
         mean_ap, each = mean_average_precision(scores.numpy(), test.labels.numpy())
         measured = {
             "map": round(100 * mean_ap, 2),
@@ -191,14 +191,14 @@ def train(
     Raises:
         UserError: as ``finetune``.
     """
-    settings, seed, team = session.params.finetune, session.seed, session.team
+    settings, seed, distributed = session.params.finetune, session.seed, session.distributed
     check_batch(settings.batch_size, len(trainval), "finetune.batch_size")
-    part = team.part(settings.batch_size, "finetune.batch_size")
+    part = distributed.shard(settings.batch_size, "finetune.batch_size")
     trunk = load_trunk(network_file)
-    pictures = trainval.pictures()
-    network = make_network(trunk, pictures, len(trainval.classes), settings, seed, team.device)
+    images = trainval.images()
+    network = make_network(trunk, images, len(trainval.classes), settings, seed, distributed.device)
     network.trunk.requires_grad_(layers == "all")
-    joined = team.joined(network)
+    wrapped = distributed.wrap(network)
     trained = [weight for weight in network.parameters() if weight.requires_grad]
     optimizer = torch.optim.SGD(
         trained, settings.lr, settings.momentum, weight_decay=settings.weight_decay
@@ -220,23 +220,23 @@ def train(
                 group["lr"] = settings.lr * 0.5 ** (iteration // settings.lr_halve_every)
             rows = batch[part]
             cuts = random_squares(
-                [pictures[row] for row in rows],
+                [images[row] for row in rows],
                 settings.scale,
                 settings.input,
                 True,
                 torch.rand(len(batch), 4, generator=draws)[part],
-                team.device,
+                distributed.device,
                 settings.variant == "deepcluster",
             )
-            with team.autocast():
-                logits = joined(cuts)
-            loss = masked_loss(logits.float(), trainval.labels[rows].to(team.device))
+            with distributed.autocast():
+                logits = wrapped(cuts)
+            loss = masked_loss(logits.float(), trainval.labels[rows].to(distributed.device))
             optimizer.zero_grad()
             loss.backward()
             nn.utils.clip_grad_norm_(trained, settings.clip)
             optimizer.step()
             epoch.add(loss)
-        session.log(loss=epoch.loss() / todo / team.size)
+        session.log(loss=epoch.loss() / todo / distributed.size)
     return network
 
 
@@ -246,27 +246,27 @@ def tested(
     split: VocSplit,
     settings: Finetune,
     draws: torch.Generator,
-    team: Team,
+    distributed: Distributed,
 ) -> torch.Tensor:
-    """Scores of pictures: logits summed over ``crops`` random squares, float (n, classes).
+    """Scores of images: logits summed over ``crops`` random squares, float (n, classes).
 
-    Each process tests every ``team.size``-th batch, and has the scores of all.
+    Each process tests every ``distributed.size``-th batch, and has the scores of all.
     """
     network.eval()
     scores = torch.zeros(len(split), len(split.classes))
     for number, rows in enumerate(progress(torch.arange(len(split)).split(16), "test")):
         uniform = torch.rand(len(rows) * settings.crops, 4, generator=draws)
-        if number % team.size != team.rank:
+        if number % distributed.size != distributed.rank:
             continue
-        pictures = [split.picture(int(row)) for row in rows]
+        images = [split.image(int(row)) for row in rows]
         cuts = random_squares(
-            pictures * settings.crops,
+            images * settings.crops,
             settings.scale,
             settings.input,
             False,
             uniform,
-            team.device,
+            distributed.device,
             settings.variant == "deepcluster",
         )
         scores[rows] = network(cuts).view(settings.crops, len(rows), -1).sum(0).cpu()
-    return team.sum(scores)
+    return distributed.all_reduce(scores)

@@ -13,7 +13,7 @@ from torchvision.datasets.utils import check_integrity, download_url
 from torchvision.datasets.voc import DATASET_YEAR_DICT
 
 from nat.runtime.errors import UserError
-from nat.runtime.io.files import whole
+from nat.runtime.io.files import atomic_write
 from nat.runtime.io.foreign import reason
 from nat.runtime.io.outputs import folder as folder_kind
 from nat.runtime.io.paths import place
@@ -68,7 +68,7 @@ def _download(name: str, folder: Path) -> None:
         causes = []
         for address in ADDRESSES:
             try:
-                with whole(folder / name) as temporary:
+                with atomic_write(folder / name) as temporary:
                     download_url(f"{address}/{name}", temporary.parent, name, ARCHIVES[name])
                 return
             except (OSError, RuntimeError, HTTPException) as error:
@@ -95,7 +95,7 @@ def _extract(folder: Path, devkit: Path) -> None:
                 f"{folder / name}: truncated or not VOC 2007's archive (its MD5 sum is not {md5}); "
                 "remove it and get it again"
             )
-    with whole(devkit.parent, EXTRACTED) as temporary:
+    with atomic_write(devkit.parent, EXTRACTED) as temporary:
         temporary.mkdir()
         for name in ARCHIVES:
             try:

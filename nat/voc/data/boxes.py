@@ -1,4 +1,4 @@
-"""Bring foreign boxes into the picture, and say how much of the ground truth proposals cover."""
+"""Bring foreign boxes into the image, and say how much of the ground truth proposals cover."""
 
 from typing import Any
 
@@ -30,11 +30,11 @@ def corners(boxes: Any) -> np.ndarray:
 
 
 def clean(boxes: np.ndarray, width: int, height: int, smallest: int, count: int) -> np.ndarray:
-    """Clip boxes to the picture and keep the usable ones.
+    """Clip boxes to the image and keep the usable ones.
 
     Args:
         boxes: numbers (m, 4): xmin, ymin, xmax, ymax; pixels from 1, both ends inclusive; ranked.
-        width: of the picture, pixels.
+        width: of the image, pixels.
         height: likewise.
         smallest: least width and least height of a box, pixels.
         count: how many to keep, the first ones.
@@ -44,7 +44,7 @@ def clean(boxes: np.ndarray, width: int, height: int, smallest: int, count: int)
     """
     boxes = boxes[np.isfinite(boxes).all(axis=1)]
     limits = np.array([width, height, width, height])
-    # a box beside the picture would be clipped to a line at its border
+    # a box beside the image would be clipped to a line at its border
     touching = (boxes[:, :2] <= limits[:2]).all(axis=1) & (boxes[:, 2:] >= 1).all(axis=1)
     clipped = boxes[touching].clip(1, limits).astype(boxes.dtype)
     sides = clipped[:, 2:].astype(float) - clipped[:, :2] + 1

@@ -1,8 +1,8 @@
 """Scenes for the embedded transfer task: several objects on a cluttered canvas.
 
-VOC 2007 asks which of 20 classes are somewhere in a picture, among other things and other classes.
-The same question on a small scale: pictures of Fashion-MNIST that no training sees, at different
-sizes and brightnesses, before a background of gradients, bars, blobs and scraps of such pictures
+VOC 2007 asks which of 20 classes are somewhere in an image, among other things and other classes.
+The same question on a small scale: images of Fashion-MNIST that no training sees, at different
+sizes and brightnesses, before a background of gradients, bars, blobs and scraps of such images
 that are no whole object. Some objects overlap, some are cut off by the border; those that are tiny
 or mostly hidden are flagged difficult, as VOC's annotators did with objects that they could barely
 make out.
@@ -19,9 +19,9 @@ from scipy.ndimage import binary_fill_holes, gaussian_filter
 from nat.voc.data.devkit import Box, Thing
 
 COUNTS = (0.4, 0.35, 0.2, 0.05)  # probabilities of 1, 2, 3, 4 objects
-PORTRAIT = 0.25  # of the pictures are higher than wide
+PORTRAIT = 0.25  # of the images are higher than wide
 TINY, TRUNCATED, OVERLAPPING = 0.06, 0.12, 0.2  # probabilities, of an object
-SIDES = (0.45, 0.9)  # of an object's frame, relative to the short side of the picture
+SIDES = (0.45, 0.9)  # of an object's frame, relative to the short side of the image
 TINY_SIDES = (0.15, 0.2)
 INK = 24  # grey level from which a pixel belongs to the object rather than its black background
 HARDLY_VISIBLE = 0.4  # difficult: less than this part of the object can be seen
@@ -56,25 +56,25 @@ class Objects:
     """What scenes are composed of.
 
     Attributes:
-        pictures: uint8 (n, side, side), an object on black each.
+        images: uint8 (n, side, side), an object on black each.
         labels: int64 (n,).
         classes: their names.
     """
 
-    pictures: np.ndarray
+    images: np.ndarray
     labels: np.ndarray
     classes: list[str]
 
     def draw(self, draws: Draws) -> tuple[np.ndarray, str]:
-        """A picture and its class; all classes are equally likely."""
+        """An image and its class; all classes are equally likely."""
         label = draws.below(len(self.classes))
         (rows,) = np.nonzero(self.labels == label)
-        return self.pictures[rows[draws.below(len(rows))]], self.classes[label]
+        return self.images[rows[draws.below(len(rows))]], self.classes[label]
 
 
 @dataclass
 class Layer:
-    """A placed object, in the picture's frame.
+    """A placed object, in the image's frame.
 
     Attributes:
         name: its class.
@@ -92,11 +92,11 @@ class Layer:
 def scene(
     objects: Objects, width: int, height: int, draws: Draws
 ) -> tuple[np.ndarray, list[Thing]]:
-    """Compose a picture.
+    """Compose an image.
 
     Args:
         objects: the pool to draw from.
-        width: of a landscape picture, pixels; a portrait one is turned.
+        width: of a landscape image, pixels; a portrait one is turned.
         height: likewise.
         draws: of everything random.
 
@@ -156,12 +156,12 @@ def _blob(canvas: np.ndarray, objects: Objects, draws: Draws) -> None:
 
 
 def _scrap(canvas: np.ndarray, objects: Objects, draws: Draws) -> None:
-    """A piece of an object's picture, a third of its side, of any shape that falls into it."""
-    picture, _ = objects.draw(draws)
-    side = picture.shape[0]
+    """A piece of an object's image, a third of its side, of any shape that falls into it."""
+    image, _ = objects.draw(draws)
+    side = image.shape[0]
     piece = side // 3
     top, left = (draws.below(side - piece + 1) for _ in range(2))
-    cut = Image.fromarray(picture[top : top + piece, left : left + piece])
+    cut = Image.fromarray(image[top : top + piece, left : left + piece])
     short = min(canvas.shape)
     size = max(4, round(draws.between(0.1, 0.25) * short))
     turned = cut.rotate(90 * draws.below(4)).resize((size, size), Image.Resampling.BICUBIC)
@@ -197,14 +197,14 @@ def _frames(
 
 def _place(canvas: np.ndarray, layers: list[Layer], objects: Objects, draws: Draws) -> None:
     """Paint an object in front of everything else; leave it out if there is no room."""
-    picture, name = objects.draw(draws)
+    image, name = objects.draw(draws)
     tiny = draws.chance(TINY)
     side = draws.between(*(TINY_SIDES if tiny else SIDES)) * min(canvas.shape)
     stretch = draws.between(0.9, 1.1)
     width, height = (min(max(round(s), 4), min(canvas.shape)) for s in (side * stretch, side))
     if draws.chance(0.5):
-        picture = picture[:, ::-1]
-    grey, alpha = _resized(picture, width, height)
+        image = image[:, ::-1]
+    grey, alpha = _resized(image, width, height)
     truncated = not tiny and draws.chance(TRUNCATED)
     crowded = draws.chance(OVERLAPPING)
     for _ in range(10):
@@ -226,14 +226,14 @@ def _place(canvas: np.ndarray, layers: list[Layer], objects: Objects, draws: Dra
     layers.append(Layer(name, mask, max(int((alpha > 0.5).sum()), 1), tiny))
 
 
-def _resized(picture: np.ndarray, width: int, height: int) -> tuple[np.ndarray, np.ndarray]:
+def _resized(image: np.ndarray, width: int, height: int) -> tuple[np.ndarray, np.ndarray]:
     """Grey levels 0 to 1 and alpha 0 to 1 of an object at a new size: float64 (height, width).
 
     Dark parts within the outline belong to the object; the border of the outline is soft.
     """
-    outline = binary_fill_holes(picture >= INK)
+    outline = binary_fill_holes(image >= INK)
     size = (width, height)
-    grey = Image.fromarray(picture).resize(size, Image.Resampling.BICUBIC)
+    grey = Image.fromarray(image).resize(size, Image.Resampling.BICUBIC)
     alpha = Image.fromarray(outline.astype(np.uint8) * 255).resize(size, Image.Resampling.BICUBIC)
     return np.asarray(grey) / 255, gaussian_filter(np.asarray(alpha) / 255, 0.4)
 

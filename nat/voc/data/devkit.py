@@ -2,7 +2,7 @@
 
 VOCdevkit/VOC2007/JPEGImages/NAME.jpg
 VOCdevkit/VOC2007/Annotations/NAME.xml         size, and class, box and flags of every object
-VOCdevkit/VOC2007/ImageSets/Main/SPLIT.txt     names of pictures: train, val, trainval, test
+VOCdevkit/VOC2007/ImageSets/Main/SPLIT.txt     names of images: train, val, trainval, test
 VOCdevkit/VOC2007/ImageSets/Main/CLASS_SPLIT.txt   name and 1 (present), -1 (absent) or 0 (present
                                                as difficult only)
 """
@@ -44,12 +44,12 @@ class Thing:
 
 
 def jpeg(devkit: Path, name: str) -> Path:
-    """Where the picture ``name`` lies."""
+    """Where the image ``name`` lies."""
     return devkit / YEAR / "JPEGImages" / f"{name}.jpg"
 
 
 def annotation(devkit: Path, name: str) -> Path:
-    """Where the annotation of the picture ``name`` lies."""
+    """Where the annotation of the image ``name`` lies."""
     return devkit / YEAR / "Annotations" / f"{name}.xml"
 
 
@@ -59,7 +59,7 @@ def image_set(devkit: Path, split: str) -> Path:
 
 
 def presence(things: Sequence[Thing], name: str) -> int:
-    """Whether class ``name`` is in a picture: PRESENT, ABSENT, or DIFFICULT if only as such."""
+    """Whether class ``name`` is in an image: PRESENT, ABSENT, or DIFFICULT if only as such."""
     flags = [thing.difficult for thing in things if thing.name == name]
     if not flags:
         return ABSENT
@@ -73,7 +73,7 @@ def make_folders(devkit: Path) -> None:
 
 
 def annotation_xml(name: str, width: int, height: int, depth: int, things: list[Thing]) -> bytes:
-    """The annotation of a picture as the kit writes it."""
+    """The annotation of an image as the kit writes it."""
     root = ElementTree.Element("annotation")
     _add(root, "folder", YEAR)
     _add(root, "filename", f"{name}.jpg")
@@ -99,13 +99,11 @@ def _add(parent: ElementTree.Element, tag: str, value: str | int) -> None:
 
 
 def write_image_set(
-    devkit: Path, split: str, pictures: dict[str, list[Thing]], classes: list[str]
+    devkit: Path, split: str, images: dict[str, list[Thing]], classes: list[str]
 ) -> None:
     """Write the list of ``split`` and, for every class, its list with 1, -1 or 0."""
-    image_set(devkit, split).write_text("".join(f"{name}\n" for name in pictures))
+    image_set(devkit, split).write_text("".join(f"{name}\n" for name in images))
     flags = {PRESENT: 1, ABSENT: -1, DIFFICULT: 0}  # the kit's, which differ from our labels
     for label in classes:
-        lines = (
-            f"{name} {flags[presence(things, label)]:2d}\n" for name, things in pictures.items()
-        )
+        lines = (f"{name} {flags[presence(things, label)]:2d}\n" for name, things in images.items())
         image_set(devkit, f"{label}_{split}").write_text("".join(lines))

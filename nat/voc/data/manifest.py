@@ -1,7 +1,7 @@
 """Open the VOC-format data that a manifest describes.
 
 What ``nat prepare voc`` writes (see prepare.py): source, classes, and count and checksum of each
-split. Where the pictures lie follows from the parameters.
+split. Where the images lie follows from the parameters.
 """
 
 import hashlib
@@ -44,7 +44,7 @@ class _Manifest(BaseModel):
 
 
 def composed_folder(manifest: dict[str, Any], data: str) -> Path:
-    """Where the composed pictures of ``manifest`` lie: named by their content."""
+    """Where the composed images of ``manifest`` lie: named by their content."""
     key = hashlib.sha256(json.dumps(manifest, sort_keys=True).encode()).hexdigest()[:12]
     return place(data) / "voc" / f"{manifest['source']}-{key}"
 
@@ -83,7 +83,7 @@ def open_voc(params: Params, manifest: Path) -> tuple[dict[str, Any], VocSplit, 
                 devkit = named
         remedy = "mend voc.folder in params.yaml, or run `python -m nat prepare voc`"
     if not (devkit / YEAR).is_dir():
-        raise UserError(f"{devkit}: the pictures of {manifest} are missing; {remedy}")
+        raise UserError(f"{devkit}: the images of {manifest} are missing; {remedy}")
     for split, described in content["splits"].items():
         if len(read_list(devkit, split)) != described["count"]:
             raise UserError(

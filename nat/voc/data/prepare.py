@@ -1,6 +1,6 @@
-"""Get VOC-format data ready and describe it by a manifest, as images/store.py does for pictures.
+"""Get VOC-format data ready and describe it by a manifest, as images/store.py does for images.
 
-Composed pictures lie in ``machine.data``, the kit wherever the user keeps it; both outside DVC's
+Composed images lie in ``machine.data``, the kit wherever the user keeps it; both outside DVC's
 cache. The manifest stands for them in the pipeline.
 """
 
@@ -39,7 +39,7 @@ MANIFEST = json_like(dict.fromkeys(("source", "classes", "splits")))
 
 
 def prepare_voc(params: Params, manifest: Path) -> None:
-    """Compose the pictures, or get and check VOC 2007, and write the manifest.
+    """Compose the images, or get and check VOC 2007, and write the manifest.
 
     Args:
         params: voc and machine.data are used, and images.folder to find Fashion-MNIST.
@@ -59,17 +59,17 @@ def prepare_voc(params: Params, manifest: Path) -> None:
 def compose(params: Params) -> dict[str, Any]:
     """Compose ``voc.images`` scenes for trainval and as many for test; return the manifest.
 
-    Trainval draws its objects from the first half of the pictures kept for this, test from the
+    Trainval draws its objects from the first half of the images kept for this, test from the
     second. Every scene has a generator of its own, which no run's seed changes. The checksums are
     those of the pixels before compression: the same with any version of the JPEG library.
     """
     settings, data = params.voc, params.machine.data
     named = params.images.folder if params.images.source == "fashion_mnist" else None
-    pictures, labels = read_objects(named, data)
+    images, labels = read_objects(named, data)
     classes = [re.sub("[^a-z0-9]+", "-", name.lower()) for name in FashionMNIST.classes]
     content: dict[str, Any] = {"source": COMPOSED, "classes": sorted(classes), "splits": {}}
     sets = place(data) / "voc"
-    half = len(pictures) // 2
+    half = len(images) // 2
     wide, high = settings.size
     check_output(sets / COMPOSED, FOLDER_OF_OURS)
     with disk_faults(sets / COMPOSED), workplace(sets / COMPOSED) as temporary:
@@ -77,7 +77,7 @@ def compose(params: Params) -> dict[str, Any]:
         make_folders(devkit)
         for part, split in enumerate(("trainval", "test")):
             pool = slice(part * half, (part + 1) * half)
-            objects = Objects(pictures[pool], labels[pool], classes)
+            objects = Objects(images[pool], labels[pool], classes)
             annotated: dict[str, list[Thing]] = {}
             digest = hashlib.sha256()
             first = 1 + part * settings.images
@@ -108,7 +108,7 @@ def compose(params: Params) -> dict[str, Any]:
 def describe(devkit: Path) -> dict[str, Any]:
     """The manifest of VOC 2007 itself, every annotation checked.
 
-    The checksums are those of lists and annotations; reading 10,000 pictures would take minutes.
+    The checksums are those of lists and annotations; reading 10,000 images would take minutes.
     """
     classes = read_classes(devkit)
     content: dict[str, Any] = {"source": DEVKIT, "classes": classes, "splits": {}}
@@ -122,11 +122,11 @@ def describe(devkit: Path) -> dict[str, Any]:
     return content
 
 
-def counts(pictures: list[list[Thing]], sha256: str) -> dict[str, Any]:
+def counts(images: list[list[Thing]], sha256: str) -> dict[str, Any]:
     """What the manifest says of a split."""
-    things = [thing for picture in pictures for thing in picture]
+    things = [thing for image in images for thing in image]
     return {
-        "count": len(pictures),
+        "count": len(images),
         "objects": len(things),
         "difficult": sum(thing.difficult for thing in things),
         "truncated": sum(thing.truncated for thing in things),

@@ -1,9 +1,9 @@
-"""Proposals of a split in one compact file: boxes of all pictures, one after another.
+"""Proposals of a split in one compact file: boxes of all images, one after another.
 
 A safetensors file with ``boxes`` (n, 4), int16 where all coordinates are whole and float32 where
-not; ``offsets`` int64 (pictures + 1), picture i owning the rows offsets[i] to offsets[i + 1]; and
-``names`` uint8, the pictures' names as UTF-8 with a line feed between them. Nothing in it is code,
-and the same content gives the same bytes. VOC 2007's trainval with 2,000 boxes a picture: 80 MB.
+not; ``offsets`` int64 (images + 1), image i owning the rows offsets[i] to offsets[i + 1]; and
+``names`` uint8, the images' names as UTF-8 with a line feed between them. Nothing in it is code,
+and the same content gives the same bytes. VOC 2007's trainval with 2,000 boxes an image: 80 MB.
 """
 
 from collections.abc import Iterator, Sequence
@@ -16,7 +16,7 @@ from safetensors.numpy import save
 
 from nat.runtime.errors import UserError
 from nat.runtime.io.arrays import Kinds
-from nat.runtime.io.files import whole
+from nat.runtime.io.files import atomic_write
 from nat.runtime.io.foreign import reading
 from nat.runtime.io.outputs import FILE_OF_OURS
 from nat.runtime.io.tensors import read_tensors
@@ -24,24 +24,24 @@ from nat.runtime.io.tensors import read_tensors
 MADE_BY = "make it with `python -m nat proposals`"
 LAYOUT: dict[str, Kinds] = {
     "boxes": {"int16": ("n", 4), "float32": ("n", 4)},
-    "offsets": {"int64": ("pictures + 1",)},
+    "offsets": {"int64": ("images + 1",)},
     "names": {"uint8": ("bytes",)},
 }
 
 
 class Proposals:
-    """The proposals of a split's pictures, by name.
+    """The proposals of a split's images, by name.
 
     Attributes:
-        names: of the pictures, in the order they were given.
+        names: of the images, in the order they were given.
     """
 
     def __init__(self, names: Sequence[str], boxes: Sequence[np.ndarray]) -> None:
         """Keep the boxes compactly.
 
         Args:
-            names: one a picture, all different, without line feeds.
-            boxes: numbers (m, 4) a picture, m >= 0: xmin, ymin, xmax, ymax; pixels counted from 1,
+            names: one an image, all different, without line feeds.
+            boxes: numbers (m, 4) an image, m >= 0: xmin, ymin, xmax, ymax; pixels counted from 1,
                 both ends inclusive; best first where they are ranked.
 
         Raises:
@@ -63,25 +63,25 @@ class Proposals:
             raise ValueError("a name is there twice")
 
     def __len__(self) -> int:
-        """The number of pictures."""
+        """The number of images."""
         return len(self.names)
 
     def __iter__(self) -> Iterator[str]:
-        """The pictures' names."""
+        """The images' names."""
         return iter(self.names)
 
     def __contains__(self, name: object) -> bool:
         return name in self._rows
 
     def __getitem__(self, name: str) -> torch.Tensor:
-        """The boxes of a picture: float32 (m, 4), xmin, ymin, xmax, ymax as the devkit counts.
+        """The boxes of an image: float32 (m, 4), xmin, ymin, xmax, ymax as the devkit counts.
 
         Raises:
-            UserError: there is no such picture.
+            UserError: there is no such image.
         """
         if name not in self._rows:
             raise UserError(
-                f"no proposals for picture {name!r}: they were made for another split or data set; "
+                f"no proposals for image {name!r}: they were made for another split or data set; "
                 "run `python -m nat proposals` for this one"
             )
         row = self._rows[name]
@@ -99,14 +99,14 @@ def save_proposals(path: Path | str, boxes_by_name: dict[str, np.ndarray]) -> No
 
     Args:
         path: a .safetensors file in a folder of this project's own.
-        boxes_by_name: numbers (m, 4) a picture, as Proposals takes them.
+        boxes_by_name: numbers (m, 4) an image, as Proposals takes them.
 
     Raises:
         UserError: the file cannot be written.
         ValueError: boxes of another shape.
     """
     arrays = Proposals(list(boxes_by_name), list(boxes_by_name.values())).arrays()
-    with whole(path, FILE_OF_OURS) as temporary:
+    with atomic_write(path, FILE_OF_OURS) as temporary:
         temporary.write_bytes(save(arrays))
 
 
@@ -123,5 +123,5 @@ def load_proposals(path: Path | str) -> Proposals:
         if offsets[0] != 0 or offsets[-1] != len(boxes) or (np.diff(offsets) < 0).any():
             raise ValueError("offsets that do not fit the boxes")
         if len(offsets) != len(names) + 1:
-            raise ValueError(f"{len(names)} names for {len(offsets) - 1} pictures")
+            raise ValueError(f"{len(names)} names for {len(offsets) - 1} images")
         return Proposals(names, np.split(boxes, offsets[1:-1]) if names else [])

@@ -1,7 +1,7 @@
-"""Read data in VOC 2007's format: one reader for the kit itself and for composed pictures.
+"""Read data in VOC 2007's format: one reader for the kit itself and for composed images.
 
 Every annotation is checked when a split is opened, so that a fault is found before training and
-not in it; pictures are decoded, and checked, when they are asked for.
+not in it; images are decoded, and checked, when they are asked for.
 """
 
 from collections import Counter
@@ -27,10 +27,10 @@ RESTORE = "restore it: `python -m nat prepare voc`, or extract VOC 2007's archiv
 
 @dataclass(frozen=True)
 class Annotation:
-    """What a picture's XML says.
+    """What an image's XML says.
 
     Attributes:
-        name: of the picture, without ending.
+        name: of the image, without ending.
         width: pixels.
         height: pixels.
         things: its objects, at least one.
@@ -44,7 +44,7 @@ class Annotation:
 
 @dataclass(frozen=True)
 class Ground:
-    """The annotated objects of a picture as tensors: what a detector learns from and is judged by.
+    """The annotated objects of an image as tensors: what a detector learns from and is judged by.
 
     Attributes:
         boxes: float32 (m, 4): xmin, ymin, xmax, ymax; pixels from 1, both ends inclusive.
@@ -61,7 +61,7 @@ class VocSplit:
     """A list of the kit with its annotations.
 
     Attributes:
-        annotations: one a picture, in the list's order.
+        annotations: one an image, in the list's order.
         labels: int64 (n, classes): 1 present, 0 absent, -1 present as difficult only.
         classes: their names.
     """
@@ -89,8 +89,8 @@ class VocSplit:
     def __len__(self) -> int:
         return len(self.annotations)
 
-    def picture(self, index: int, mode: Literal["L", "RGB"] = "L") -> torch.Tensor:
-        """A picture's luma, uint8 (h, w), or its colours, uint8 (h, w, 3).
+    def image(self, index: int, mode: Literal["L", "RGB"] = "L") -> torch.Tensor:
+        """An image's luma, uint8 (h, w), or its colours, uint8 (h, w, 3).
 
         Raises:
             UserError: it cannot be decoded, or has another size than annotated.
@@ -102,7 +102,7 @@ class VocSplit:
                 file.draft(mode, None)  # for luma the decoder then leaves out colour
                 pixels = np.array(file.convert(mode))
         except Unreadable as error:
-            raise UserError(f"{path}: no readable picture ({error}); {RESTORE}") from error
+            raise UserError(f"{path}: no readable image ({error}); {RESTORE}") from error
         if pixels.shape[:2] != (found.height, found.width):
             raise UserError(
                 f"{path}: has {pixels.shape[1]} x {pixels.shape[0]} pixels, its annotation says "
@@ -111,7 +111,7 @@ class VocSplit:
         return torch.from_numpy(pixels)
 
     def objects(self, index: int) -> Ground:
-        """The objects of a picture, difficult ones included, in the order of its annotation."""
+        """The objects of an image, difficult ones included, in the order of its annotation."""
         things = self.annotations[index].things
         return Ground(
             torch.tensor([thing.box for thing in things], dtype=torch.float32),
@@ -119,9 +119,9 @@ class VocSplit:
             torch.tensor([thing.difficult for thing in things]),
         )
 
-    def pictures(self) -> list[torch.Tensor]:
-        """All pictures, decoded: VOC 2007's trainval takes 0.9 GB."""
-        return [self.picture(index) for index in progress(range(len(self)), "decode")]
+    def images(self) -> list[torch.Tensor]:
+        """All images, decoded: VOC 2007's trainval takes 0.9 GB."""
+        return [self.image(index) for index in progress(range(len(self)), "decode")]
 
 
 def read_classes(devkit: Path) -> list[str]:
@@ -146,7 +146,7 @@ def read_classes(devkit: Path) -> list[str]:
 
 
 def read_list(devkit: Path, split: str) -> list[str]:
-    """The names of a split's pictures.
+    """The names of a split's images.
 
     Raises:
         UserError: the list is missing or empty.
@@ -157,7 +157,7 @@ def read_list(devkit: Path, split: str) -> list[str]:
     except (OSError, UnicodeDecodeError) as error:
         raise UserError(f"{path}: the list of {split} cannot be read; {RESTORE}") from error
     if not names:
-        raise UserError(f"{path}: lists no pictures; {RESTORE}")
+        raise UserError(f"{path}: lists no images; {RESTORE}")
     if len(set(names)) != len(names):
         twice = next(name for name, times in Counter(names).items() if times > 1)
         raise UserError(f"{path}: lists {twice} more than once; {RESTORE}")
@@ -191,7 +191,7 @@ def read_annotation(devkit: Path, name: str, classes: list[str]) -> Annotation:
     except ValueError as error:
         raise fault(str(error)) from error
     if filename != f"{name}.jpg" or not jpeg(devkit, name).is_file():
-        raise fault(f"names the picture {filename}, which is missing or not its own")
+        raise fault(f"names the image {filename}, which is missing or not its own")
     if not (1 <= width <= LONGEST and 1 <= height <= LONGEST):
         raise fault(f"a size of {width} x {height} pixels")
     if not things:
@@ -203,7 +203,7 @@ def read_annotation(devkit: Path, name: str, classes: list[str]) -> Annotation:
         if x0 > x1 or y0 > y1:
             raise fault(f"a box with its minimum above its maximum: {tuple(thing.box)}")
         if x0 < 1 or y0 < 1 or x1 > width or y1 > height:
-            raise fault(f"the box {tuple(thing.box)} leaves the picture of {width} x {height}")
+            raise fault(f"the box {tuple(thing.box)} leaves the image of {width} x {height}")
     return Annotation(name, width, height, things)
 
 

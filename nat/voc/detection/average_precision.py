@@ -1,6 +1,6 @@
 """Average precision of detections as VOC's development kit computes it (VOCevaldet).
 
-A detection belongs to the object of its picture and class that it overlaps most; it is right if
+A detection belongs to the object of its image and class that it overlaps most; it is right if
 that overlap is at least 0.5 and no better scored detection has the same object. A second one is
 wrong. One that belongs to a difficult object counts neither way, however many there are.
 
@@ -22,19 +22,19 @@ class Detections:
     """What was detected of one class, in any order.
 
     Attributes:
-        pictures: int64 (n,), rows of the split.
+        images: int64 (n,), rows of the split.
         scores: float64 (n,), higher means surer.
         boxes: float64 (n, 4): xmin, ymin, xmax, ymax; pixels from 1, both ends inclusive.
     """
 
-    pictures: np.ndarray
+    images: np.ndarray
     scores: np.ndarray
     boxes: np.ndarray
 
 
 @dataclass(frozen=True)
 class Truth:
-    """The objects of one class in one picture.
+    """The objects of one class in one image.
 
     Attributes:
         boxes: float64 (k, 4), as those of Detections.
@@ -53,24 +53,22 @@ def ranked_hits(found: Detections, truth: Sequence[Truth], overlap: float = 0.5)
 
     Args:
         found: of one class.
-        truth: its objects, one entry a picture of the split.
+        truth: its objects, one entry an image of the split.
         overlap: least intersection over union of a match.
 
     Returns:
         bool (m,), m <= n: those that belong to difficult objects are left out.
     """
-    belongs = np.full(len(found.scores), -1)  # objects counted through, over all pictures
+    belongs = np.full(len(found.scores), -1)  # objects counted through, over all images
     difficult = np.concatenate([one.difficult for one in truth] or [np.zeros(0, bool)])
     firsts = np.cumsum([0] + [len(one.boxes) for one in truth])
-    by_picture = np.argsort(found.pictures, kind="stable")
-    pictures, starts = np.unique(found.pictures[by_picture], return_index=True)
-    for picture, rows in zip(pictures, np.split(by_picture, starts[1:]), strict=False):
-        if len(truth[picture].boxes):
-            boxes, objects = found.boxes[rows], truth[picture].boxes
+    by_image = np.argsort(found.images, kind="stable")
+    images, starts = np.unique(found.images[by_image], return_index=True)
+    for image, rows in zip(images, np.split(by_image, starts[1:]), strict=False):
+        if len(truth[image].boxes):
+            boxes, objects = found.boxes[rows], truth[image].boxes
             shared = overlaps(torch.from_numpy(boxes), torch.from_numpy(objects)).numpy()
-            belongs[rows] = np.where(
-                shared.max(1) >= overlap, firsts[picture] + shared.argmax(1), -1
-            )
+            belongs[rows] = np.where(shared.max(1) >= overlap, firsts[image] + shared.argmax(1), -1)
     ranked = belongs[np.argsort(-found.scores, kind="stable")]
     ranked = ranked[(ranked < 0) | ~np.append(difficult, False)[ranked]]
     hits = np.zeros(len(ranked), bool)

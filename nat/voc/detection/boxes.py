@@ -17,13 +17,13 @@ def end_exclusive(boxes: torch.Tensor) -> torch.Tensor:
 
 
 def mirrored(boxes: torch.Tensor, width: int) -> torch.Tensor:
-    """Where the boxes lie, float (m, 4), when their picture of ``width`` pixels is flipped."""
+    """Where the boxes lie, float (m, 4), when their image of ``width`` pixels is flipped."""
     xmin, ymin, xmax, ymax = boxes.unbind(-1)
     return torch.stack([width + 1 - xmax, ymin, width + 1 - xmin, ymax], -1)
 
 
 def clipped(boxes: torch.Tensor, width: int, height: int) -> torch.Tensor:
-    """The part of the boxes, float (..., 4), inside a picture."""
+    """The part of the boxes, float (..., 4), inside an image."""
     limits = boxes.new_tensor([width, height, width, height])
     return boxes.clamp(min=1).minimum(limits)
 
@@ -51,7 +51,7 @@ def encode(boxes: torch.Tensor, goals: torch.Tensor) -> torch.Tensor:
 def decode(boxes: torch.Tensor, moves: torch.Tensor) -> torch.Tensor:
     """Move boxes as ``encode`` says, float (..., 4): its exact inverse.
 
-    The reference code leaves xmax and ymax one pixel too far, which matters in small pictures.
+    The reference code leaves xmax and ymax one pixel too far, which matters in small images.
     """
     centres, sides = _centres_and_sides(boxes)
     to = centres + moves[..., :2] * sides

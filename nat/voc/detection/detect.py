@@ -1,14 +1,14 @@
-"""VOC 2007 detection (Table 4): what is where in the picture?
+"""VOC 2007 detection (Table 4): what is where in the image?
 
 The protocol is that of rbgirshick/fast-rcnn, stated beside each step. Trained on trainval and its
 mirror images, tested on test, every layer but conv1 trained. The measured numbers are those of the
 files that are written, so that anyone who scores these gets the same.
 
 Its published numbers, for the group ``detect`` of params.yaml: short side 600, long side at most
-1000, 2 pictures and 128 regions a batch, lr 0.001 and a tenth of it from iteration 30,000 of
+1000, 2 images and 128 regions a batch, lr 0.001 and a tenth of it from iteration 30,000 of
 40,000, momentum 0.9, weight decay 5e-4, dropout 0.5; a region is pooled to 6 x 6 cells, as conv5 of
 AlexNet gives for classification's 224 px. Krähenbühl et al. are said to train for 150,000
-iterations, a tenth each 50,000, on pictures of several scales.
+iterations, a tenth each 50,000, on images of several scales.
 """
 
 from pathlib import Path
@@ -27,8 +27,8 @@ from nat.voc.data.manifest import open_voc
 from nat.voc.data.proposals import load_proposals
 from nat.voc.data.reader import VocSplit
 from nat.voc.detection.evaluate import detected, judged
+from nat.voc.detection.images import scale_factor
 from nat.voc.detection.model import check_size, pooled_side
-from nat.voc.detection.pictures import scale_factor
 from nat.voc.detection.results import DETECTIONS, read_results, write_results
 from nat.voc.detection.sampling import usable
 from nat.voc.detection.targets import make_example
@@ -37,18 +37,18 @@ from nat.voc.transfer.top import load_trunk
 
 
 def regions_of(folder: Path, split: VocSplit, name: str) -> list[torch.Tensor]:
-    """The proposals of a split's pictures.
+    """The proposals of a split's images.
 
     Args:
         folder: what ``nat proposals`` wrote.
-        split: the pictures.
+        split: the images.
         name: of the split.
 
     Returns:
-        float32 (m, 4) for each picture.
+        float32 (m, 4) for each image.
 
     Raises:
-        UserError: a picture has no proposals in the file, or they do not fit it.
+        UserError: an image has no proposals in the file, or they do not fit it.
     """
     path = folder / f"{name}.safetensors"
     proposals = load_proposals(path)
@@ -61,7 +61,7 @@ def regions_of(folder: Path, split: VocSplit, name: str) -> list[torch.Tensor]:
         limits = torch.tensor([one.width, one.height])
         if not ((boxes[:, :2] >= 1) & (boxes[:, 2:] <= limits)).all():
             raise UserError(
-                f"{path}: a proposal leaves picture {one.name} of {one.width} x {one.height}: they "
+                f"{path}: a proposal leaves image {one.name} of {one.width} x {one.height}: they "
                 "were made for other data; run `python -m nat proposals` for this"
             )
         found.append(boxes)
@@ -69,7 +69,7 @@ def regions_of(folder: Path, split: VocSplit, name: str) -> list[torch.Tensor]:
 
 
 def shortest_side(settings: Detect, *splits: VocSplit) -> int:
-    """The shortest side of any picture as the network sees it, in training or test, pixels."""
+    """The shortest side of any image as the network sees it, in training or test, pixels."""
     short = min(*settings.short_sides, settings.test_short_side)
     sizes = {(one.height, one.width) for split in splits for one in split.annotations}
     return min(round(min(size) * scale_factor(*size, short, settings.long_side)) for size in sizes)
@@ -124,7 +124,7 @@ def detect(
     check_output(detections, DETECTIONS)
     inputs = {"manifest": manifest, "trainval": proposals / "trainval.safetensors"}
     with Session(params, name, "detect", used, out, network=network_file, **inputs) as session:
-        if session.team.size > 1:
+        if session.distributed.size > 1:
             raise UserError(
                 "launcher: detect is one process, its batch being few images; use python"
             )
@@ -142,14 +142,14 @@ def detect(
         train(session, network, make_optimizer(network, settings), training, network_file)
         seconds, start = session.seconds, session.elapsed
         names = [one.name for one in test.annotations]
-        found = detected(network, test, test_regions, settings, session.team)
+        found = detected(network, test, test_regions, settings, session.distributed)
         write_results(detections, names, test.classes, found)
         measured = judged(read_results(detections, names, test.classes), test)
         session.write(measured, data, seconds + session.elapsed - start)
 
 
 def training_set(trainval: VocSplit, regions: list[torch.Tensor], settings: Detect) -> TrainingSet:
-    """The pictures of trainval with what each teaches.
+    """The images of trainval with what each teaches.
 
     Raises:
         UserError: fewer than a batch have regions to learn from.
@@ -159,6 +159,6 @@ def training_set(trainval: VocSplit, regions: list[torch.Tensor], settings: Dete
     if 2 * taught < settings.images:
         raise UserError(
             f"detect.images: {settings.images} a batch, but {taught} of trainval's "
-            f"{len(trainval)} pictures have regions to learn from; use at most {2 * taught}"
+            f"{len(trainval)} images have regions to learn from; use at most {2 * taught}"
         )
-    return TrainingSet(trainval.pictures(), examples)
+    return TrainingSet(trainval.images(), examples)

@@ -1,8 +1,8 @@
-"""Detect the objects of test pictures and judge the detections (Fast R-CNN, section 3; VOC 2007).
+"""Detect the objects of test images and judge the detections (Fast R-CNN, section 3; VOC 2007).
 
-Every region gives each class a score and a box. In a picture the 100 best scored boxes of a class
+Every region gives each class a score and a box. In an image the 100 best scored boxes of a class
 are kept, then those that overlap a better one of the class by more than 0.3 are dropped. Fast
-R-CNN keeps boxes of any score up to a total of 40 a picture and class; here ``min_score`` says
+R-CNN keeps boxes of any score up to a total of 40 an image and class; here ``min_score`` says
 which are worth keeping, 0.05 in py-faster-rcnn.
 """
 
@@ -14,7 +14,7 @@ import torch
 import torch.nn.functional as F
 from torchvision.ops import nms
 
-from nat.runtime.distributed import Team
+from nat.runtime.distributed import Distributed
 from nat.runtime.errors import UserError
 from nat.runtime.progress import progress
 from nat.runtime.settings.params import Detect
@@ -28,14 +28,14 @@ from nat.voc.detection.average_precision import (
     ranked_hits,
 )
 from nat.voc.detection.boxes import clipped, end_exclusive
+from nat.voc.detection.images import scale_factor, scaled
 from nat.voc.detection.model import Detector, Regions
-from nat.voc.detection.pictures import scale_factor, scaled
 
-AT_ONCE = 8  # test pictures, of one size, so that none is filled up
+AT_ONCE = 8  # test images, of one size, so that none is filled up
 
 
 def kept(scores: torch.Tensor, boxes: torch.Tensor, settings: Detect) -> torch.Tensor:
-    """Which boxes of one class and picture are reported, best first.
+    """Which boxes of one class and image are reported, best first.
 
     Args:
         scores: float32 (m,).
@@ -53,39 +53,37 @@ def kept(scores: torch.Tensor, boxes: torch.Tensor, settings: Detect) -> torch.T
 
 def look(
     network: Detector,
-    pictures: Sequence[torch.Tensor],
+    images: Sequence[torch.Tensor],
     regions: Sequence[torch.Tensor],
     settings: Detect,
-    team: Team,
+    distributed: Distributed,
 ) -> list[tuple[torch.Tensor, torch.Tensor]]:
-    """Run the network on pictures, in float32: rounded scores would be equal too often to rank.
+    """Run the network on images, in float32: rounded scores would be equal too often to rank.
 
     Args:
         network: in evaluation mode.
-        pictures: uint8 (h, w) each.
+        images: uint8 (h, w) each.
         regions: float32 (m, 4) for each; pixels from 1, both ends inclusive.
         settings: test_short_side and long_side are used.
-        team: whose device the network is on.
+        distributed: whose device the network is on.
 
     Returns:
-        For each picture scores, float32 (m, classes), and boxes inside the picture,
+        For each image scores, float32 (m, classes), and boxes inside the image,
         float32 (m, classes, 4), on the CPU.
     """
     inputs, boxes = [], []
-    for slot, (picture, region) in enumerate(zip(pictures, regions, strict=True)):
-        height, width = picture.shape
+    for slot, (image, region) in enumerate(zip(images, regions, strict=True)):
+        height, width = image.shape
         factor = scale_factor(height, width, settings.test_short_side, settings.long_side)
-        inputs.append(scaled(picture, factor, False, team.device))
+        inputs.append(scaled(image, factor, False, distributed.device))
         boxes.append(F.pad((region - 1) * factor, (1, 0), value=slot))
-    logits, moves = network(Regions(inputs, torch.cat(boxes).to(team.device)))
+    logits, moves = network(Regions(inputs, torch.cat(boxes).to(distributed.device)))
     scores = logits.softmax(1)[:, 1:].cpu()
-    moved = network.moved(torch.cat(list(regions)).to(team.device), moves).cpu()
+    moved = network.moved(torch.cat(list(regions)).to(distributed.device), moves).cpu()
     counts = [len(region) for region in regions]
     return [
-        (score, clipped(box, picture.shape[1], picture.shape[0]))
-        for picture, score, box in zip(
-            pictures, scores.split(counts), moved.split(counts), strict=True
-        )
+        (score, clipped(box, image.shape[1], image.shape[0]))
+        for image, score, box in zip(images, scores.split(counts), moved.split(counts), strict=True)
     ]
 
 
@@ -95,9 +93,9 @@ def detected(
     split: VocSplit,
     regions: Sequence[torch.Tensor],
     settings: Detect,
-    team: Team,
+    distributed: Distributed,
 ) -> list[Detections]:
-    """Detections of every class, in the order of the split's pictures, the best first in each."""
+    """Detections of every class, in the order of the split's images, the best first in each."""
     network.eval()
     sizes: dict[tuple[int, int], list[int]] = {}
     for row, one in enumerate(split.annotations):
@@ -108,8 +106,8 @@ def detected(
     found: list[list[tuple[int, np.ndarray, np.ndarray]]] = [[] for _ in split.classes]
     with progress(total=len(split), label="test", unit="images") as bar:
         for rows in chunks:
-            pictures = [split.picture(row) for row in rows]
-            looks = look(network, pictures, [regions[row] for row in rows], settings, team)
+            images = [split.image(row) for row in rows]
+            looks = look(network, images, [regions[row] for row in rows], settings, distributed)
             for row, (scores, boxes) in zip(rows, looks, strict=True):
                 for label in torch.nonzero((scores > settings.min_score).any(0))[:, 0].tolist():
                     best = kept(scores[:, label], boxes[:, label], settings)
@@ -131,7 +129,7 @@ def _joined(entries: list[tuple[int, np.ndarray, np.ndarray]]) -> Detections:
 
 
 def truth_of(split: VocSplit) -> list[list[Truth]]:
-    """The objects to find: a list a class, an entry a picture."""
+    """The objects to find: a list a class, an entry an image."""
     found: list[list[Truth]] = [[] for _ in split.classes]
     for row in range(len(split)):
         ground = split.objects(row)
@@ -146,7 +144,7 @@ def judged(found: Sequence[Detections], split: VocSplit) -> dict[str, Any]:
 
     Args:
         found: one entry a class.
-        split: the pictures they are of.
+        split: the images they are of.
 
     Returns:
         map, map_area, and ap and ap_area by class, None for a class without an object to find.
@@ -162,7 +160,7 @@ def judged(found: Sequence[Detections], split: VocSplit) -> dict[str, Any]:
         areas[label] = 100 * area(hits, total) if total else None
     if all(ap is None for ap in points.values()):
         raise UserError(
-            f"{split.devkit}: no test picture has an object that is not difficult; there is "
+            f"{split.devkit}: no test image has an object that is not difficult; there is "
             "nothing to find"
         )
     measured: dict[str, Any] = {}

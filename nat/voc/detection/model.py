@@ -1,7 +1,7 @@
-"""Fast R-CNN (Girshick, 2015): a trunk over the whole picture, fc6 to the two outputs a region.
+"""Fast R-CNN (Girshick, 2015): a trunk over the whole image, fc6 to the two outputs a region.
 
 The trunk comes without batch norm and without its last pooling, in whose place each region's part
-of conv5 is pooled to the same number of cells. The front end sees each picture by itself; pictures
+of conv5 is pooled to the same number of cells. The front end sees each image by itself; images
 of a batch are then filled up to one size with zeros.
 """
 
@@ -22,15 +22,15 @@ from nat.voc.transfer.top import hidden_layers, initialise_hidden
 
 @dataclass(frozen=True)
 class Regions:
-    """Pictures and the regions to look at, on the network's device.
+    """Images and the regions to look at, on the network's device.
 
     Attributes:
-        pictures: float32 (1, 1, h, w) each, 0 to 255, of any sizes.
-        boxes: float32 (r, 5): a row of ``pictures``; xmin, ymin, xmax, ymax in its pixels,
+        images: float32 (1, 1, h, w) each, 0 to 255, of any sizes.
+        boxes: float32 (r, 5): a row of ``images``; xmin, ymin, xmax, ymax in its pixels,
             counted from 0, both ends inclusive.
     """
 
-    pictures: Sequence[torch.Tensor]
+    images: Sequence[torch.Tensor]
     boxes: torch.Tensor
 
 
@@ -69,18 +69,18 @@ class Detector(nn.Module):
         self.register_buffer("mean", torch.zeros(classes, 4))
         self.register_buffer("std", torch.ones(classes, 4))
 
-    def conv5(self, pictures: Sequence[torch.Tensor]) -> torch.Tensor:
-        """Pictures, float32 (1, 1, h, w) each, to maps, float (b, c, h', w')."""
-        seen = [self.trunk.seen(picture) for picture in pictures]
-        height, width = (max(x.shape[axis] for x in seen) for axis in (2, 3))
+    def conv5(self, images: Sequence[torch.Tensor]) -> torch.Tensor:
+        """Images, float32 (1, 1, h, w) each, to maps, float (b, c, h', w')."""
+        inputs = [self.trunk.preprocess(image) for image in images]
+        height, width = (max(x.shape[axis] for x in inputs) for axis in (2, 3))
         filled = torch.cat(
-            [nn.functional.pad(x, (0, width - x.shape[3], 0, height - x.shape[2])) for x in seen]
+            [nn.functional.pad(x, (0, width - x.shape[3], 0, height - x.shape[2])) for x in inputs]
         )
         return self.trunk.layers(filled.contiguous(memory_format=torch.channels_last))
 
     def fc7(self, regions: Regions) -> torch.Tensor:
         """Regions to fc7's output, float (r, hidden)."""
-        maps = self.conv5(regions.pictures).float()  # roi_pool takes no two types, as autocast has
+        maps = self.conv5(regions.images).float()  # roi_pool takes no two types, as autocast has
         pooled = roi_pool(maps, regions.boxes, self.side, self.scale)
         return self.hidden(pooled.flatten(1))
 
@@ -96,7 +96,7 @@ class Detector(nn.Module):
         """Where each class's object would be.
 
         Args:
-            boxes: float32 (r, 4), pixels from 1, of the picture as it is stored.
+            boxes: float32 (r, 4), pixels from 1, of the image as it is stored.
             moves: float (r, classes, 4), of ``forward``.
 
         Returns:
@@ -115,11 +115,11 @@ def initialise_outputs(network: Detector, draws: torch.Generator) -> None:
 
 
 def check_size(trunk: Trunk, shortest: int, setting: str) -> None:
-    """Refuse pictures that are too small for the trunk.
+    """Refuse images that are too small for the trunk.
 
     Args:
         trunk: the network's.
-        shortest: shortest side of any picture after scaling, pixels.
+        shortest: shortest side of any image after scaling, pixels.
         setting: the parameter that says so.
 
     Raises:

@@ -1,6 +1,6 @@
 """Detections in the kit's own files, so that any evaluation for VOC can read them.
 
-comp4_det_test_CLASS.txt, a line a detection: picture, score, xmin, ymin, xmax, ymax; pixels from 1.
+comp4_det_test_CLASS.txt, a line a detection: image, score, xmin, ymin, xmax, ymax; pixels from 1.
 "comp4" is the kit's name for detection by a method that was trained on further data.
 """
 
@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from nat.runtime.errors import UserError
-from nat.runtime.io.files import whole
+from nat.runtime.io.files import atomic_write
 from nat.runtime.io.foreign import shortened
 from nat.runtime.io.outputs import any_of
 from nat.voc.detection.average_precision import Detections
@@ -30,16 +30,16 @@ def write_results(
 
     Args:
         folder: to write; replaced if it exists.
-        names: of the split's pictures.
+        names: of the split's images.
         classes: their names.
         found: one entry a class.
     """
-    with whole(folder, DETECTIONS) as temporary:
+    with atomic_write(folder, DETECTIONS) as temporary:
         temporary.mkdir()
         for label, one in zip(classes, found, strict=True):
             lines = (
-                f"{names[picture]} {score:.6f} " + " ".join(f"{v:.2f}" for v in box) + "\n"
-                for picture, score, box in zip(one.pictures, one.scores, one.boxes, strict=True)
+                f"{names[image]} {score:.6f} " + " ".join(f"{v:.2f}" for v in box) + "\n"
+                for image, score, box in zip(one.images, one.scores, one.boxes, strict=True)
             )
             (temporary / file_name(label)).write_text("".join(lines))
 
@@ -61,20 +61,20 @@ def read_results(folder: Path, names: Sequence[str], classes: Sequence[str]) -> 
                 f"{path}: the detections of {label} cannot be read; make them again with "
                 "`python -m nat detect`"
             ) from error
-        pictures, numbers = [], []
+        images, numbers = [], []
         for number, line in enumerate(lines, start=1):
             try:
                 name, *values = line.split()
                 score, xmin, ymin, xmax, ymax = map(float, values)
-                pictures.append(rows[name])
+                images.append(rows[name])
                 numbers.append((score, xmin, ymin, xmax, ymax))
             except (ValueError, KeyError) as error:
                 raise UserError(
-                    f"{path}: line {number} should be a test picture's name, a score and a box of "
+                    f"{path}: line {number} should be a test image's name, a score and a box of "
                     f"4 numbers, not {shortened(line)!r}"
                 ) from error
         table = np.array(numbers, np.float64).reshape(-1, 5)
         if not np.isfinite(table).all():
             raise UserError(f"{path}: holds a number that is not finite")
-        found.append(Detections(np.array(pictures, np.int64), table[:, 0], table[:, 1:]))
+        found.append(Detections(np.array(images, np.int64), table[:, 0], table[:, 1:]))
     return found

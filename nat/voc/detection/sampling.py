@@ -1,7 +1,7 @@
-"""Which pictures and regions a training batch holds (Fast R-CNN, section 2.3).
+"""Which images and regions a training batch holds (Fast R-CNN, section 2.3).
 
-2 pictures and 128 regions, 64 of each picture, a quarter of them foreground: those that overlap an
-object by at least 0.5. The others are background, which overlaps one by 0.1 to 0.5. A picture that
+2 images and 128 regions, 64 of each image, a quarter of them foreground: those that overlap an
+object by at least 0.5. The others are background, which overlaps one by 0.1 to 0.5. An image that
 has too few of either gives fewer regions.
 """
 
@@ -28,7 +28,7 @@ def background(example: Example, settings: Detect) -> torch.Tensor:
 
 
 def usable(examples: Sequence[Example], settings: Detect) -> list[int]:
-    """Pictures that have a region to learn from: those with difficult objects only have none."""
+    """Images that have a region to learn from: those with difficult objects only have none."""
     return [
         row
         for row, example in enumerate(examples)
@@ -39,11 +39,11 @@ def usable(examples: Sequence[Example], settings: Detect) -> list[int]:
 def sample_regions(
     example: Example, settings: Detect, draws: torch.Generator
 ) -> tuple[torch.Tensor, torch.Tensor]:
-    """Draw a picture's part of a batch.
+    """Draw an image's part of a batch.
 
     Args:
-        example: the picture.
-        settings: regions, pictures, foreground and the overlaps are used.
+        example: the image.
+        settings: regions, images, foreground and the overlaps are used.
         draws: a CPU generator.
 
     Returns:
@@ -62,22 +62,22 @@ def _some(rows: torch.Tensor, count: int, draws: torch.Generator) -> torch.Tenso
     return rows[torch.randperm(len(rows), generator=draws)[:count]]
 
 
-def picture_batches(
+def image_batches(
     rows: Sequence[int], size: int, iterations: range, seed: int
 ) -> Iterator[list[tuple[int, bool]]]:
-    """The pictures of iterations: every picture once as it is and once flipped, then again.
+    """The images of iterations: every image once as it is and once flipped, then again.
 
-    Each pass over the pictures has an order of its own and leaves out an incomplete last batch, so
-    that any iteration's pictures follow from its number.
+    Each pass over the images has an order of its own and leaves out an incomplete last batch, so
+    that any iteration's images follow from its number.
 
     Args:
-        rows: the pictures to train on.
+        rows: the images to train on.
         size: of a batch, at most twice as many.
         iterations: counted from 0 over the whole training.
         seed: of the orders.
 
     Yields:
-        Picture and whether it is flipped, ``size`` times.
+        Image and whether it is flipped, ``size`` times.
     """
     a_pass = 2 * len(rows) // size
     order, ordered = torch.empty(0), -1

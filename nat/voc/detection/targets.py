@@ -1,6 +1,6 @@
-"""What a training picture teaches: its regions, the object each is nearest to, its move there.
+"""What a training image teaches: its regions, the object each is nearest to, its move there.
 
-Regions are the picture's objects and its proposals. Objects flagged difficult are left out, as by
+Regions are the image's objects and its proposals. Objects flagged difficult are left out, as by
 py-faster-rcnn (its ``use_diff`` is false): no region is taken for them, and none is background on
 their account.
 """
@@ -17,7 +17,7 @@ from nat.voc.detection.boxes import encode
 
 @dataclass(frozen=True)
 class Example:
-    """A training picture's regions.
+    """A training image's regions.
 
     Attributes:
         boxes: float32 (m, 4): objects, then proposals; pixels from 1, both ends inclusive.
@@ -35,7 +35,7 @@ class Example:
 
 
 def make_example(ground: Ground, proposals: torch.Tensor) -> Example:
-    """Regions of a picture.
+    """Regions of an image.
 
     Args:
         ground: its annotated objects.

@@ -1,6 +1,6 @@
 """Train Fast R-CNN as its authors did (rbgirshick/fast-rcnn), from any pretrained trunk.
 
-fc6 and fc7 are fresh, and the network is rescaled on training pictures exactly as for
+fc6 and fc7 are fresh, and the network is rescaled on training images exactly as for
 classification (see ``rescale.py``): fc6 and fc7 within the layer, conv1 to fc7 between the layers,
 which leaves the trunk's function as it was but for one positive factor. The two output layers keep
 the protocol's initialisation.
@@ -17,9 +17,9 @@ from nat.network.model import Trunk
 from nat.network.session import Session
 from nat.runtime.settings.params import Detect
 from nat.voc.detection.boxes import encode, mirrored
+from nat.voc.detection.images import scale_factor, scaled
 from nat.voc.detection.model import Detector, Regions, initialise_outputs
-from nat.voc.detection.pictures import scale_factor, scaled
-from nat.voc.detection.sampling import BACKGROUND, picture_batches, sample_regions, usable
+from nat.voc.detection.sampling import BACKGROUND, image_batches, sample_regions, usable
 from nat.voc.detection.targets import Example, move_statistics
 from nat.voc.transfer.rescale import scale_between, scale_within
 from nat.voc.transfer.top import layers_to_fc7
@@ -29,9 +29,9 @@ RESCALING = 4  # training batches to measure the layers' statistics on
 
 @dataclass(frozen=True)
 class TrainingSet:
-    """Pictures, uint8 (h, w) each, and what each teaches."""
+    """Images, uint8 (h, w) each, and what each teaches."""
 
-    pictures: Sequence[torch.Tensor]
+    images: Sequence[torch.Tensor]
     examples: Sequence[Example]
 
 
@@ -40,7 +40,7 @@ class Batch:
     """What one iteration sees, on the network's device.
 
     Attributes:
-        regions: of all its pictures.
+        regions: of all its images.
         labels: int64 (r,): 0 background, a class's row plus 1.
         moves: float32 (r, 4) to the nearest object, 0 for background.
     """
@@ -57,35 +57,35 @@ def draw_batch(
     draws: torch.Generator,
     device: torch.device,
 ) -> Batch:
-    """Draw regions of the chosen pictures and a scale for each.
+    """Draw regions of the chosen images and a scale for each.
 
     Args:
         training: the set.
-        chosen: picture and whether it is flipped.
+        chosen: image and whether it is flipped.
         settings: of the sampling and of the scales.
         draws: a CPU generator.
         device: of the batch.
     """
-    pictures, boxes, labels, moves = [], [], [], []
+    images, boxes, labels, moves = [], [], [], []
     for slot, (row, flip) in enumerate(chosen):
-        picture, example = training.pictures[row], training.examples[row]
+        image, example = training.images[row], training.examples[row]
         rows, label = sample_regions(example, settings, draws)
         region = example.boxes[rows]
         move = torch.zeros(len(rows), 4)
         shows = rows[label != BACKGROUND]  # they come first
         goal = example.objects[example.nearest[shows]]
-        height, width = picture.shape
+        height, width = image.shape
         if flip:
             region, goal = mirrored(region, width), mirrored(goal, width)
         move[: len(shows)] = encode(region[: len(shows)], goal)
         which = int(torch.randint(len(settings.short_sides), (1,), generator=draws))
         factor = scale_factor(height, width, settings.short_sides[which], settings.long_side)
-        pictures.append(scaled(picture, factor, flip, device))
+        images.append(scaled(image, factor, flip, device))
         boxes.append(F.pad((region - 1) * factor, (1, 0), value=slot))
         labels.append(label)
         moves.append(move)
     return Batch(
-        Regions(pictures, torch.cat(boxes).to(device)),
+        Regions(images, torch.cat(boxes).to(device)),
         torch.cat(labels).to(device),
         torch.cat(moves).to(device),
     )
@@ -111,7 +111,7 @@ def make_detector(
     rows = usable(training.examples, settings)
     batches = [
         draw_batch(training, chosen, settings, draws, device).regions
-        for chosen in picture_batches(rows, settings.images, range(RESCALING), seed)
+        for chosen in image_batches(rows, settings.images, range(RESCALING), seed)
     ]
     layers = layers_to_fc7(network.trunk, network.hidden)
     scale_within(network.fc7, layers[-2:], batches)
@@ -196,13 +196,13 @@ def train(
         todo = range(start, min(start + settings.save_every, settings.iterations))
         right = torch.zeros((), device=session.device)
         for iteration, chosen in epoch.batches(
-            zip(picture_batches(rows, settings.images, todo, seed), strict=True),
+            zip(image_batches(rows, settings.images, todo, seed), strict=True),
             settings.save_every,
             settings.images,
         ):
             set_learning_rate(optimizer, settings, iteration)
             batch = draw_batch(training, chosen, settings, draws, session.device)
-            with session.team.autocast():
+            with session.distributed.autocast():
                 logits, moves = network(batch.regions)
             loss = multi_task_loss(network, logits, moves, batch)
             optimizer.zero_grad()

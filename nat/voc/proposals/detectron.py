@@ -1,10 +1,10 @@
 """Read proposals in the file format of Detectron and Detectron2: pickles.
 
-A dict of lists with an entry a picture: ``boxes``, an array (m, 4) of xmin, ymin, xmax, ymax
+A dict of lists with an entry an image: ``boxes``, an array (m, 4) of xmin, ymin, xmax, ymax
 counted from 0, both ends inclusive; ``scores`` or ``objectness_logits``, an array (m,), the higher
-the better, all 0 for selective search; ``indexes`` or ``ids``, a picture's number or name.
+the better, all 0 for selective search; ``indexes`` or ``ids``, an image's number or name.
 Detectron2 adds ``bbox_mode``, 0 for these coordinates. The keys are those of Detectron's public
-converter and reader. That VOC 2007's numbers are the pictures' names without leading zeros, and
+converter and reader. That VOC 2007's numbers are the images' names without leading zeros, and
 ``objectness_logits`` and ``bbox_mode``, are general knowledge, not taken from a file.
 """
 
@@ -22,10 +22,10 @@ LONGEST = 100  # characters of a name
 
 
 def read_detectron(path: Path) -> dict[str, np.ndarray]:
-    """The boxes of every picture in the file, best first.
+    """The boxes of every image in the file, best first.
 
     Returns:
-        Numbers (m, 4) by picture: xmin, ymin, xmax, ymax; pixels counted from 1, both ends
+        Numbers (m, 4) by image: xmin, ymin, xmax, ymax; pixels counted from 1, both ends
         inclusive; by falling score, and in the file's order where scores are equal.
 
     Raises:
@@ -54,14 +54,14 @@ def read_detectron(path: Path) -> dict[str, np.ndarray]:
     for row, (index, each, rank) in enumerate(zip(indexes, boxes, scores, strict=True)):
         name = _name(index)
         if name is None:
-            raise fault(f"entry {row} of indexes is no number or name of a picture")
+            raise fault(f"entry {row} of indexes is no number or name of an image")
         try:
             numbers = corners(each)
             order = np.argsort(-np.asarray(rank, float).reshape(len(numbers)), kind="stable")
         except (TypeError, ValueError, OverflowError) as error:
             raise fault(f"boxes or scores of {name} are no numbers (m, 4) and (m,)") from error
         if name in found:
-            raise fault(f"the picture {name} is there twice")
+            raise fault(f"the image {name} is there twice")
         found[name] = numbers[order] + 1
     return found
 

@@ -1,6 +1,6 @@
 """Read the selective-search boxes published with Fast R-CNN (Girshick, 2015): .mat files.
 
-Two cells: ``images`` with the pictures' names, and ``boxes`` with a matrix (m, 4) each, columns
+Two cells: ``images`` with the images' names, and ``boxes`` with a matrix (m, 4) each, columns
 ymin, xmin, ymax, xmax counted from 1. The order of the columns and the counting from 1 are what the
 public Fast R-CNN code assumes; that names stand in ``images`` and need no ending is known from
 code that reads such files, not from the files themselves, which were not at hand.
@@ -27,10 +27,10 @@ EXPECTED = "should be a .mat file (version 5 to 7) with the cells `boxes` and `i
 
 
 def read_mat(path: Path) -> dict[str, np.ndarray]:
-    """The boxes of every picture in the file.
+    """The boxes of every image in the file.
 
     Returns:
-        Numbers (m, 4) by picture: xmin, ymin, xmax, ymax; pixels counted from 1, both ends
+        Numbers (m, 4) by image: xmin, ymin, xmax, ymax; pixels counted from 1, both ends
         inclusive; in the file's order.
 
     Raises:
@@ -53,7 +53,7 @@ def read_mat(path: Path) -> dict[str, np.ndarray]:
     for cell, entry in zip(cells, names, strict=True):
         name = _text(entry)
         if not name or not name.isprintable() or name in found:
-            raise UserError(f"{path}: the picture {name!r} has no usable name or is there twice")
+            raise UserError(f"{path}: the image {name!r} has no usable name or is there twice")
         try:
             found[name] = corners(cell)[:, [1, 0, 3, 2]]
         except ValueError as error:

@@ -1,4 +1,4 @@
-"""Proposals for trainval and test: computed or read, checked against the pictures, and measured."""
+"""Proposals for trainval and test: computed or read, checked against the images, and measured."""
 
 import time
 from collections.abc import Callable
@@ -11,7 +11,7 @@ import numpy as np
 from nat.runtime.code import code_of
 from nat.runtime.device import prepare_device
 from nat.runtime.errors import UserError
-from nat.runtime.io.files import check_output, discard, sha256, whole, write_json
+from nat.runtime.io.files import atomic_write, check_output, discard, sha256, write_json
 from nat.runtime.io.outputs import folder
 from nat.runtime.io.paths import place
 from nat.runtime.provenance import provenance
@@ -38,14 +38,14 @@ def prepare_proposals(params: Params, manifest: Path, out: Path) -> None:
     """Write the proposals of both splits and what they cover of the ground truth.
 
     Args:
-        params: proposals is used; voc.folder and machine.data tell where the pictures lie.
+        params: proposals is used; voc.folder and machine.data tell where the images lie.
         manifest: what ``nat prepare voc`` wrote.
         out: a folder: trainval.safetensors, test.safetensors (see store.py) and summary.json with
             ``recall_trainval`` and ``recall_test``, the percentage of objects (difficult ones left
-            out) that a box overlaps with IoU >= 0.5, and ``boxes_per_picture``, the mean.
+            out) that a box overlaps with IoU >= 0.5, and ``boxes_per_image``, the mean.
 
     Raises:
-        UserError: faulty data, a proposal file of other pictures, an unwritable output, or an
+        UserError: faulty data, a proposal file of other images, an unwritable output, or an
             OpenCV that cannot search.
     """
     check_output(out, FOLDER)
@@ -84,9 +84,9 @@ def prepare_proposals(params: Params, manifest: Path, out: Path) -> None:
     each = [len(boxes) for one in found.values() for boxes in one.values()]
     measured = {
         **{f"recall_{name}": value for name, value in covered.items()},
-        "boxes_per_picture": round(sum(each) / len(each), 1),
+        "boxes_per_image": round(sum(each) / len(each), 1),
     }
-    with whole(out, FOLDER) as temporary:
+    with atomic_write(out, FOLDER) as temporary:
         temporary.mkdir()
         for name, boxes in found.items():
             save_proposals(temporary / f"{name}.safetensors", boxes)
@@ -97,7 +97,7 @@ def prepare_proposals(params: Params, manifest: Path, out: Path) -> None:
             discard(scratch)
     print(
         f"objects covered at IoU 0.5: {covered['trainval']} % of trainval, {covered['test']} % of "
-        f"test; {measured['boxes_per_picture']} boxes a picture",
+        f"test; {measured['boxes_per_image']} boxes an image",
         flush=True,  # where it is a full disk, that is told here and not while Python ends
     )
 
@@ -110,22 +110,22 @@ def covers(split: VocSplit, found: dict[str, np.ndarray]) -> float:
 def fitted(
     found: dict[str, np.ndarray], split: VocSplit, file: Path, settings: ProposalSettings
 ) -> dict[str, np.ndarray]:
-    """A file's boxes for the pictures of a split, in its order, inside the pictures.
+    """A file's boxes for the images of a split, in its order, inside the images.
 
-    Pictures of the file that are not in the split are left out.
+    Images of the file that are not in the split are left out.
 
     Raises:
-        UserError: a picture without usable boxes, or none of the pictures in the file.
+        UserError: an image without usable boxes, or none of the images in the file.
     """
     missing = [one.name for one in split.annotations if one.name not in found]
     if len(missing) == len(split):
         raise UserError(
-            f"{file}: holds none of the {len(split)} pictures, but {_some(list(found))}: it is of "
+            f"{file}: holds none of the {len(split)} images, but {_some(list(found))}: it is of "
             "another split or data set; mend proposals.trainval and proposals.test"
         )
     if missing:
         raise UserError(
-            f"{file}: lacks {len(missing)} of {len(split)} pictures, first {missing[0]}; name the "
+            f"{file}: lacks {len(missing)} of {len(split)} images, first {missing[0]}; name the "
             "file of the whole split"
         )
     kept = {}
@@ -139,12 +139,11 @@ def fitted(
                 what = "only boxes that are no finite numbers" if len(found[one.name]) else "no box"
                 what += "; name"
             raise UserError(
-                f"{file}: picture {one.name} has {what} the file of these pictures, with boxes for "
-                "each"
+                f"{file}: image {one.name} has {what} the file of these images, with boxes for each"
             )
         kept[one.name] = boxes
     return kept
 
 
 def _some(names: list[str]) -> str:
-    return f"{len(names)} others, such as {names[0]}" if names else "no picture at all"
+    return f"{len(names)} others, such as {names[0]}" if names else "no image at all"

@@ -1,12 +1,12 @@
 """Selective search (Uijlings et al., 2013) with OpenCV's implementation, over a whole split.
 
-Similar neighbouring segments are merged, pair by pair, until the picture is one; the box of every
+Similar neighbouring segments are merged, pair by pair, until the image is one; the box of every
 segment on the way is a proposal. "Fast" mode: three segmentations in two colour spaces, by two
-measures of similarity. Colour spaces add little to a grey picture, which is searched in its one
-channel instead: on 200 composed pictures, enlarged to 90 pixels, 2.8 times as fast, with 46 boxes a
-picture that cover 98.7 % of the objects, where colour spaces find 78 that cover 99.0 %.
+measures of similarity. Colour spaces add little to a grey image, which is searched in its one
+channel instead: on 200 composed images, enlarged to 90 pixels, 2.8 times as fast, with 46 boxes an
+image that cover 98.7 % of the objects, where colour spaces find 78 that cover 99.0 %.
 
-Which boxes OpenCV finds follows from the picture, in which order from the C library's random
+Which boxes OpenCV finds follows from the image, in which order from the C library's random
 numbers, and from nothing it finds out. So the order is replaced by a drawn one of our own.
 """
 
@@ -35,8 +35,8 @@ from nat.voc.data.boxes import clean
 from nat.voc.data.proposals import load_proposals, save_proposals
 from nat.voc.data.reader import Annotation, VocSplit
 
-CHUNK = 16  # pictures between two states of an interrupted search
-AHEAD = 4  # pictures a thread may be given before the first of them is done
+CHUNK = 16  # images between two states of an interrupted search
+AHEAD = 4  # images a thread may be given before the first of them is done
 
 
 def check_opencv() -> None:
@@ -54,20 +54,20 @@ def check_opencv() -> None:
         )
 
 
-def search(picture: np.ndarray, settings: ProposalSettings, draws: torch.Generator) -> np.ndarray:
-    """Proposals for a picture.
+def search(image: np.ndarray, settings: ProposalSettings, draws: torch.Generator) -> np.ndarray:
+    """Proposals for an image.
 
     Args:
-        picture: uint8 (h, w, 3), RGB.
+        image: uint8 (h, w, 3), RGB.
         settings: count, smallest, short_side, segments and sigma are used.
         draws: of the boxes' order; the search knows no better one.
 
     Returns:
         int64 (m, 4), 1 <= m <= count: xmin, ymin, xmax, ymax; pixels counted from 1, both ends
-        inclusive. The whole picture if nothing in it is large enough.
+        inclusive. The whole image if nothing in it is large enough.
     """
-    height, width, _ = picture.shape
-    rectangles = _rectangles(_resized(picture, settings.short_side), settings)
+    height, width, _ = image.shape
+    rectangles = _rectangles(_resized(image, settings.short_side), settings)
     scale = 1.0 if settings.short_side is None else settings.short_side / min(height, width)
     start, size = rectangles[:, :2], rectangles[:, 2:]
     # every pixel that the rectangle touches
@@ -78,31 +78,31 @@ def search(picture: np.ndarray, settings: ProposalSettings, draws: torch.Generat
     return found if len(found) else np.array([[1, 1, width, height]])
 
 
-def _resized(picture: np.ndarray, short_side: int | None) -> np.ndarray:
+def _resized(image: np.ndarray, short_side: int | None) -> np.ndarray:
     if short_side is None:
-        return picture
-    height, width, _ = picture.shape
+        return image
+    height, width, _ = image.shape
     scale = short_side / min(height, width)
     size = max(round(width * scale), 1), max(round(height * scale), 1)
-    return cv2.resize(picture, size, interpolation=cv2.INTER_CUBIC if scale > 1 else cv2.INTER_AREA)
+    return cv2.resize(image, size, interpolation=cv2.INTER_CUBIC if scale > 1 else cv2.INTER_AREA)
 
 
-def _rectangles(picture: np.ndarray, settings: ProposalSettings) -> np.ndarray:
+def _rectangles(image: np.ndarray, settings: ProposalSettings) -> np.ndarray:
     """What OpenCV finds: integers (m, 4) of left, top, width, height, counted from 0."""
     searcher = cv2.ximgproc.segmentation.createSelectiveSearchSegmentation()
-    searcher.setBaseImage(np.ascontiguousarray(picture[..., ::-1]))  # OpenCV's order is BGR
+    searcher.setBaseImage(np.ascontiguousarray(image[..., ::-1]))  # OpenCV's order is BGR
     finest, step = settings.segments
     searcher.switchToSelectiveSearchFast(finest, step, settings.sigma)
-    if (picture == picture[..., :1]).all():
+    if (image == image[..., :1]).all():
         searcher.clearImages()
-        searcher.addImage(np.ascontiguousarray(picture[..., 0]))
+        searcher.addImage(np.ascontiguousarray(image[..., 0]))
     return np.asarray(searcher.process()).reshape(-1, 4)
 
 
 def search_split(
     split: VocSplit, settings: ProposalSettings, threads: int, scratch: Path, label: str
 ) -> tuple[dict[str, np.ndarray], float]:
-    """Proposals for all pictures of a split; an interrupted search resumes.
+    """Proposals for all images of a split; an interrupted search resumes.
 
     OpenCV releases Python's lock while it searches, nearly all of the time, so that threads work at
     once. Neither their number nor an interruption changes the result.
@@ -110,22 +110,22 @@ def search_split(
     Args:
         split: what to search.
         settings: as for ``search``.
-        threads: pictures to search at the same time.
+        threads: images to search at the same time.
         scratch: a folder that belongs to exactly this search; stays until it is discarded.
         label: of the progress bar.
 
     Returns:
-        int64 (m, 4) by picture, and the seconds it took, interruptions not counted.
+        int64 (m, 4) by image, and the seconds it took, interruptions not counted.
 
     Raises:
-        UserError: a picture that cannot be read, or a folder that cannot be written.
+        UserError: an image that cannot be read, or a folder that cannot be written.
     """
-    cv2.setNumThreads(1)  # a picture is one thread's work
+    cv2.setNumThreads(1)  # an image is one thread's work
 
     def one(index: int) -> np.ndarray:
         name = split.annotations[index].name
-        picture = split.picture(index, "RGB").numpy()
-        return search(picture, settings, generator(0, "proposals", name))
+        image = split.image(index, "RGB").numpy()
+        return search(image, settings, generator(0, "proposals", name))
 
     found: dict[str, np.ndarray] = {}
     clock = scratch / "seconds.json"
@@ -134,24 +134,24 @@ def search_split(
         parts: dict[Path, tuple[list[Annotation], dict[str, np.ndarray] | None]] = {}
         todo: list[int] = []
         for first in range(0, len(split), CHUNK):
-            file, pictures = scratch / f"{first:06d}.safetensors", split.annotations[first:][:CHUNK]
-            part = _part(file, pictures)
-            parts[file] = pictures, part
-            todo += [] if part else range(first, first + len(pictures))
+            file, images = scratch / f"{first:06d}.safetensors", split.annotations[first:][:CHUNK]
+            part = _part(file, images)
+            parts[file] = images, part
+            todo += [] if part else range(first, first + len(images))
         with (
             closing(_in_order(one, todo, workers, AHEAD * threads)) as searched,
             progress(total=len(split), label=label) as bar,
         ):
-            for file, (pictures, part) in parts.items():
+            for file, (images, part) in parts.items():
                 if part is None:
                     start = time.perf_counter()
-                    names = [picture.name for picture in pictures]
+                    names = [image.name for image in images]
                     part = dict(zip(names, searched, strict=False))  # others follow
                     seconds += time.perf_counter() - start
                     write_json(clock, seconds, FILE_OF_OURS)
                     save_proposals(file, part)
                 found |= part
-                bar.update(len(pictures))
+                bar.update(len(images))
     return found, seconds
 
 
@@ -167,25 +167,25 @@ def _seconds(clock: Path) -> float:
         return 0.0
 
 
-def _part(file: Path, pictures: Sequence[Annotation]) -> dict[str, np.ndarray] | None:
-    """The boxes, int64 (m, 4), of these pictures that an interrupted search found; None without."""
+def _part(file: Path, images: Sequence[Annotation]) -> dict[str, np.ndarray] | None:
+    """The boxes, int64 (m, 4), of these images that an interrupted search found; None without."""
     if not file.exists():
         return None
     with suppress(UserError):
         done = load_proposals(file)
-        if done.names == [picture.name for picture in pictures]:
+        if done.names == [image.name for image in images]:
             found = {name: done[name].numpy().astype(np.int64) for name in done}
-            if all(_within(found[picture.name], picture) for picture in pictures):
+            if all(_within(found[image.name], image) for image in images):
                 return found
-    print(f"{file}: damaged; its pictures are searched again", file=sys.stderr)
+    print(f"{file}: damaged; its images are searched again", file=sys.stderr)
     file.unlink()
     return None
 
 
-def _within(boxes: np.ndarray, picture: Annotation) -> bool:
-    """Whether there are boxes, all of them in the picture."""
+def _within(boxes: np.ndarray, image: Annotation) -> bool:
+    """Whether there are boxes, all of them in the image."""
     start, end = boxes[:, :2], boxes[:, 2:]
-    limits = [picture.width, picture.height]
+    limits = [image.width, image.height]
     return len(boxes) > 0 and bool(((start >= 1) & (start <= end) & (end <= limits)).all())
 
 

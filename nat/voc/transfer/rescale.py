@@ -5,7 +5,7 @@ whatever training they come from. How the paper's authors combined the three ste
 here (see ``classify.py``, and ``detection/train.py``):
 
 1. ``fold_batch_norm`` turns the trunk into plain convolutions, the same function.
-2. ``scale_within`` normalises the fresh layers fc6 and fc7 on training pictures. The trunk keeps
+2. ``scale_within`` normalises the fresh layers fc6 and fc7 on training images. The trunk keeps
    what it has learnt, and fc8 the initialisation that the protocol states.
 3. ``scale_between`` evens out conv1 to fc7, the same function again. Both modes of fine-tuning
    start from the result; with a frozen trunk its output has changed by one positive factor only,

@@ -13,7 +13,7 @@ from nat.voc.transfer.rescale import Layer
 
 
 def load_trunk(network_file: Path) -> Trunk:
-    """The trunk of a network, for the luma pictures that the VOC reader gives.
+    """The trunk of a network, for the luma images that the VOC reader gives.
 
     Raises:
         UserError: the network is damaged, or looks at colours.
@@ -21,7 +21,7 @@ def load_trunk(network_file: Path) -> Trunk:
     trunk = load_network(network_file).trunk
     if trunk.channels != 1 and not isinstance(trunk.front_end, Sobel):
         raise UserError(
-            f"{network_file}: looks at {trunk.channels} colour channels, but VOC's pictures are "
+            f"{network_file}: looks at {trunk.channels} colour channels, but VOC's images are "
             "read as luma; train with images.channels 1 or model.preprocessing sobel"
         )
     return trunk

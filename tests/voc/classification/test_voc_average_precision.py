@@ -8,7 +8,7 @@ from nat.voc.classification.average_precision import average_precision, mean_ave
 
 
 def by_hand(scores: np.ndarray, labels: np.ndarray) -> float:
-    """The mean, over positives, of the precision among all pictures scored at least as high."""
+    """The mean, over positives, of the precision among all images scored at least as high."""
     kept = labels != -1
     scores, labels = scores[kept], labels[kept]
     return float(np.mean([labels[scores >= s].mean() for s in scores[labels == 1]]))

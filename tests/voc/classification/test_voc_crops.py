@@ -15,19 +15,19 @@ def uniform(n: int, seed: int = 0) -> torch.Tensor:
     return torch.rand(n, 4, generator=generator(seed))
 
 
-def test_shapes_of_mixed_pictures() -> None:
-    pictures = [slope(30, 50), slope(70, 40), slope(8, 8)]
-    cuts = random_squares(pictures, (0.3, 1.0), 24, True, uniform(3), CPU)
+def test_shapes_of_mixed_images() -> None:
+    images = [slope(30, 50), slope(70, 40), slope(8, 8)]
+    cuts = random_squares(images, (0.3, 1.0), 24, True, uniform(3), CPU)
     assert cuts.shape == (3, 1, 24, 24)
     assert cuts.dtype == torch.float32
-    again = random_squares(pictures, (0.3, 1.0), 24, True, uniform(3), CPU)
+    again = random_squares(images, (0.3, 1.0), 24, True, uniform(3), CPU)
     assert torch.equal(cuts, again)
 
 
-def test_full_square_is_the_picture_itself() -> None:
-    picture = torch.randint(0, 256, (24, 24), dtype=torch.uint8, generator=generator(0))
-    cuts = random_squares([picture] * 3, (1.0, 1.0), 24, False, uniform(3, seed=1), CPU)
-    torch.testing.assert_close(cuts, picture.float().expand(3, 1, 24, 24))
+def test_full_square_is_the_image_itself() -> None:
+    image = torch.randint(0, 256, (24, 24), dtype=torch.uint8, generator=generator(0))
+    cuts = random_squares([image] * 3, (1.0, 1.0), 24, False, uniform(3, seed=1), CPU)
+    torch.testing.assert_close(cuts, image.float().expand(3, 1, 24, 24))
 
 
 def test_half_are_mirrored() -> None:
@@ -58,7 +58,7 @@ def test_areas_are_uniform_where_areas_are_drawn() -> None:
         assert float(shares.quantile(quantile)) == pytest.approx(expected, abs=0.03)
 
 
-def test_an_area_never_leaves_the_picture() -> None:
+def test_an_area_never_leaves_the_image() -> None:
     cuts = random_squares([slope(20, 200)] * 50, (0.9, 1.0), 20, False, uniform(50), CPU, True)
     assert cuts.shape == (50, 1, 20, 20)
     assert float((cuts[..., -1] - cuts[..., 0]).max()) == pytest.approx(19, abs=0.1)

@@ -65,14 +65,14 @@ def test_deepclusters_batch_norm_keeps_its_statistics(
     _, trainval, _ = open_voc(params, manifest)
     trunk = load_network(network_file).trunk
     network = make_network(
-        trunk, trainval.pictures(), 10, params.finetune, 0, torch.device("cpu")
+        trunk, trainval.images(), 10, params.finetune, 0, torch.device("cpu")
     ).train()
     assert network.hidden.training
     before = {name: value.clone() for name, value in network.trunk.named_buffers()}
     assert any("running_mean" in name for name in before)
-    pictures = torch.rand(4, 1, params.finetune.input, params.finetune.input) * 255
-    expected = load_network(network_file).trunk.eval()(pictures)
-    torch.testing.assert_close(network.trunk(pictures), expected)
+    images = torch.rand(4, 1, params.finetune.input, params.finetune.input) * 255
+    expected = load_network(network_file).trunk.eval()(images)
+    torch.testing.assert_close(network.trunk(images), expected)
     assert all(torch.equal(before[name], value) for name, value in network.trunk.named_buffers())
 
     finetune(params, NAT, manifest, network_file, layers, tmp_path / "d.json")
@@ -169,7 +169,7 @@ def test_killed_run_resumes_exactly(
     assert result(tmp_path / "killed.json") == result(tmp_path / "whole.json")
 
 
-def test_fits_the_pictures_it_is_trained_on(
+def test_fits_the_images_it_is_trained_on(
     make_params: Any,
     objects: Any,
     network_file: Path,
@@ -196,10 +196,10 @@ def test_start_does_not_change_the_trunks_direction(
 ) -> None:
     """With a frozen trunk, rescaling has changed its output by one positive factor only."""
     params, manifest = composed
-    pictures = open_voc(params, manifest)[1].pictures()
+    images = open_voc(params, manifest)[1].images()
     trunk = load_network(network_file).trunk.eval()
-    network = make_network(trunk, pictures, 10, params.finetune, 0, torch.device("cpu"))
-    batch = torch.stack([picture[:40, :40] for picture in pictures[:8]])[:, None]
+    network = make_network(trunk, images, 10, params.finetune, 0, torch.device("cpu"))
+    batch = torch.stack([image[:40, :40] for image in images[:8]])[:, None]
     with torch.no_grad():
         before, after = trunk(batch).flatten(), network.trunk(batch).flatten()
     cosine = float(before @ after / (before.norm() * after.norm()))
@@ -212,7 +212,7 @@ def test_start_does_not_change_the_trunks_direction(
     ("settings", "message"),
     [
         ({"lr": 1e6, "clip": 1e6}, r"finetune\.lr: the loss is (nan|inf)"),
-        ({"batch_size": 25}, r"finetune\.batch_size: 25 is larger than the 24 pictures"),
+        ({"batch_size": 25}, r"finetune\.batch_size: 25 is larger than the 24 images"),
     ],
 )
 def test_refusals(
@@ -231,9 +231,9 @@ def test_refusals(
 
 def test_input_too_small_for_the_trunk(make_params: Any) -> None:
     settings = make_params(finetune={"input": 16}).finetune
-    pictures = [torch.zeros(40, 40, dtype=torch.uint8)]
+    images = [torch.zeros(40, 40, dtype=torch.uint8)]
     with pytest.raises(UserError, match=r"finetune\.input: 16 px is too small"):
-        make_network(Trunk("alexnet"), pictures, 2, settings, 0, torch.device("cpu"))
+        make_network(Trunk("alexnet"), images, 2, settings, 0, torch.device("cpu"))
 
 
 # the command, keeping the scores that average precision is computed from
@@ -292,7 +292,7 @@ def test_two_processes_do_what_one_does(
     for settings in (params, changed(params, lr=0.97 * params.finetune.lr)):
         finetune(settings, NAT, manifest, network_file, "all", tmp_path / "one.json")
     wrong, slower = (np.abs(scores - one[0]).max() for scores in (two[0], one[1]))
-    assert wrong < slower / 10  # of a step size 3 % smaller
+    assert wrong < slower / 10  # of a learning rate 3 % smaller
 
 
 def test_a_batch_that_two_processes_cannot_share(
@@ -301,5 +301,5 @@ def test_a_batch_that_two_processes_cannot_share(
     params, manifest = composed
     folder = tmp_path / "two"
     said = by_torchrun(changed(params, batch_size=3), manifest, network_file, folder)
-    assert "error: finetune.batch_size: 3 pictures cannot be shared by 2 processes" in said
+    assert "error: finetune.batch_size: 3 images cannot be shared by 2 processes" in said
     assert not (folder / "out.json").exists()

@@ -120,11 +120,11 @@ def test_extracted_archives_may_be_removed(pack: Pack, make_params: Any, tmp_pat
     params = devkit_params(make_params, None)
     prepare_voc(params, manifest)
     assert len(open_voc(params, manifest)[1]) == 3
-    with pytest.raises(UserError, match=r"tars: the pictures .* missing"):
+    with pytest.raises(UserError, match=r"tars: the images .* missing"):
         open_voc(devkit_params(make_params, folder), manifest)
 
 
-def test_a_queued_experiment_finds_the_pictures(
+def test_a_queued_experiment_finds_the_images(
     pack: Pack, make_params: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     pack()

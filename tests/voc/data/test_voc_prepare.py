@@ -36,7 +36,7 @@ def test_composed_set_is_whole_and_counted(composed: tuple[Params, Path]) -> Non
         assert described["splits"][split]["objects"] == len(things)
         assert described["splits"][split]["difficult"] == sum(t.difficult for t in things)
         assert described["splits"][split]["truncated"] == sum(t.truncated for t in things)
-        assert len(found.pictures()) == len(found)
+        assert len(found.images()) == len(found)
     devkit = composed_folder(described, params.machine.data) / "VOCdevkit"
     halves = [image_set(devkit, name).read_text() for name in ("train", "val")]
     assert "".join(halves) == image_set(devkit, "trainval").read_text()
@@ -61,15 +61,15 @@ def test_splits_draw_from_different_objects(
     original = prepare.scene
 
     def scene(pool: Any, *rest: Any) -> Any:
-        pools.append(pool.pictures)
+        pools.append(pool.images)
         return original(pool, *rest)
 
     monkeypatch.setattr(prepare, "scene", scene)
     prepare_voc(make_params(voc={"images": 2}), tmp_path / "voc.json")
-    pictures, _ = objects
+    images, _ = objects
     assert [pool is pools[0] for pool in pools] == [True, True, False, False]
-    assert (pools[0] == pictures[:200]).all()
-    assert (pools[2] == pictures[200:]).all()
+    assert (pools[0] == images[:200]).all()
+    assert (pools[2] == images[200:]).all()
 
 
 def test_failure_leaves_nothing_half_done(
@@ -128,8 +128,8 @@ def test_own_kit(make_params: Any, kit: Path, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("folder", "message"),
     [
-        (None, r"data/voc/voc2007/VOCdevkit: the pictures .* missing; mend voc\.folder"),
-        ("elsewhere", r"elsewhere: the pictures .* missing; mend voc\.folder"),
+        (None, r"data/voc/voc2007/VOCdevkit: the images .* missing; mend voc\.folder"),
+        ("elsewhere", r"elsewhere: the images .* missing; mend voc\.folder"),
     ],
 )
 def test_own_kit_elsewhere(

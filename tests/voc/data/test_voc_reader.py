@@ -42,15 +42,15 @@ def test_objects_are_tensors_in_the_annotations_order(kit: Path) -> None:
     )
 
 
-def test_pictures_are_luma_of_their_own_size(kit: Path) -> None:
+def test_images_are_luma_of_their_own_size(kit: Path) -> None:
     found = VocSplit(kit, CLASSES, "trainval")
-    pictures = found.pictures()
-    assert [tuple(picture.shape) for picture in pictures] == [(20, 24)] * 3
+    images = found.images()
+    assert [tuple(image.shape) for image in images] == [(20, 24)] * 3
     with Image.open(jpeg(kit, "000001")) as file:
         assert file.mode == "RGB"
         expected = np.asarray(file.convert("L")).astype(int)
-    assert np.abs(pictures[0].numpy() - expected).max() <= 20  # without upsampled colour between
-    assert np.abs(pictures[0].numpy() - expected).mean() < 2
+    assert np.abs(images[0].numpy() - expected).max() <= 20  # without upsampled colour between
+    assert np.abs(images[0].numpy() - expected).mean() < 2
 
 
 def test_parts_of_people_are_no_objects(kit: Path) -> None:
@@ -67,8 +67,8 @@ def test_parts_of_people_are_no_objects(kit: Path) -> None:
         ("<name>cat<", "<name>cow<", "unknown class 'cow', known are cat, dog"),
         ("<xmin>1<", "<xmin>21<", "minimum above its maximum"),
         ("<ymin>1<", "<ymin>17<", "minimum above its maximum"),
-        ("<xmax>20<", "<xmax>25<", "leaves the picture of 24 x 20"),
-        ("<ymin>1<", "<ymin>0<", "leaves the picture"),
+        ("<xmax>20<", "<xmax>25<", "leaves the image of 24 x 20"),
+        ("<ymin>1<", "<ymin>0<", "leaves the image"),
         ("<xmin>1<", "<xmin>left<", "<bndbox/xmin> should be a number, not 'left'"),
         ("<xmin>1<", "<xmin>nan<", "should be a number"),
         ("<width>24<", "<width><", "<size/width> is missing or empty"),
@@ -84,7 +84,7 @@ def test_parts_of_people_are_no_objects(kit: Path) -> None:
         ("<annotation>", '<?xml version="1.0" encoding="gbk"?><annotation>', "not valid XML"),
         ("<annotation>", '<?xml version="1.0" encoding="utf-7"?><annotation>', "not valid XML"),
         ("<annotation>", '<?xml version="1.0" encoding="hex"?><annotation>', "not valid XML"),
-        ("000001.jpg", "000009.jpg", "names the picture 000009.jpg, which is missing"),
+        ("000001.jpg", "000009.jpg", "names the image 000009.jpg, which is missing"),
         ("</annotation>", "", "not valid XML"),
         ("<annotation>", '<!DOCTYPE a [<!ENTITY e "x">]><annotation>', "not valid XML"),
         ("object>", "thing>", "holds no object"),
@@ -112,7 +112,7 @@ def test_truncated_need_not_be_told(kit: Path) -> None:
 
 def test_missing_files(kit: Path) -> None:
     jpeg(kit, "000002").unlink()
-    with pytest.raises(UserError, match=r"000002\.xml: names the picture 000002\.jpg.*missing"):
+    with pytest.raises(UserError, match=r"000002\.xml: names the image 000002\.jpg.*missing"):
         VocSplit(kit, CLASSES, "trainval")
     annotation(kit, "000001").unlink()
     with pytest.raises(UserError, match=r"a list .* names 000001, whose annotation is missing"):
@@ -121,42 +121,42 @@ def test_missing_files(kit: Path) -> None:
     with pytest.raises(UserError, match=r"trainval\.txt: lists 000003 more than once"):
         VocSplit(kit, CLASSES, "trainval")
     image_set(kit, "trainval").write_text("\n")
-    with pytest.raises(UserError, match=r"trainval\.txt: lists no pictures"):
+    with pytest.raises(UserError, match=r"trainval\.txt: lists no images"):
         VocSplit(kit, CLASSES, "trainval")
     image_set(kit, "trainval").unlink()
     with pytest.raises(UserError, match="the list of trainval cannot be read"):
         VocSplit(kit, CLASSES, "trainval")
 
 
-@pytest.mark.parametrize("content", [b"", b"no picture", b"%!PS-Adobe-3.0 EPSF-3.0\n"])
-def test_unreadable_pictures(kit: Path, content: bytes) -> None:
+@pytest.mark.parametrize("content", [b"", b"no image", b"%!PS-Adobe-3.0 EPSF-3.0\n"])
+def test_unreadable_images(kit: Path, content: bytes) -> None:
     jpeg(kit, "000001").write_bytes(content)
-    with pytest.raises(UserError, match=r"000001\.jpg: no readable picture"):
-        VocSplit(kit, CLASSES, "trainval").pictures()
+    with pytest.raises(UserError, match=r"000001\.jpg: no readable image"):
+        VocSplit(kit, CLASSES, "trainval").images()
 
 
-def test_picture_of_giant_sides(kit: Path) -> None:
+def test_image_of_giant_sides(kit: Path) -> None:
     path = jpeg(kit, "000001")
     content = path.read_bytes()
     sides = content.index(b"\xff\xc0") + 5  # of the frame header: height, width
     assert content[sides : sides + 4] == struct.pack(">HH", 20, 24)
     path.write_bytes(content[:sides] + struct.pack(">HH", 65500, 65500) + content[sides + 4 :])
-    with pytest.raises(UserError, match=r"000001\.jpg: no readable picture .*limit") as caught:
-        VocSplit(kit, CLASSES, "trainval").picture(0)
+    with pytest.raises(UserError, match=r"000001\.jpg: no readable image .*limit") as caught:
+        VocSplit(kit, CLASSES, "trainval").image(0)
     assert "\n" not in str(caught.value)
 
 
-def test_truncated_picture(kit: Path) -> None:
+def test_truncated_image(kit: Path) -> None:
     path = jpeg(kit, "000001")
     path.write_bytes(path.read_bytes()[:-200])
-    with pytest.raises(UserError, match=r"000001\.jpg: no readable picture"):
-        VocSplit(kit, CLASSES, "trainval").picture(0)
+    with pytest.raises(UserError, match=r"000001\.jpg: no readable image"):
+        VocSplit(kit, CLASSES, "trainval").image(0)
 
 
-def test_picture_of_another_size(kit: Path) -> None:
+def test_image_of_another_size(kit: Path) -> None:
     Image.new("L", (20, 24)).save(jpeg(kit, "000003"))
     with pytest.raises(UserError, match="has 20 x 24 pixels, its annotation says 24 x 20"):
-        VocSplit(kit, CLASSES, "trainval").picture(2)
+        VocSplit(kit, CLASSES, "trainval").image(2)
 
 
 def test_what_systems_leave_is_no_class(kit: Path) -> None:
@@ -178,4 +178,4 @@ def test_pillows_warnings_are_not_shown(kit: Path, monkeypatch: pytest.MonkeyPat
     monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 24 * 20 - 1)
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        VocSplit(kit, CLASSES, "trainval").picture(0)
+        VocSplit(kit, CLASSES, "trainval").image(0)

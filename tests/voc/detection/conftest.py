@@ -1,4 +1,4 @@
-"""Proposals for the composed pictures: jittered objects, and boxes anywhere."""
+"""Proposals for the composed images: jittered objects, and boxes anywhere."""
 
 from pathlib import Path
 from typing import Any

@@ -16,7 +16,7 @@ from nat.voc.detection.average_precision import (
 )
 
 # The example of Padilla et al., "A Survey on Performance Metrics for Object-Detection Algorithms"
-# (2020): 7 pictures with 15 objects and 24 detections; xmin, ymin, width, height.
+# (2020): 7 images with 15 objects and 24 detections; xmin, ymin, width, height.
 OBJECTS = [
     [(25, 16, 38, 56), (129, 123, 41, 62)],
     [(123, 11, 43, 55), (38, 132, 59, 45)],
@@ -53,17 +53,17 @@ FOUND = [
 ]
 
 
-def truth(*pictures: list[tuple[int, ...]]) -> list[Truth]:
-    """Pictures' objects: xmin, ymin, xmax, ymax, difficult."""
+def truth(*images: list[tuple[int, ...]]) -> list[Truth]:
+    """Images' objects: xmin, ymin, xmax, ymax, difficult."""
     found = []
-    for objects in pictures:
+    for objects in images:
         table = np.array(objects, float).reshape(-1, 5)
         found.append(Truth(table[:, :4], table[:, 4] > 0))
     return found
 
 
 def detections(*rows: tuple[float, ...]) -> Detections:
-    """Picture, score, xmin, ymin, xmax, ymax."""
+    """Image, score, xmin, ymin, xmax, ymax."""
     table = np.array(rows, float).reshape(-1, 6)
     return Detections(table[:, 0].astype(np.int64), table[:, 1], table[:, 2:])
 
@@ -99,7 +99,7 @@ HERE, AWAY, NEAR = (1, 1, 10, 10), (31, 31, 40, 40), (1, 1, 10, 9)
         ([(0, 0.9, *HERE)], [(*HERE, 1), (*NEAR, 0)], []),
         # of two equal objects the first
         ([(0, 0.9, *HERE), (0, 0.8, *HERE)], [(*HERE, 0), (*HERE, 0)], [True, False]),
-        # another picture's object
+        # another image's object
         ([(1, 0.9, *HERE)], [(*HERE, 0)], [False]),
         ([], [(*HERE, 0)], []),
     ],
@@ -153,13 +153,13 @@ def by_the_rules(
         return None
     taken: set[tuple[int, int]] = set()
     right, seen, curve = 0, 0, []
-    for picture, _, box in sorted(rows, key=lambda row: -row[1]):
+    for image, _, box in sorted(rows, key=lambda row: -row[1]):
         best, owner = Fraction(0), None
-        for index, (other, difficult) in enumerate(objects[picture]):
+        for index, (other, difficult) in enumerate(objects[image]):
             both = len(pixels(box) & pixels(other))
             overlap = Fraction(both, len(pixels(box) | pixels(other)))
             if overlap > best:
-                best, owner = overlap, (picture, index, difficult)
+                best, owner = overlap, (image, index, difficult)
         if owner is not None and 2 * best >= 1:
             if owner[2]:
                 continue
@@ -236,5 +236,5 @@ def test_properties(hits: list[bool], missed: int, place: int) -> None:
 def test_only_the_order_of_scores_counts(rows: list, objects: list) -> None:
     known = truth(*[[(*box, difficult) for box, difficult in one] for one in objects])
     found = detections(*[(p, s, *box) for p, s, box in rows])
-    stretched = Detections(found.pictures, np.exp(found.scores) - 7, found.boxes)
+    stretched = Detections(found.images, np.exp(found.scores) - 7, found.boxes)
     np.testing.assert_array_equal(ranked_hits(found, known), ranked_hits(stretched, known))

@@ -43,10 +43,10 @@ def test_mirror_moves_the_pixels(pairs: list[torch.Tensor]) -> None:
     for (x0, y0, x1, y1), (u0, v0, u1, v1) in zip(
         pairs[0].int().tolist(), mirrored(pairs[0], WIDTH).int().tolist(), strict=True
     ):
-        picture = torch.zeros(WIDTH, WIDTH)
-        picture[y0 - 1 : y1, x0 - 1 : x1] = 1
-        flipped = picture.flip(1)
-        assert flipped[v0 - 1 : v1, u0 - 1 : u1].sum() == picture.sum()
+        image = torch.zeros(WIDTH, WIDTH)
+        image[y0 - 1 : y1, x0 - 1 : x1] = 1
+        flipped = image.flip(1)
+        assert flipped[v0 - 1 : v1, u0 - 1 : u1].sum() == image.sum()
 
 
 def test_absurd_moves_stay_finite() -> None:

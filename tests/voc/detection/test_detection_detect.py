@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from nat.network import session
-from nat.runtime.distributed import Team
+from nat.runtime.distributed import Distributed
 from nat.runtime.errors import UserError
 from nat.runtime.naming import Name
 from nat.runtime.settings.params import Params
@@ -195,7 +195,7 @@ def test_finds_the_objects_it_is_trained_on(
     ("settings", "message"),
     [
         ({"lr": 1e6}, r"detect\.lr: the loss is (nan|inf)"),
-        ({"images": 25, "regions": 50}, r"detect\.images: 25 is larger than the 24 pictures"),
+        ({"images": 25, "regions": 50}, r"detect\.images: 25 is larger than the 24 images"),
     ],
 )
 def test_refused_settings(
@@ -220,7 +220,7 @@ def test_refused_proposals(inputs: tuple, tmp_path: Path) -> None:
 
     trainval, test = (proposals / f"{name}.safetensors" for name in ("trainval", "test"))
     shutil.copy(trainval, test)
-    refused(r"test\.safetensors: no proposals for picture '000025'")
+    refused(r"test\.safetensors: no proposals for image '000025'")
     test.unlink()
     refused(r"test\.safetensors: not found")
     _, split, _ = open_voc(params, manifest)
@@ -229,12 +229,14 @@ def test_refused_proposals(inputs: tuple, tmp_path: Path) -> None:
     }
     boxes["000003"] = boxes["000003"] + 60
     save_proposals(trainval, boxes)
-    refused(r"trainval\.safetensors: a proposal leaves picture 000003 of \d+ x \d+")
+    refused(r"trainval\.safetensors: a proposal leaves image 000003 of \d+ x \d+")
 
 
 def test_several_processes(inputs: tuple, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     params, files = inputs
-    monkeypatch.setattr(session, "join", lambda machine: Team(torch.device("cpu"), size=2))
+    monkeypatch.setattr(
+        session, "init_distributed", lambda machine: Distributed(torch.device("cpu"), size=2)
+    )
     with pytest.raises(UserError, match="launcher: detect is one process"):
         detect(params, NAT, *files, *outputs(tmp_path, "out"))
     assert not (tmp_path / "out.json").exists()
@@ -247,7 +249,7 @@ def test_damaged_network(inputs: tuple, tmp_path: Path) -> None:
         detect(params, NAT, manifest, proposals, network, *outputs(tmp_path, "out"))
 
 
-def test_pictures_and_cells_too_small_for_the_trunk(
+def test_images_and_cells_too_small_for_the_trunk(
     inputs: tuple, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, make_params: Any
 ) -> None:
     params, files = inputs
@@ -273,6 +275,6 @@ def test_only_difficult_objects(
 
     monkeypatch.setattr(VocSplit, "objects", difficult)
     with pytest.raises(
-        UserError, match=r"detect\.images: 2 a batch, but 0 of trainval's 24 pictures"
+        UserError, match=r"detect\.images: 2 a batch, but 0 of trainval's 24 images"
     ):
         detect(params, NAT, *files, *outputs(tmp_path, "out"))

@@ -8,7 +8,7 @@ from tiny import settings as tiny
 
 from nat.data.seeds import generator
 from nat.network.model import Trunk, initialise
-from nat.runtime.distributed import Team
+from nat.runtime.distributed import Distributed
 from nat.runtime.errors import UserError
 from nat.runtime.settings.params import Detect, Params
 from nat.voc.data.manifest import open_voc
@@ -84,7 +84,7 @@ def test_judged(test_split: VocSplit) -> None:
     away = []
     for one in found:
         side = one.boxes[:, 2:3] - one.boxes[:, :1] + 1
-        away.append(Detections(one.pictures, one.scores, one.boxes + side * [0.5, 0, 0.5, 0]))
+        away.append(Detections(one.images, one.scores, one.boxes + side * [0.5, 0, 0.5, 0]))
     assert judged(away, test_split)["map"] < 10
 
 
@@ -92,7 +92,7 @@ def test_nothing_to_find(test_split: VocSplit, monkeypatch: pytest.MonkeyPatch) 
     truth = [[one for one in each if not len(one.boxes)] for each in truth_of(test_split)]
     monkeypatch.setattr(evaluate, "truth_of", lambda _: truth)
     none = Detections(np.zeros(0, np.int64), np.zeros(0), np.zeros((0, 4)))
-    with pytest.raises(UserError, match="no test picture has an object"):
+    with pytest.raises(UserError, match="no test image has an object"):
         judged([none] * len(test_split.classes), test_split)
 
 
@@ -112,22 +112,22 @@ def test_detections_do_not_depend_on_the_batch(
 ) -> None:
     stored = load_proposals(proposals / "test.safetensors")
     regions = [stored[one.name] for one in test_split.annotations]
-    regions[3] = regions[3][:0]  # a picture without proposals has no detections
+    regions[3] = regions[3][:0]  # an image without proposals has no detections
     chosen = settings(min_score=0.05, detections=5)
     results = []
     for at_once in (1, 8):
         monkeypatch.setattr(evaluate, "AT_ONCE", at_once)
-        results.append(detected(network, test_split, regions, chosen, Team(CPU)))
+        results.append(detected(network, test_split, regions, chosen, Distributed(CPU)))
     assert len(results[0]) == 10
     assert sum(len(one.scores) for one in results[0]) > 100
     for one, other in zip(*results, strict=True):
-        np.testing.assert_array_equal(one.pictures, other.pictures)
+        np.testing.assert_array_equal(one.images, other.images)
         np.testing.assert_allclose(one.scores, other.scores, rtol=1e-4)
         np.testing.assert_allclose(one.boxes, other.boxes, rtol=1e-4)
-        assert (np.diff(one.pictures) >= 0).all()
-        assert not (one.pictures == 3).any()
-        for row in np.unique(one.pictures):
-            own = one.pictures == row
+        assert (np.diff(one.images) >= 0).all()
+        assert not (one.images == 3).any()
+        for row in np.unique(one.images):
+            own = one.images == row
             assert own.sum() <= 5
             assert (np.diff(one.scores[own]) <= 0).all()
             size = test_split.annotations[row]

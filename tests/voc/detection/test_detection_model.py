@@ -23,7 +23,7 @@ def trunk(name: str = "small") -> Trunk:
     return found.eval()
 
 
-def picture(height: int, width: int, purpose: str = "picture") -> torch.Tensor:
+def image(height: int, width: int, purpose: str = "image") -> torch.Tensor:
     return torch.rand(1, 1, height, width, generator=generator(0, purpose)) * 255
 
 
@@ -44,7 +44,7 @@ def test_geometry_of_the_small_trunk(network: Detector) -> None:
     assert stride("small") == 8
     assert pooled_side(Trunk("small"), 28) == 2
     assert pooled_side(Trunk("small"), 40) == 3
-    assert network.conv5([picture(64, 80)]).shape == (1, 64, 8, 10)
+    assert network.conv5([image(64, 80)]).shape == (1, 64, 8, 10)
     assert network.hidden.fc6.in_features == trunk().features(40)
 
 
@@ -53,16 +53,16 @@ def test_conv5_is_the_trunks_before_pooling(network: Detector) -> None:
     whole = trunk()
     before: list[torch.Tensor] = []
     whole.layers.pool5.register_forward_hook(lambda _, inputs, __: before.append(inputs[0]))
-    one = picture(60, 76)
+    one = image(60, 76)
     whole(one)
     torch.testing.assert_close(network.conv5([one]), before[0].relu(), rtol=1e-4, atol=1e-5)
     assert isinstance(whole.layers.pool5, torch.nn.MaxPool2d)  # the given trunk keeps its own
 
 
 @torch.no_grad()
-def test_pictures_of_a_batch_do_not_see_each_other(network: Detector) -> None:
+def test_images_of_a_batch_do_not_see_each_other(network: Detector) -> None:
     """Contrast and size of a neighbour leave the maps alone but for the filled-up border."""
-    one, other = picture(64, 64), picture(64, 160, "other") / 50 + 200
+    one, other = image(64, 64), image(64, 160, "other") / 50 + 200
     alone, beside = network.conv5([one]), network.conv5([one, other])
     torch.testing.assert_close(beside[:1, :, :, :3], alone[:, :, :, :3], rtol=1e-3, atol=1e-5)
     torch.testing.assert_close(beside[1:], network.conv5([other]), rtol=1e-3, atol=1e-5)
@@ -87,12 +87,12 @@ def pooled_by_hand(maps: torch.Tensor, box: list[float], scale: float, side: int
 
 @torch.no_grad()
 def test_pooling_is_the_protocols(network: Detector) -> None:
-    pictures = [picture(60, 76), picture(60, 76, "other")]
+    images = [image(60, 76), image(60, 76, "other")]
     boxes = [[0, 10, 5, 50, 40], [1, 0, 0, 75, 59], [1, 30.5, 21.7, 33, 24], [0, 70, 50, 75, 59]]
     seen: list[torch.Tensor] = []
     network.hidden.fc6.register_forward_hook(lambda _, inputs, __: seen.append(inputs[0]))
-    network(Regions(pictures, torch.tensor(boxes)))
-    maps = network.conv5(pictures)
+    network(Regions(images, torch.tensor(boxes)))
+    maps = network.conv5(images)
     for found, (slot, *box) in zip(seen[0], boxes, strict=True):
         expected = pooled_by_hand(maps[int(slot)], box, 1 / 8, 3)
         torch.testing.assert_close(found, expected.flatten())
@@ -105,14 +105,14 @@ def test_outputs_and_initialisation() -> None:
     assert float(network.moves.weight.detach().std()) == pytest.approx(0.001, rel=0.05)
     assert not network.scores.bias.any()
     assert not network.moves.bias.any()
-    regions = Regions([picture(60, 60)], torch.tensor([[0, 0, 0, 30.0, 30], [0, 5, 5, 50, 50]]))
+    regions = Regions([image(60, 60)], torch.tensor([[0, 0, 0, 30.0, 30], [0, 5, 5, 50, 50]]))
     logits, moves = network(regions)
     assert logits.shape == (2, 21)
     assert moves.shape == (2, 20, 4)
 
 
 def test_no_regions_give_no_outputs(network: Detector) -> None:
-    logits, moves = network(Regions([picture(60, 60)], torch.zeros(0, 5)))
+    logits, moves = network(Regions([image(60, 60)], torch.zeros(0, 5)))
     assert logits.shape == (0, 5)
     assert moves.shape == (0, 4, 4)
 
@@ -126,7 +126,7 @@ def test_standardised_moves_reach_the_object(network: Detector) -> None:
     torch.testing.assert_close(network.moved(boxes, moves)[0], goals.repeat(4, 1))
 
 
-def test_pictures_too_small_for_the_trunk() -> None:
+def test_images_too_small_for_the_trunk() -> None:
     check_size(Trunk("alexnet"), 67, "detect.short_sides")
     with pytest.raises(UserError, match=r"detect\.short_sides: makes a side of 40 px, too short"):
         check_size(Trunk("alexnet"), 40, "detect.short_sides")

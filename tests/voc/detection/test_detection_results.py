@@ -34,11 +34,11 @@ def test_the_kits_format(folder: Path) -> None:
 
 def test_read_what_was_written(folder: Path) -> None:
     cat, none = read_results(folder, NAMES, CLASSES)
-    np.testing.assert_array_equal(cat.pictures, CAT.pictures)
+    np.testing.assert_array_equal(cat.images, CAT.images)
     np.testing.assert_array_equal(cat.scores, CAT.scores)
     np.testing.assert_array_equal(cat.boxes, CAT.boxes)
     assert none.boxes.shape == (0, 4)
-    assert none.pictures.dtype == np.int64
+    assert none.images.dtype == np.int64
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ from tiny import settings as tiny
 
 from nat.data.seeds import generator
 from nat.runtime.settings.params import Detect
-from nat.voc.detection.sampling import picture_batches, sample_regions, usable
+from nat.voc.detection.sampling import image_batches, sample_regions, usable
 from nat.voc.detection.targets import Example
 
 
@@ -25,7 +25,7 @@ def example(overlaps: list[float]) -> Example:
 
 
 @given(st.lists(st.sampled_from([0.0, 0.09, 0.1, 0.3, 0.49, 0.5, 0.9, 1.0]), min_size=2))
-def test_a_pictures_regions(overlaps: list[float]) -> None:
+def test_a_images_regions(overlaps: list[float]) -> None:
     found, chosen = example(overlaps), settings(images=2, regions=32)
     rows, labels = sample_regions(found, chosen, generator(0))
     assert len(set(rows.tolist())) == len(rows) == len(labels) <= 16
@@ -47,15 +47,15 @@ def test_every_region_is_drawn_sometimes() -> None:
     assert seen == set(range(16))
 
 
-def test_pictures_without_anything_to_learn_from() -> None:
-    pictures = [example([0.0, 0.05]), example([0.2, 0.0]), example([1.0, 0.0])]
-    assert usable(pictures, settings()) == [1, 2]
+def test_images_without_anything_to_learn_from() -> None:
+    images = [example([0.0, 0.05]), example([0.2, 0.0]), example([1.0, 0.0])]
+    assert usable(images, settings()) == [1, 2]
 
 
 @pytest.mark.parametrize(("rows", "size"), [([3, 5, 8], 2), ([3, 5, 8], 4), ([1], 2), ([0, 7], 1)])
-def test_a_pass_shows_every_picture_both_ways(rows: list[int], size: int) -> None:
+def test_a_pass_shows_every_image_both_ways(rows: list[int], size: int) -> None:
     a_pass = 2 * len(rows) // size
-    batches = list(picture_batches(rows, size, range(3 * a_pass), 0))
+    batches = list(image_batches(rows, size, range(3 * a_pass), 0))
     assert all(len(batch) == size for batch in batches)
     everything = {(row, flip) for row in rows for flip in (False, True)}
     for first in range(0, 3 * a_pass, a_pass):
@@ -66,9 +66,9 @@ def test_a_pass_shows_every_picture_both_ways(rows: list[int], size: int) -> Non
             assert set(seen) == everything
 
 
-def test_passes_differ_and_an_iterations_pictures_follow_from_its_number() -> None:
+def test_passes_differ_and_an_iterations_images_follow_from_its_number() -> None:
     rows = list(range(20))
-    batches = list(picture_batches(rows, 4, range(30), 0))
+    batches = list(image_batches(rows, 4, range(30), 0))
     assert batches[:10] != batches[10:20]
-    assert list(picture_batches(rows, 4, range(13, 25), 0)) == batches[13:25]
-    assert list(picture_batches(rows, 4, range(30), 1)) != batches
+    assert list(image_batches(rows, 4, range(13, 25), 0)) == batches[13:25]
+    assert list(image_batches(rows, 4, range(30), 1)) != batches

@@ -34,7 +34,7 @@ def test_difficult_objects_are_nobodys_goal() -> None:
     assert float(found.overlap[on_the_difficult_one]) == 0
 
 
-def test_picture_of_difficult_objects_only() -> None:
+def test_image_of_difficult_objects_only() -> None:
     found = example(True, True, True)
     assert torch.equal(found.boxes, PROPOSALS)
     assert float(found.overlap.max()) == 0

@@ -31,18 +31,18 @@ def settings(**changes: Any) -> Detect:
 
 @pytest.fixture
 def training() -> TrainingSet:
-    """Six noisy pictures with two objects each and regions near them."""
+    """Six noisy images with two objects each and regions near them."""
     draws = generator(0)
-    pictures, examples = [], []
+    images, examples = [], []
     for index in range(6):
         size = (60, 76) if index % 2 else (76, 60)
-        pictures.append(torch.randint(0, 255, size, dtype=torch.uint8, generator=draws))
+        images.append(torch.randint(0, 255, size, dtype=torch.uint8, generator=draws))
         objects = torch.tensor([[3.0, 5, 30, 30], [28, 25, 58, 55]])
         near = objects.repeat(20, 1) + torch.randint(-2, 3, (40, 4), generator=draws)
         far = torch.tensor([[1.0, 1, 20, 15], [30, 30, 45, 40]]).repeat(5, 1)
         ground = Ground(objects, torch.tensor([0, 1]), torch.zeros(2, dtype=torch.bool))
         examples.append(make_example(ground, torch.cat([near.clamp(min=1), far])))
-    return TrainingSet(pictures, examples)
+    return TrainingSet(images, examples)
 
 
 @pytest.fixture
@@ -70,10 +70,10 @@ def test_start(network: Detector) -> None:
 def test_rescaling_keeps_the_trunks_direction(training: TrainingSet, network: Detector) -> None:
     trunk = Trunk("small")
     initialise(trunk, generator(0, "trunk"))
-    pictures = [training.pictures[0][None, None].float()]
+    images = [training.images[0][None, None].float()]
     with torch.no_grad():
-        before = Detector(trunk.eval(), 3, 16, 2, 0.0).conv5(pictures).flatten()
-        after = network.conv5(pictures).flatten()
+        before = Detector(trunk.eval(), 3, 16, 2, 0.0).conv5(images).flatten()
+        after = network.conv5(images).flatten()
     assert float(F.cosine_similarity(before, after, dim=0)) == pytest.approx(1, abs=1e-4)
 
 
@@ -118,10 +118,10 @@ def test_learning_rates(network: Detector) -> None:
 
 
 def test_batch_shows_the_pixels_of_its_regions(training: TrainingSet) -> None:
-    """At twice the size; flipped pictures and their regions show the same, mirrored."""
+    """At twice the size; flipped images and their regions show the same, mirrored."""
     chosen = settings(images=2, regions=32, short_sides=[120], long_side=200)
     batch = draw_batch(training, [(1, False), (1, True)], chosen, generator(0), CPU)
-    plain, flipped = batch.regions.pictures
+    plain, flipped = batch.regions.images
     assert plain.shape == (1, 1, 120, 152)
     torch.testing.assert_close(flipped.flip(-1), plain)
     boxes = training.examples[1].boxes
@@ -155,8 +155,8 @@ def test_several_scales_are_all_used(training: TrainingSet) -> None:
     chosen = settings(short_sides=[48, 60, 80], long_side=200)
     draws = generator(0)
     seen = {
-        min(picture.shape[2:])
+        min(image.shape[2:])
         for _ in range(20)
-        for picture in draw_batch(training, [(0, False)], chosen, draws, CPU).regions.pictures
+        for image in draw_batch(training, [(0, False)], chosen, draws, CPU).regions.images
     }
     assert seen == {48, 60, 80}

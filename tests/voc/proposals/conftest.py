@@ -1,4 +1,4 @@
-"""The composed trainval pictures."""
+"""The composed trainval images."""
 
 from pathlib import Path
 
@@ -11,5 +11,5 @@ from nat.voc.data.reader import VocSplit
 
 @pytest.fixture
 def voc(composed: tuple[Params, Path]) -> VocSplit:
-    """24 composed pictures."""
+    """24 composed images."""
     return open_voc(*composed)[1]

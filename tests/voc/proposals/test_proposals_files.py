@@ -240,7 +240,7 @@ def test_damaged_pickles_are_refused(tmp_path: Path) -> None:
     [
         ({"scores": None}, "lacks boxes, scores or indexes"),
         ({"indexes": [1]}, "2 boxes, 2 scores, 1 indexes"),
-        ({"indexes": [1, "000001"]}, "the picture 000001 is there twice"),
+        ({"indexes": [1, "000001"]}, "the image 000001 is there twice"),
         ({"bbox_mode": 1}, "bbox_mode is not 0"),
         ({"bbox_mode": 10**5000}, "bbox_mode is not 0"),
         ({"bbox_mode": np.arange(50)}, "bbox_mode is not 0"),
@@ -266,7 +266,7 @@ def test_other_dicts_are_refused(change: dict[str, Any], said: str, tmp_path: Pa
     assert "holds no dict" in refused(tmp_path, [1, 2])
 
 
-def test_a_picture_may_have_no_boxes(tmp_path: Path) -> None:
+def test_a_image_may_have_no_boxes(tmp_path: Path) -> None:
     for none in ([], np.zeros((0, 5)), np.zeros(0, np.float32)):
         few = {"boxes": [none, np.zeros((1, 4))], "scores": [[], [1]], "indexes": [1, "name.jpg"]}
         found = read_detectron(pickled(tmp_path, few))

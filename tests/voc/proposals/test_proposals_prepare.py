@@ -29,7 +29,7 @@ FILES = ["summary.json", "test.safetensors", "trainval.safetensors"]
 
 
 def write_pickle(split: VocSplit, path: Path, **changes: Any) -> str:
-    """Detectron's file: the first box around the whole picture, then the objects' own."""
+    """Detectron's file: the first box around the whole image, then the objects' own."""
     content: dict[str, Any] = {"boxes": [], "scores": [], "indexes": []}
     for index, one in enumerate(split.annotations):
         own = split.objects(index).boxes.numpy() - 1
@@ -72,7 +72,7 @@ def test_computed(composed: tuple[Params, Path], tmp_path: Path, capsys: Any) ->
         counts += [len(found[each]) for each in found]
         assert summary["measured"][f"recall_{name}"] == round(100 * recall(split, found), 2)
         assert 50 < summary["measured"][f"recall_{name}"] <= 100
-    assert summary["measured"]["boxes_per_picture"] == round(sum(counts) / len(counts), 1)
+    assert summary["measured"]["boxes_per_image"] == round(sum(counts) / len(counts), 1)
     assert f"{summary['measured']['recall_test']} % of test" in capsys.readouterr().out
 
     before = {path.name: path.read_bytes() for path in out.glob("*.safetensors")}
@@ -83,7 +83,7 @@ def test_computed(composed: tuple[Params, Path], tmp_path: Path, capsys: Any) ->
 
 def test_a_killed_search_resumes(tmp_path: Path, make_params: Any, monkeypatch: Any) -> None:
     monkeypatch.setattr(prepare, "read_objects", lambda *_: fake_objects())
-    # large pictures, so that the kill comes in between
+    # large images, so that the kill comes in between
     params = make_params(voc={"images": 20}, proposals={"short_side": 120}, machine={"threads": 1})
     manifest, out = tmp_path / "voc.json", tmp_path / "out"
     prepare.prepare_voc(params, manifest)
@@ -173,22 +173,22 @@ def test_files_that_do_not_fit_are_refused(
         return str(caught.value)
 
     good = write_pickle(trainval, folder / "good.pkl")
-    assert "good.pkl: holds none of the 24 pictures, but 24 others, such as 000001: it is of " in (
+    assert "good.pkl: holds none of the 24 images, but 24 others, such as 000001: it is of " in (
         said(trainval=good, test=good)
     )
     indexes = [int(one.name) for one in test.annotations]
     wrong = write_pickle(test, folder / "wrong.pkl", indexes=[*indexes[:-2], 900, 901])
-    assert "wrong.pkl: lacks 2 of 24 pictures, first 000047;" in said(trainval=good, test=wrong)
+    assert "wrong.pkl: lacks 2 of 24 images, first 000047;" in said(trainval=good, test=wrong)
     beside = write_pickle(test, folder / "b.pkl", boxes=[np.full((1, 4), 99.0)] * 24,
                           scores=[np.zeros(1)] * 24)  # fmt: skip
-    assert "b.pkl: picture 000025 has no box of 6 pixels" in said(trainval=good, test=beside)
+    assert "b.pkl: image 000025 has no box of 6 pixels" in said(trainval=good, test=beside)
     unknown = write_pickle(test, folder / "u.pkl", boxes=[np.full((2, 4), np.nan)] * 24,
                            scores=[np.zeros(2)] * 24)  # fmt: skip
-    assert "u.pkl: picture 000025 has only boxes that are no finite numbers; name the file" in (
+    assert "u.pkl: image 000025 has only boxes that are no finite numbers; name the file" in (
         said(trainval=good, test=unknown)
     )
     empty = write_pickle(test, folder / "e.pkl", boxes=[[]] * 24, scores=[[]] * 24)
-    assert "e.pkl: picture 000025 has no box; name" in said(trainval=good, test=empty)
+    assert "e.pkl: image 000025 has no box; name" in said(trainval=good, test=empty)
     assert "none.pkl: not found" in said(trainval=good, test=str(folder / "none.pkl"))
 
 

@@ -44,8 +44,8 @@ def scene(colour: bool = False) -> tuple[np.ndarray, list[list[int]]]:
     return pixels.clip(0, 255).astype(np.uint8), [[9, 11, 30, 40], [43, 21, 70, 51]]
 
 
-def found_in(picture: np.ndarray, **changes: Any) -> np.ndarray:
-    return search(picture, settings(**changes), generator(0, "test"))
+def found_in(image: np.ndarray, **changes: Any) -> np.ndarray:
+    return search(image, settings(**changes), generator(0, "test"))
 
 
 def best(boxes: np.ndarray, truth: list[list[int]]) -> float:
@@ -57,8 +57,8 @@ def best(boxes: np.ndarray, truth: list[list[int]]) -> float:
 @pytest.mark.parametrize("colour", [False, True])
 @pytest.mark.parametrize("short_side", [None, 45, 90, 120])
 def test_finds_the_objects(colour: bool, short_side: int | None) -> None:
-    picture, truth = scene(colour)
-    boxes = found_in(picture, short_side=short_side)
+    image, truth = scene(colour)
+    boxes = found_in(image, short_side=short_side)
     assert boxes.dtype == np.int64
     assert best(boxes, truth) > 0.8
 
@@ -72,44 +72,44 @@ def test_boxes_are_exact_without_resizing_or_blur() -> None:
 
 
 def test_boxes_respect_the_limits() -> None:
-    picture, _ = scene()
-    every = found_in(picture, smallest=1)
+    image, _ = scene()
+    every = found_in(image, smallest=1)
     assert len(np.unique(every, axis=0)) == len(every)
     assert (every[:, :2] >= 1).all()
     assert (every[:, 2:] <= [76, 60]).all()
-    large = found_in(picture, smallest=15)
+    large = found_in(image, smallest=15)
     assert (large[:, 2:] - large[:, :2] + 1 >= 15).all()
     assert 0 < len(large) < len(every)
-    few = found_in(picture, smallest=1, count=5)
+    few = found_in(image, smallest=1, count=5)
     assert few.tolist() == every[:5].tolist()
 
 
-def test_a_picture_without_structure_has_one_box() -> None:
+def test_a_image_without_structure_has_one_box() -> None:
     flat = np.full((20, 30, 3), 7, np.uint8)
     assert found_in(flat).tolist() == [[1, 1, 30, 20]]
     assert found_in(flat, smallest=25).tolist() == [[1, 1, 30, 20]]
 
 
 def test_order_is_drawn_and_nothing_else_is_random() -> None:
-    picture, _ = scene()
-    one, again = found_in(picture), found_in(picture)
-    other = search(picture, settings(), generator(1, "test"))
+    image, _ = scene()
+    one, again = found_in(image), found_in(image)
+    other = search(image, settings(), generator(1, "test"))
     assert one.tolist() == again.tolist() != other.tolist()
     assert sorted(one.tolist()) == sorted(other.tolist())
 
 
 def test_colour_is_read_and_seen(kit: Path) -> None:
-    picture, truth = scene(colour=True)
+    image, truth = scene(colour=True)
     split = VocSplit(kit, ["cat", "dog"], "trainval")
-    Image.fromarray(picture[:20, 28:52]).save(jpeg(kit, "000001"), quality=100, subsampling=0)
-    read = split.picture(0, "RGB").numpy()
+    Image.fromarray(image[:20, 28:52]).save(jpeg(kit, "000001"), quality=100, subsampling=0)
+    read = split.image(0, "RGB").numpy()
     assert read.shape == (20, 24, 3)
-    assert np.abs(read.astype(int) - picture[:20, 28:52]).mean() < 3
-    luma = np.asarray(Image.fromarray(picture).convert("L"))[..., None].repeat(3, axis=2)
-    assert best(found_in(picture), truth) > best(found_in(luma), truth)
+    assert np.abs(read.astype(int) - image[:20, 28:52]).mean() < 3
+    luma = np.asarray(Image.fromarray(image).convert("L"))[..., None].repeat(3, axis=2)
+    assert best(found_in(image), truth) > best(found_in(luma), truth)
 
 
-def test_more_threads_than_a_chunk_has_pictures(
+def test_more_threads_than_a_chunk_has_images(
     voc: VocSplit, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """All work at once, and no more of them than there are threads."""
@@ -139,7 +139,7 @@ def test_more_threads_than_a_chunk_has_pictures(
 def test_an_error_leaves_the_rest(
     voc: VocSplit, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The pictures of the later chunks that were given out are not waited for."""
+    """The images of the later chunks that were given out are not waited for."""
     asked = []
 
     def faulty(self: VocSplit, index: int, *mode: Any) -> Any:
@@ -148,7 +148,7 @@ def test_an_error_leaves_the_rest(
             time.sleep(0.1)
         raise UserError("unreadable")
 
-    monkeypatch.setattr(VocSplit, "picture", faulty)
+    monkeypatch.setattr(VocSplit, "image", faulty)
     monkeypatch.setattr(selective_search, "AHEAD", len(voc))
     with pytest.raises(UserError, match="unreadable"):
         search_split(voc, settings(), 1, tmp_path / "s", "")
@@ -163,7 +163,7 @@ def test_threads_and_interruptions_change_nothing(
     assert list(whole) == [one.name for one in voc.annotations]
     two, _ = search_split(voc, settings(), 2, tmp_path / "two", "")
 
-    original = VocSplit.picture
+    original = VocSplit.image
 
     def until_the_second_chunk(self: VocSplit, index: int, *mode: Any) -> Any:
         if index == CHUNK + 2:
@@ -172,7 +172,7 @@ def test_threads_and_interruptions_change_nothing(
 
     third = tmp_path / "three"
     with monkeypatch.context() as patch:
-        patch.setattr(VocSplit, "picture", until_the_second_chunk)
+        patch.setattr(VocSplit, "image", until_the_second_chunk)
         with pytest.raises(KeyboardInterrupt):
             search_split(voc, settings(), 2, third, "")
     assert sorted(path.name for path in third.iterdir()) == ["000000.safetensors", "seconds.json"]
@@ -183,7 +183,7 @@ def test_threads_and_interruptions_change_nothing(
         read.append(index)
         return original(self, index, *mode)
 
-    monkeypatch.setattr(VocSplit, "picture", noted)
+    monkeypatch.setattr(VocSplit, "image", noted)
     three, seconds = search_split(voc, settings(), 2, third, "")
     assert sorted(read) == list(range(CHUNK, len(voc)))
     assert seconds > 0
@@ -224,7 +224,7 @@ def test_a_damaged_part_is_searched_again(
     assert again[names[0]].dtype == np.int64
     assert second.read_bytes() == right
     said = capsys.readouterr().err
-    assert said == f"{second}: damaged; its pictures are searched again\n"
+    assert said == f"{second}: damaged; its images are searched again\n"
 
 
 @pytest.mark.parametrize("content", ["", "{", "null", '"1"', "-1", "NaN", "1e999", "[" * 9999])

@@ -16,7 +16,7 @@ TWO = {"000005": np.array([[1, 2, 3, 4], [5, 6, 500, 375]]), "b": np.zeros((0, 4
 coordinates = st.one_of(
     st.integers(-(2**15), 2**15 - 1).map(float), st.floats(-1e4, 1e4, width=32, allow_nan=False)
 )
-pictures = st.dictionaries(
+images = st.dictionaries(
     st.text(st.characters(blacklist_characters="\n", blacklist_categories=["Cs"]), min_size=1),
     st.integers(0, 5).flatmap(lambda m: arrays(np.float32, (m, 4), elements=coordinates)),
     max_size=5,
@@ -24,7 +24,7 @@ pictures = st.dictionaries(
 
 
 @settings(max_examples=60, deadline=None)
-@given(pictures)
+@given(images)
 def test_what_was_saved_comes_back(
     tmp_path_factory: pytest.TempPathFactory, content: dict[str, np.ndarray]
 ) -> None:
@@ -57,10 +57,10 @@ def test_same_content_same_bytes(tmp_path: Path) -> None:
     assert a == b == c
 
 
-def test_a_picture_that_is_not_there_is_named() -> None:
+def test_a_image_that_is_not_there_is_named() -> None:
     found = Proposals(list(TWO), list(TWO.values()))
     assert "000006" not in found
-    with pytest.raises(UserError, match="no proposals for picture '000006'"):
+    with pytest.raises(UserError, match="no proposals for image '000006'"):
         found["000006"]
 
 

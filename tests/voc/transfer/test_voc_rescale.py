@@ -25,7 +25,7 @@ def trained_trunk(name: str = "small") -> Trunk:
     return trunk.eval()
 
 
-def pictures(n: int, purpose: str = "pictures") -> torch.Tensor:
+def images(n: int, purpose: str = "images") -> torch.Tensor:
     return torch.randint(0, 256, (n, 1, 28, 28), generator=generator(0, purpose)).float()
 
 
@@ -55,7 +55,7 @@ def test_folding_keeps_the_function(name: str, side: int) -> None:
 @torch.no_grad()
 def test_within_normalises_every_unit(network: Classifier) -> None:
     network.hidden.fc6.bias.normal_(generator=generator(0, "bias"))
-    batches = [pictures(40, str(index)) for index in range(3)]
+    batches = [images(40, str(index)) for index in range(3)]
     fresh = [network.hidden.fc6, network.hidden.fc7]
     scale_within(network.fc7, fresh, batches)
     everything = torch.cat(batches)
@@ -69,7 +69,7 @@ def test_within_normalises_every_unit(network: Classifier) -> None:
 @torch.no_grad()
 def test_within_leaves_a_constant_unit_finite(network: Classifier) -> None:
     network.hidden.fc6.weight[3] = 0
-    scale_within(network.fc7, [network.hidden.fc6], [pictures(8)])
+    scale_within(network.fc7, [network.hidden.fc6], [images(8)])
     assert network.hidden.fc6.weight.isfinite().all()
     assert float(network.hidden.fc6.bias[3]) == pytest.approx(0.1)
 
@@ -77,7 +77,7 @@ def test_within_leaves_a_constant_unit_finite(network: Classifier) -> None:
 def test_between_keeps_the_function_and_evens_the_rates(network: Classifier) -> None:
     layers = layers_to_fc7(network.trunk, network.hidden)
     assert len(layers) == 7
-    batches = [pictures(16, str(index)) for index in range(2)]
+    batches = [images(16, str(index)) for index in range(2)]
     with torch.no_grad():
         layers[1].weight.mul_(30)  # far from even
         layers[4].weight.mul_(0.02)
@@ -92,7 +92,7 @@ def test_between_keeps_the_function_and_evens_the_rates(network: Classifier) -> 
 
 
 def test_between_ends_where_it_began_when_even(network: Classifier) -> None:
-    layers, batches = layers_to_fc7(network.trunk, network.hidden), [pictures(16)]
+    layers, batches = layers_to_fc7(network.trunk, network.hidden), [images(16)]
     scale_between(network.fc7, layers, batches, generator(0, "tops"))
     weights = [layer.weight.clone() for layer in layers]
     assert scale_between(network.fc7, layers, batches, generator(0, "tops")) == 0
@@ -105,7 +105,7 @@ def test_scale_of_a_trunk_does_not_matter(network: Classifier) -> None:
     with torch.no_grad():
         other.trunk.layers.conv5.weight.mul_(50)
         other.trunk.layers.conv5.bias.mul_(50)
-    batches = [pictures(32)]
+    batches = [images(32)]
     for one in (network, other):
         layers = layers_to_fc7(one.trunk, one.hidden)
         scale_within(one.fc7, layers[-2:], batches)

@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from nat.voc.detection.pictures import scale_factor, scaled
+from nat.voc.detection.images import scale_factor, scaled
 
 CPU = torch.device("cpu")
 
@@ -21,10 +21,10 @@ def test_scale_factor(height: int, width: int, expected: float) -> None:
 
 
 def test_scaled() -> None:
-    picture = torch.arange(12, dtype=torch.uint8).view(3, 4) * 20
-    assert torch.equal(scaled(picture, 1.0, False, CPU)[0, 0], picture.float())
-    assert torch.equal(scaled(picture, 1.0, True, CPU)[0, 0], picture.float().flip(1))
-    larger = scaled(picture, 2.5, False, CPU)
+    image = torch.arange(12, dtype=torch.uint8).view(3, 4) * 20
+    assert torch.equal(scaled(image, 1.0, False, CPU)[0, 0], image.float())
+    assert torch.equal(scaled(image, 1.0, True, CPU)[0, 0], image.float().flip(1))
+    larger = scaled(image, 2.5, False, CPU)
     assert larger.shape == (1, 1, 8, 10)
-    torch.testing.assert_close(scaled(picture, 2.5, True, CPU), larger.flip(-1))
-    assert scaled(picture, 0.1, False, CPU).shape == (1, 1, 1, 1)
+    torch.testing.assert_close(scaled(image, 2.5, True, CPU), larger.flip(-1))
+    assert scaled(image, 0.1, False, CPU).shape == (1, 1, 1, 1)

@@ -25,12 +25,12 @@ from nat.evaluation.multi_crop import multi_crop_accuracies
 from nat.network.loss import square_loss
 from nat.network.model import Network, initialise, load_network
 from nat.runtime.device import SHARE, fits, prepare_device
-from nat.runtime.distributed import Team, join
+from nat.runtime.distributed import Distributed, init_distributed
 from nat.runtime.errors import UserError
 from nat.runtime.settings.params import Params
 from nat.targets import load_targets, sample_targets, save_targets
 
-# one epoch of small steps: with batch norm on 8 pictures, rounding errors grow tenfold a step
+# one epoch of small steps: with batch norm on 8 images, rounding errors grow tenfold a step
 EPOCHS, BATCH, LR = 1, 16, 1e-4
 
 
@@ -73,7 +73,7 @@ def by_hand(job: Job) -> tuple[dict[str, torch.Tensor], torch.Tensor]:
     """The same training in one process: two passes a batch, gradients summed, one step."""
     params = job.params
     store = Store(job.manifest, params.machine.data, "train")
-    loader = Loader(store, BATCH, params.augment, 0, Team(torch.device("cpu")), "")
+    loader = Loader(store, BATCH, params.augment, 0, Distributed(torch.device("cpu")), "")
     targets = load_targets(job.targets)
     network = Network(params.model, params.augment.crop, targets.dimension)
     initialise(network, generator(0, "weights"))
@@ -81,9 +81,9 @@ def by_hand(job: Job) -> tuple[dict[str, torch.Tensor], torch.Tensor]:
     optimizer = torch.optim.SGD(network.parameters(), LR)
     assignment = torch.randperm(len(store), generator=generator(0, "assignment"))
     for epoch in range(EPOCHS):
-        for rows, pictures in loader.epoch(epoch):
+        for rows, images in loader.epoch(epoch):
             optimizer.zero_grad()
-            features = torch.cat([F.normalize(network(half)) for half in pictures.chunk(2)])
+            features = torch.cat([F.normalize(network(half)) for half in images.chunk(2)])
             vectors = targets.vectors(assignment[rows])
             parts = [slice(0, 8), slice(8, 16)]
             for part in parts if params.pretrain.matching == "local" else [slice(0, 16)]:
@@ -171,12 +171,12 @@ def test_a_process_that_fails_does_not_wait_for_the_others(tmp_path: Path) -> No
         "import atexit, sys, torch.distributed as dist\n"
         "atexit.register(lambda: sys.stdout.write(f'still joined: {dist.is_initialized()}\\n'))\n"
         "from nat.runtime.settings.load import load_params\n"
-        "from nat.runtime.distributed import join\n"
-        "team = join(load_params().machine)\n"
-        "if sys.argv[1:] and team.rank == 1:\n"
+        "from nat.runtime.distributed import init_distributed\n"
+        "distributed = init_distributed(load_params().machine)\n"
+        "if sys.argv[1:] and distributed.rank == 1:\n"
         "    sys.exit(1)\n"
-        "team.wait()\n"
-        "team.leave()\n"
+        "distributed.barrier()\n"
+        "distributed.close()\n"
     )
 
     def start(*words: str) -> subprocess.CompletedProcess:
@@ -230,7 +230,7 @@ def test_labels_and_probe_by_two_processes(manifest: Path, tmp_path: Path) -> No
         store,
         job.params.augment.crop,
         job.params.baselines["labels"]["crops"],
-        Team(torch.device("cpu")),
+        Distributed(torch.device("cpu")),
     )
     assert told == round(accuracy, 2)
     start("probe", "--network", str(network / "network.safetensors"), "--out", f"{tmp_path}/p.json")
@@ -268,14 +268,14 @@ def test_old_gpus_compute_in_float32(make_params: Any, monkeypatch: pytest.Monke
             "is_bf16_supported",
             lambda including_emulation, native=native: native or including_emulation,
         )
-        assert join(machine).precision == precision
+        assert init_distributed(machine).precision == precision
 
 
 def test_more_processes_than_a_batch_holds_are_refused(manifest: Path, tmp_path: Path) -> None:
     job = Job(tmp_path, manifest, pretrain={"batch_size": 2})
     done = job.run("net")
     assert done.returncode == 1
-    said = "error: pretrain.batch_size: 2 pictures cannot be shared by 2 processes"
+    said = "error: pretrain.batch_size: 2 images cannot be shared by 2 processes"
     assert done.stderr.startswith(said)
     assert done.stderr.count("\n") == 1
     words = [word.replace("nat.launch", "torch.distributed.run") for word in job.command("net", 2)]
@@ -286,21 +286,21 @@ def test_more_processes_than_a_batch_holds_are_refused(manifest: Path, tmp_path:
 
 def test_synchronised_statistics_need_gpus() -> None:
     with pytest.raises(UserError, match=r"pretrain\.batch_norm: synchronised works on GPUs"):
-        Team(torch.device("cpu"), size=2).joined(torch.nn.BatchNorm1d(3), synchronise=True)
+        Distributed(torch.device("cpu"), size=2).wrap(torch.nn.BatchNorm1d(3), synchronise=True)
 
 
-def test_alone_a_team_changes_nothing(make_params: Any) -> None:
-    team = join(make_params().machine)
+def test_alone_one_process_changes_nothing(make_params: Any) -> None:
+    distributed = init_distributed(make_params().machine)
     network, numbers = torch.nn.Linear(2, 2), torch.arange(4)
-    assert (team.rank, team.size, team.first) == (0, 1, True)
-    assert team.joined(network, synchronise=True) is network
-    assert team.gather(numbers) is numbers
-    assert team.sum(numbers) is numbers
-    assert team.part(7, "x") == slice(0, 7)
+    assert (distributed.rank, distributed.size, distributed.is_main) == (0, 1, True)
+    assert distributed.wrap(network, synchronise=True) is network
+    assert distributed.all_gather(numbers) is numbers
+    assert distributed.all_reduce(numbers) is numbers
+    assert distributed.shard(7, "x") == slice(0, 7)
 
 
 def test_bfloat16_is_computed_when_asked_for(make_params: Any) -> None:
-    team = join(make_params(machine={"precision": "bfloat16"}).machine)
-    with team.autocast():
+    distributed = init_distributed(make_params(machine={"precision": "bfloat16"}).machine)
+    with distributed.autocast():
         assert (torch.ones(2, 2) @ torch.ones(2, 2)).dtype == torch.bfloat16
-    assert "bfloat16" in team.computing
+    assert "bfloat16" in distributed.computing

@@ -1,4 +1,4 @@
-"""Whole pictures at the scale of the protocol: short side 600 pixels, long side at most 1000."""
+"""Whole images at the scale of the protocol: short side 600 pixels, long side at most 1000."""
 
 import torch
 import torch.nn.functional as F
@@ -9,11 +9,11 @@ def scale_factor(height: int, width: int, short: int, long: int) -> float:
     return min(short / min(height, width), long / max(height, width))
 
 
-def scaled(picture: torch.Tensor, factor: float, flip: bool, device: torch.device) -> torch.Tensor:
-    """A picture, resized on the device.
+def scaled(image: torch.Tensor, factor: float, flip: bool, device: torch.device) -> torch.Tensor:
+    """An image, resized on the device.
 
     Args:
-        picture: uint8 (h, w), on the CPU.
+        image: uint8 (h, w), on the CPU.
         factor: from ``scale_factor``.
         flip: whether to mirror it.
         device: of the result.
@@ -21,9 +21,9 @@ def scaled(picture: torch.Tensor, factor: float, flip: bool, device: torch.devic
     Returns:
         float32 (1, 1, h', w'), 0 to 255.
     """
-    size = [max(round(side * factor), 1) for side in picture.shape]
-    pixels = picture.to(device, non_blocking=True)[None, None].float()
+    size = [max(round(side * factor), 1) for side in image.shape]
+    pixels = image.to(device, non_blocking=True)[None, None].float()
     pixels = pixels.flip(-1) if flip else pixels
-    if size == list(picture.shape):
+    if size == list(image.shape):
         return pixels
     return F.interpolate(pixels, size, mode="bilinear", antialias=True)
