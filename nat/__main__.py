@@ -11,15 +11,17 @@ def main() -> None:
     try:
         from nat.runtime.signals import Stopped, deafen, listen, told
 
-        listen()
-        from nat.runtime.boundary import run
+        try:
+            listen()
+            from nat.runtime.boundary import run
 
-        run()
+            run()
+        finally:
+            deafen()  # what ends is not to be stopped any more
     except KeyboardInterrupt:  # before `listen`
         print("stopped by Ctrl-C; run the same command again to go on", file=sys.stderr)
         sys.exit(130)
     except Stopped as stopped:
-        deafen()
         number = stopped.number
     # here nothing holds the frames any more, so that progress bars have ended too
     from nat.runtime.boundary import report

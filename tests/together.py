@@ -17,12 +17,12 @@ def third_start(trials: Trials, start: str) -> Outcome:
     outcome = Outcome(trials.stage.name, start, (), "--meetings, a third start")
     case = trials.case(reference.before)
     with tidied(case):
-        (first,) = trials.begin(case)
-        _wait_for_state(first)
-        (second,) = trials.begin(case)
-        _end(first, outcome)
-        (third,) = trials.begin(case)
-        for process in (second, third):
+        first = trials.begin(case)
+        _wait_for_state(first[0])
+        second = trials.begin(case)
+        for process in first:
+            _end(process, outcome)
+        for process in (*second, *trials.begin(case)):
             _end(process, outcome)
         trials.judge(case, reference.new, outcome)
     return outcome

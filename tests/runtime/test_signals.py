@@ -70,6 +70,22 @@ def until(happened: Callable[[], object], process: subprocess.Popen) -> None:
         time.sleep(0.01)
 
 
+@pytest.mark.parametrize("number", CODES)
+@pytest.mark.parametrize("code", [0, 1])
+def test_a_command_that_has_ended_is_not_stopped(number: signal.Signals, code: int) -> None:
+    """Its outputs are there, and its exit code tells of them."""
+    lines = (
+        "import os, sys, time, nat.runtime.boundary",
+        "from nat.__main__ import main",
+        f"nat.runtime.boundary.run = lambda: sys.exit({code})",
+        "try: main()",
+        f"finally: os.kill(os.getpid(), {int(number)}), time.sleep(0.1)",  # as Python ends
+    )
+    with started(["-c", "\n".join(lines)]) as process:
+        assert process.communicate(timeout=60) == ("", "")
+        assert process.returncode == code
+
+
 def stopped(process: subprocess.Popen, number: signal.Signals) -> None:
     """Send the signal; the process says so in one line and ends."""
     process.send_signal(number)
