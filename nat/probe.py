@@ -161,6 +161,8 @@ class Probing:
             dampening=settings.momentum,
             weight_decay=settings.weight_decay,
         )
+        for weight in classifiers.parameters():  # v starts at zero, PyTorch's at the first gradient
+            optimizer.state[weight]["momentum_buffer"] = torch.zeros_like(weight)
         blame = {
             "probe.lr": settings.lr,
             "probe.lr_linear": settings.lr_linear,
