@@ -62,7 +62,7 @@ DISTINCT = 2**16  # targets
 PERIOD = 2  # every other epoch reassigns, whatever the profile says
 SETTINGS = {
     "device": "machine.device",
-    "precision": "machine.precision",
+    "precision": "precision",
     "compile": "machine.compile",
     "threads": "machine.threads",
     "size": "images.size",
@@ -214,7 +214,7 @@ def chosen_params(profile: str, options: dict[str, Any], folder: Path) -> tuple[
 @click.option("--profile", default="imagenet", show_default=True, help="Settings not given here.")
 @click.option("--n", default=WHOLE, show_default=True, help="Images of the store.")
 @click.option("--device", help="auto, cpu, cuda or cuda:N.")
-@click.option("--precision", type=click.Choice(["auto", "float32", "bfloat16"]))
+@click.option("--precision", type=click.Choice(["float32", "bfloat16"]))
 @click.option("--compile/--no-compile", default=None)
 @click.option("--threads", type=int)
 @click.option("--size", type=int, help="Side of the stored squares.")

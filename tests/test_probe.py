@@ -120,7 +120,7 @@ def test_the_loss_is_float32_whatever_the_features(
     with pytest.MonkeyPatch.context() as patch:
         real = F.cross_entropy
         patch.setattr(F, "cross_entropy", lambda x, y: seen.add(x.dtype) or real(x, y))
-        params = make_params(machine={"precision": "bfloat16"})
+        params = make_params(precision="bfloat16")
         probe(params, NAT, manifest, random_network, None, tmp_path / "p.json")
     assert seen == {torch.float32}
 

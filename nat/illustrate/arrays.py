@@ -36,7 +36,9 @@ class Provenance(Checked):
     seconds: Annotated[float, Field(ge=0, allow_inf_nan=False)]
     device: str
     threads: Integer
+    compiled: bool = False
     processes: Integer = 1
+    launcher: str = "python"
     hardware: str
     python: str
     versions: dict[str, str]

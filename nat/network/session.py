@@ -72,9 +72,10 @@ class Session:
         """
         check_output(out, result_of(stage))
         self.params, self.name, self.seed = params, name, name.seed
-        self.stage, self.used, self.out, self.inputs = stage, used, out, inputs
+        self.stage, self.out, self.inputs = stage, out, inputs
+        self.used = {"precision": params.precision, **used}
         self._begun = time.perf_counter()
-        self.distributed = init_distributed(params.machine)
+        self.distributed = init_distributed(params.machine, params.precision)
         self.device = self.distributed.device
         self.run: ResumableRun | None = None
         self._runs: list[ResumableRun] = []
@@ -172,7 +173,9 @@ class Session:
             data: ``data``, its name; ``store``, its content; ``images``, their counts.
             seconds: it took.
         """
-        return provenance(self.used, self.seed, data, seconds, self.device)
+        return provenance(
+            self.used, self.seed, data, seconds, self.device, self.distributed.compiled
+        )
 
     def write(
         self,

@@ -18,7 +18,7 @@ from nat.runtime.device import check_compiler, prepare_device
 from nat.runtime.errors import UserError
 from nat.runtime.io.foreign import reason
 from nat.runtime.processes import stop_with_launcher
-from nat.runtime.settings.params import Machine
+from nat.runtime.settings.params import Machine, Precision
 
 
 @dataclass(frozen=True)
@@ -135,7 +135,7 @@ class Distributed:
             dist.destroy_process_group()
 
 
-def init_distributed(machine: Machine) -> Distributed:
+def init_distributed(machine: Machine, precision: Precision) -> Distributed:
     """Join the processes that torchrun's environment names, or be the only one.
 
     Raises:
@@ -172,12 +172,4 @@ def init_distributed(machine: Machine) -> Distributed:
                 f"({reason(error)}); start them all by `python -m nat.launch`, or unset WORLD_SIZE "
                 "for one alone"
             ) from error
-    precision = torch.float32
-    if machine.precision == "bfloat16" or (machine.precision == "auto" and _fast_bfloat16(device)):
-        precision = torch.bfloat16
-    return Distributed(device, precision, machine.compile, rank, size)
-
-
-def _fast_bfloat16(device: torch.device) -> bool:
-    """Whether the device computes in bfloat16 itself; GPUs before Ampere only imitate it."""
-    return device.type == "cuda" and torch.cuda.is_bf16_supported(including_emulation=False)
+    return Distributed(device, getattr(torch, precision), machine.compile, rank, size)

@@ -70,6 +70,7 @@ def provenance(
     data: Mapping[str, Any],
     seconds: float,
     device: torch.device,
+    compiled: bool = False,
 ) -> dict[str, Any]:
     """What a reader needs to judge a number and to measure it again.
 
@@ -80,6 +81,7 @@ def provenance(
             its content; ``images``, how many there are, by split.
         seconds: wall time of the computation, interruptions not counted.
         device: where it ran.
+        compiled: whether networks were, by torch.compile.
     """
     hardware = f"{os.cpu_count()} x {processor()}"
     if device.type == "cuda":
@@ -90,7 +92,9 @@ def provenance(
         "seconds": round(seconds, 1),
         "device": device.type,
         "threads": torch.get_num_threads(),
+        "compiled": compiled,
         "processes": int(os.environ.get("WORLD_SIZE", "1")),
+        "launcher": "torchrun" if "TORCHELASTIC_RUN_ID" in os.environ else "python",
         "hardware": hardware,
         "python": platform.python_version(),
         "versions": {name: version_of(name, module) for name, module in PACKAGES.items()},

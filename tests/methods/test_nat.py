@@ -203,7 +203,6 @@ def test_targets_of_half_precision_train_to_almost_the_same(
         permute_every="never",
         pretrain={"epochs": 1},
         targets={"precision": "float16"},
-        machine={"precision": "float32"},
     )
     half = tmp_path / "half.npy"
     save_targets(sample_targets("sphere", 96, params.targets, 0), half)

@@ -172,7 +172,7 @@ def test_a_process_that_fails_does_not_wait_for_the_others(tmp_path: Path) -> No
         "atexit.register(lambda: sys.stdout.write(f'still joined: {dist.is_initialized()}\\n'))\n"
         "from nat.runtime.settings.load import load_params\n"
         "from nat.runtime.distributed import init_distributed\n"
-        "distributed = init_distributed(load_params().machine)\n"
+        "distributed = init_distributed(load_params().machine, 'float32')\n"
         "if sys.argv[1:] and distributed.rank == 1:\n"
         "    sys.exit(1)\n"
         "distributed.barrier()\n"
@@ -257,20 +257,6 @@ def test_memory_that_pytorch_keeps_is_free(monkeypatch: pytest.MonkeyPatch) -> N
     assert not fits(1, torch.device("cpu"))
 
 
-def test_old_gpus_compute_in_float32(make_params: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
-    monkeypatch.setattr(torch.cuda, "device_count", lambda: 1)
-    monkeypatch.setattr(torch.cuda, "set_device", lambda _: None)
-    machine = make_params(machine={"device": "cuda", "precision": "auto"}).machine
-    for native, precision in ((True, torch.bfloat16), (False, torch.float32)):
-        monkeypatch.setattr(
-            torch.cuda,
-            "is_bf16_supported",
-            lambda including_emulation, native=native: native or including_emulation,
-        )
-        assert init_distributed(machine).precision == precision
-
-
 def test_more_processes_than_a_batch_holds_are_refused(manifest: Path, tmp_path: Path) -> None:
     job = Job(tmp_path, manifest, pretrain={"batch_size": 2})
     done = job.run("net")
@@ -290,7 +276,7 @@ def test_synchronised_statistics_need_gpus() -> None:
 
 
 def test_alone_one_process_changes_nothing(make_params: Any) -> None:
-    distributed = init_distributed(make_params().machine)
+    distributed = init_distributed(make_params().machine, "float32")
     network, numbers = torch.nn.Linear(2, 2), torch.arange(4)
     assert (distributed.rank, distributed.size, distributed.is_main) == (0, 1, True)
     assert distributed.wrap(network, synchronise=True) is network
@@ -300,7 +286,7 @@ def test_alone_one_process_changes_nothing(make_params: Any) -> None:
 
 
 def test_bfloat16_is_computed_when_asked_for(make_params: Any) -> None:
-    distributed = init_distributed(make_params(machine={"precision": "bfloat16"}).machine)
+    distributed = init_distributed(make_params().machine, "bfloat16")
     with distributed.autocast():
         assert (torch.ones(2, 2) @ torch.ones(2, 2)).dtype == torch.bfloat16
     assert "bfloat16" in distributed.computing

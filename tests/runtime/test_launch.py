@@ -125,4 +125,4 @@ def test_an_environment_of_processes_that_are_not_there_is_named(
     """As a batch system or a user may have left it."""
     monkeypatch.setenv(name, value)
     with pytest.raises(UserError, match=r"^launcher: .*(RANK expected|invalid literal.*first)"):
-        init_distributed(make_params().machine)  # type: ignore[operator]
+        init_distributed(make_params().machine, "float32")  # type: ignore[operator]

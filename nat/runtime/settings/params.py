@@ -30,6 +30,7 @@ Side = Annotated[int, Field(ge=8, le=4096)]
 Few = Annotated[int, Field(gt=0, le=1000)]
 Crops = Literal[1, 2, 10]
 Preprocessing = Literal["sobel", "high-pass", "clean"]
+Precision = Literal["float32", "bfloat16"]
 Variant = Literal["philkr", "deepcluster"]
 LayersTrained = Literal["fc6-8", "all"]
 TargetType = Annotated[str, member_of("targets")]
@@ -114,7 +115,6 @@ class Machine(Group):
 
     device: Annotated[str, Field(pattern=r"^(auto|cpu|cuda(:\d+)?)$")]
     threads: Few
-    precision: Literal["auto", "float32", "bfloat16"]
     compile: bool
     data: Place
     scratch: Place
@@ -304,6 +304,7 @@ class Params(Group):
     permute_every: Period
     target_type: TargetType
     alignment: Alignment
+    precision: Precision
     launcher: Annotated[str, Field(pattern=r"\S")]
     machine: Machine
     images: Images

@@ -91,7 +91,6 @@ def test_trains_in_bfloat16_and_tests_in_float32(
     inputs: tuple, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     params, files = inputs
-    machine = params.machine.model_copy(update={"precision": "bfloat16"})
     seen = set()
     original = Detector.forward
 
@@ -101,7 +100,7 @@ def test_trains_in_bfloat16_and_tests_in_float32(
         return outputs
 
     monkeypatch.setattr(Detector, "forward", noted)
-    half = params.model_copy(update={"machine": machine})
+    half = params.model_copy(update={"precision": "bfloat16"})
     detect(half, NAT, *files, *outputs(tmp_path, "out"))
     assert seen == {(True, torch.bfloat16), (False, torch.float32)}
 
@@ -235,7 +234,7 @@ def test_refused_proposals(inputs: tuple, tmp_path: Path) -> None:
 def test_several_processes(inputs: tuple, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     params, files = inputs
     monkeypatch.setattr(
-        session, "init_distributed", lambda machine: Distributed(torch.device("cpu"), size=2)
+        session, "init_distributed", lambda *_: Distributed(torch.device("cpu"), size=2)
     )
     with pytest.raises(UserError, match="launcher: detect is one process"):
         detect(params, NAT, *files, *outputs(tmp_path, "out"))
