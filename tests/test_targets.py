@@ -5,6 +5,7 @@ from typing import Literal
 import numpy as np
 import pytest
 import torch
+from allocations import Allocations
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -96,6 +97,15 @@ def test_onehot_is_balanced(n: int, share: float, seed: int) -> None:
 def test_every_class_needs_an_image(kind: str) -> None:
     with pytest.raises(UserError, match=r"targets\.k: 11 is larger than the 10"):
         sample_targets(kind, 10, settings_of(k=11), 0)
+
+
+@pytest.mark.parametrize("kind", ["sphere", "mixture"])
+def test_no_second_array_is_as_large_as_the_targets(kind: str) -> None:
+    """For ImageNet one is 10 GB."""
+    module, own = package.settings_for(kind, settings_of(64))
+    with Allocations() as allocations:
+        module.sample(2000, own, torch.Generator().manual_seed(0))
+    assert sum(size >= 2000 * 64 for size in allocations.sizes) == 1
 
 
 def test_onehot_never_builds_the_matrix() -> None:

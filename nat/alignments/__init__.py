@@ -56,16 +56,29 @@ def reassign(
         (b, d), unit length, that the loss draws the features to.
 
     Raises:
-        FloatingPointError: a feature or a target is not a finite number.
+        FloatingPointError: a feature or a target is not a finite number, which a solver on the CPU
+            would not take.
     """
     similarity = (features.detach() @ vectors.T).float()
-    if not torch.isfinite(similarity).all():
-        raise FloatingPointError("the features are no longer finite")
     order, weights = align(similarity)
-    order = order.to(features.device)
     if weights is None:
-        return order, vectors[order]
+        return order, vectors[order.to(vectors.device, non_blocking=True)]
     return order, F.normalize(weights.to(vectors.dtype) @ vectors)
+
+
+def fetched(similarity: torch.Tensor) -> np.ndarray:
+    """The similarities on the CPU: the one time that a step waits for its GPU.
+
+    Args:
+        similarity: float (b, b).
+
+    Raises:
+        FloatingPointError: one is not a finite number.
+    """
+    found = similarity.cpu().numpy()
+    if not np.isfinite(found).all():
+        raise FloatingPointError("the features are no longer finite")
+    return found
 
 
 def best_permutation(similarity: np.ndarray) -> np.ndarray:

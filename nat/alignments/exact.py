@@ -2,7 +2,7 @@
 
 import torch
 
-from nat.alignments import Aligned, best_permutation
+from nat.alignments import Aligned, best_permutation, fetched
 
 
 def align(similarity: torch.Tensor) -> Aligned:
@@ -11,4 +11,4 @@ def align(similarity: torch.Tensor) -> Aligned:
     Args:
         similarity: float (b, b), inner products of features (rows) and targets (columns).
     """
-    return Aligned(torch.from_numpy(best_permutation(similarity.cpu().numpy())))
+    return Aligned(torch.from_numpy(best_permutation(fetched(similarity))))

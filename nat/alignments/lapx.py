@@ -4,9 +4,10 @@ For large batches on a fast GPU, where the solver's time shows. Where several pe
 it may find another one than the solver of ``exact``.
 """
 
+import numpy as np
 import torch
 
-from nat.alignments import Aligned
+from nat.alignments import Aligned, fetched
 from nat.runtime.errors import UserError
 
 try:
@@ -24,7 +25,7 @@ def align(similarity: torch.Tensor) -> Aligned:
     Args:
         similarity: float (b, b), inner products of features (rows) and targets (columns).
     """
-    cost = -similarity.T.contiguous().cpu().numpy()
+    cost = np.ascontiguousarray(-fetched(similarity).T)
     targets, images = lapjvh(cost, return_cost=False)
     order = torch.empty(len(similarity), dtype=torch.int64)
     order[torch.from_numpy(images)] = torch.from_numpy(targets)

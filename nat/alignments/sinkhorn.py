@@ -10,7 +10,7 @@ the u_i and v_j add the same to the logarithm for every permutation, that is the
 
 import torch
 
-from nat.alignments import Aligned, best_permutation
+from nat.alignments import Aligned, best_permutation, fetched
 
 EPSILON = 0.05  # in units of the inner product
 ROUNDS = 30  # of scaling rows, then columns
@@ -22,7 +22,7 @@ def align(similarity: torch.Tensor) -> Aligned:
     Args:
         similarity: float (b, b), inner products of features (rows) and targets (columns).
     """
-    order = torch.from_numpy(best_permutation(similarity.cpu().numpy()))
+    order = torch.from_numpy(best_permutation(fetched(similarity)))
     return Aligned(order, plan(similarity))
 
 

@@ -9,7 +9,7 @@ Where the images are when a batch is made:
 
 from collections import deque
 from collections.abc import Iterable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from itertools import tee
 
 import torch
@@ -117,12 +117,29 @@ def copied(store: Store, device: torch.device) -> torch.Tensor:
 def read_ahead(
     store: Store, batches: Iterable[torch.Tensor], device: torch.device
 ) -> Iterator[torch.Tensor]:
-    """The images of each batch of rows on the GPU, while threads read those of the next ones."""
-    waiting: deque = deque()
+    """The images of each batch of rows on the GPU, while threads read and copy the next ones."""
+    # a stream of their own, so that copies do not wait for computations
+    copies = torch.cuda.Stream(device) if device.type == "cuda" else None
+
+    def fetch(rows: torch.Tensor) -> tuple[torch.Tensor, torch.cuda.Event | None]:
+        images = store.batch(rows, pinned=True)
+        if copies is None:
+            return images, None
+        with torch.cuda.stream(copies):
+            return images.to(device, non_blocking=True), copies.record_event()
+
+    def arrived(images: torch.Tensor, there: torch.cuda.Event | None) -> torch.Tensor:
+        if there is not None:
+            computing = torch.cuda.current_stream(device)
+            computing.wait_event(there)
+            images.record_stream(computing)  # or else its memory would be given to the next copy
+        return images
+
+    waiting: deque[Future] = deque()
     with ThreadPoolExecutor(READERS) as readers:
         for rows in batches:
-            waiting.append(readers.submit(store.batch, rows, pinned=True))
+            waiting.append(readers.submit(fetch, rows))
             if len(waiting) > AHEAD:
-                yield waiting.popleft().result().to(device, non_blocking=True)
+                yield arrived(*waiting.popleft().result())
         while waiting:
-            yield waiting.popleft().result().to(device, non_blocking=True)
+            yield arrived(*waiting.popleft().result())

@@ -79,7 +79,7 @@ def train(session: TrunkSession, settings: Settings) -> None:
             loader.epoch(epoch.number), loader.steps, settings.batch_size
         ):
             lr = set_learning_rate(optimizer, settings, t)
-            labels = session.train.labels[rows].to(device)
+            labels = session.train.labels[rows].to(device, non_blocking=True)
             with distributed.autocast():
                 outputs = wrapped(images)
             loss = loss_of(outputs.float(), labels)

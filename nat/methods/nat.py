@@ -114,7 +114,7 @@ def train(session: TrunkSession, settings: Pretrain, targets: Targets, source: P
             with distributed.autocast():
                 outputs = f_theta(images)
             features = F.normalize(outputs.float())  # f_theta(X) of eq. 2, on the unit sphere
-            vectors = targets.vectors(assignment[rows]).to(device, non_blocking=True)  # P C
+            vectors = targets.vectors(assignment[rows], device)  # P C
             if permute:
                 with watch:
                     try:  # eq. 5, P within the batch
@@ -129,6 +129,7 @@ def train(session: TrunkSession, settings: Pretrain, targets: Targets, source: P
             (loss * distributed.size).backward()
             optimizer.step()
             epoch.add(loss)
+        watch.settle()
         synchronise(assignment, before, distributed, settings)
         knn = None
         if distributed.is_main:

@@ -7,10 +7,11 @@ import torch
 from torch import nn
 
 from nat.network.schedule import constant_then_decay
+from nat.runtime.device import Number
 from nat.runtime.errors import UserError
 from nat.runtime.settings.params import Training
 
-INTERVAL = 20  # steps between looks at a GPU's numbers, as each look waits for it
+INTERVAL = 10  # steps between looks at a GPU's numbers, which are those of a look before
 
 
 def sgd(module: nn.Module, settings: Training) -> torch.optim.SGD:
@@ -41,9 +42,10 @@ def finite(value: float) -> bool:
 class Guard:
     """Ends a training whose numbers are no longer finite, before its state is saved over.
 
-    The loss is looked at in every step on a CPU; on a GPU, where that would wait for all that was
-    given to it, in an epoch's first step and in every INTERVAL-th. At an epoch's end, all that the
-    state would hold is looked at too, since a finite loss may have made a step to infinity.
+    The loss is looked at in every step on a CPU. On a GPU, where that would wait for all that was
+    given to it, it is fetched in an epoch's first step and in every INTERVAL-th, and looked at when
+    the next one is. At an epoch's end, all that the state would hold is looked at too, since a
+    finite loss may have made a step to infinity.
     """
 
     def __init__(
@@ -66,8 +68,9 @@ class Guard:
         """
         self.settings, self.source, self.fault = settings, source, fault
         self.network, self.optimizer = network, optimizer
+        self._fetched: tuple[Number, int, int] | None = None
 
-    def look(self, total: torch.Tensor, epoch: int, step: int) -> None:
+    def look(self, total: torch.Tensor, epoch: int, step: int) -> tuple[float, int] | None:
         """Look at the loss, summed over the epoch so far, if its turn has come.
 
         Args:
@@ -75,14 +78,23 @@ class Guard:
             epoch: counted from 0.
             step: of this epoch, counted from 0, whose loss ``total`` ends in.
 
+        Returns:
+            the sum that was looked at, and the step that it ends in.
+
         Raises:
             UserError: it is not finite; names what to change.
         """
-        if total.device.type != "cpu" and step and step % INTERVAL != INTERVAL - 1:
-            return
-        value = float(total)
+        if total.device.type == "cpu":
+            return self._looked(float(total), epoch, step)
+        if step and step % INTERVAL != INTERVAL - 1:
+            return None
+        before, self._fetched = self._fetched, (Number(total), epoch, step)
+        return before and self._looked(float(before[0]), *before[1:])
+
+    def _looked(self, value: float, epoch: int, step: int) -> tuple[float, int]:
         if not finite(value):
             self.fail(f"the loss is {value}", epoch, step)
+        return value, step
 
     def end(self, total: torch.Tensor, epoch: int) -> float:
         """The epoch's loss as a number, before its state is saved.
@@ -90,7 +102,7 @@ class Guard:
         Raises:
             UserError: it, or a number of the state, is not finite.
         """
-        value = float(total)
+        value, self._fetched = float(total), None
         if not finite(value):
             self.fail(f"the loss is {value}", epoch)
         if not all(bool(torch.isfinite(tensor).all()) for tensor in self._state()):

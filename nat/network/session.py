@@ -238,10 +238,11 @@ class Epoch:
             UserError: names what to change.
         """
         self._total += loss.detach()
-        self._guard.look(self._total, self.number, self._step)
-        if self._bar and not self._bar.disable and self._step % INTERVAL == INTERVAL - 1:
-            mean = float(self._total) / (self._step + 1) / self._scale
-            self._bar.set_postfix(loss=f"{mean:.4f}")
+        looked = self._guard.look(self._total, self.number, self._step)
+        if looked and self._bar and not self._bar.disable:
+            total, step = looked
+            if step % INTERVAL == INTERVAL - 1:
+                self._bar.set_postfix(loss=f"{total / (step + 1) / self._scale:.4f}")
 
     def loss(self) -> float:
         """The sum of the batches' losses, over all processes.

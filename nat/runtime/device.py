@@ -101,25 +101,59 @@ def clock(device: torch.device) -> float:
     return time.perf_counter()
 
 
+class Number:
+    """A GPU's number on its way to the CPU, while both go on with their work."""
+
+    def __init__(self, number: torch.Tensor) -> None:
+        """``number`` is a CUDA scalar as of the work given so far."""
+        self._held = torch.empty((), dtype=number.dtype, pin_memory=True)
+        self._held.copy_(number, non_blocking=True)
+        self._there = torch.cuda.Event()
+        self._there.record()
+
+    def __float__(self) -> float:
+        self._there.synchronize()
+        return float(self._held)
+
+
 class Stopwatch:
-    """Times what is done within it.
+    """Times what is done within it; on a GPU by events among its work, for which nobody waits.
 
     Attributes:
-        total: float64 (2,), seconds, and how often.
+        total: float64 (2,), seconds, and how often, as of the last ``settle``.
     """
 
     def __init__(self, device: torch.device) -> None:
         self.total = torch.zeros(2, dtype=torch.float64)
-        self._device, self._start = device, 0.0
+        self._on_gpu, self._start = device.type == "cuda", 0.0
+        self._events: list[tuple[torch.cuda.Event, torch.cuda.Event]] = []
 
     def __enter__(self) -> None:
-        self._start = clock(self._device)
+        if self._on_gpu:
+            self._events.append((_event(), _event()))
+            self._events[-1][0].record()
+        self._start = time.perf_counter()
 
     def __exit__(self, *_: object) -> None:
-        self.total += torch.tensor([clock(self._device) - self._start, 1])
+        if self._on_gpu:
+            self._events[-1][1].record()
+        else:
+            self.total += torch.tensor([time.perf_counter() - self._start, 1])
+
+    def settle(self) -> None:
+        """Add to ``total`` what the GPU has been asked for; waits for it."""
+        for start, end in self._events:
+            end.synchronize()
+            self.total += torch.tensor([start.elapsed_time(end) / 1000, 1])
+        self._events.clear()
 
     @property
     def milliseconds(self) -> float | None:
         """The mean; None if nothing was timed."""
+        self.settle()
         seconds, times = self.total.tolist()
         return round(1000 * seconds / times, 3) if times else None
+
+
+def _event() -> torch.cuda.Event:
+    return torch.cuda.Event(enable_timing=True)

@@ -64,9 +64,18 @@ class Targets:
                 return f"{file}: target {first * PIECE + int(wrong[0])} is not of finite numbers"
         return None
 
-    def vectors(self, rows: torch.Tensor) -> torch.Tensor:
-        """The target vectors of ``rows`` (b,): float32, (b, dimension), unit length."""
-        chosen = self.array[rows.to(self.array.device)]
+    def vectors(self, rows: torch.Tensor, device: torch.device | None = None) -> torch.Tensor:
+        """The target vectors of ``rows`` (b,): float32, (b, dimension), unit length.
+
+        Args:
+            rows: int64 (b,).
+            device: to have them on, by default where the array is; nobody waits for a GPU.
+        """
+        chosen = self.array[rows.to(self.array.device, non_blocking=True)]
+        if device is not None and chosen.device != device:
+            if device.type == "cuda":
+                chosen = chosen.pin_memory()
+            chosen = chosen.to(device, non_blocking=True)
         if chosen.ndim == 2:
             return chosen.float()
         return F.one_hot(chosen, self.dimension).float()

@@ -92,7 +92,7 @@ def test_a_result_tells_whose_it_is_and_how_it_went(
     assert [row["epoch"] for row in content["history"]] == [1, 2, 3, 4]
     assert content["measured"] == {"loss": content["history"][-1]["loss"]}
     where = content["provenance"]
-    assert where["parameters"] == USED
+    assert where["parameters"] == {"precision": "float32", **USED}
     assert {key: where[key] for key in (*DATA, "seed")} == {**DATA, "seed": 3}
     assert not list(Path(params.machine.scratch).iterdir())
 
