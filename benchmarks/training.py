@@ -19,10 +19,10 @@ noise, so that the network does not see one value alone. A disk's speed is not m
 random and written as `nat targets` does, but repeat after 65,536 rows.
 
 "assignment" is what the training itself notes as alignment_ms: similarities, their way to the
-solver, the solver, and P. To tell that time the training waits for a GPU before and after, in
-reassigning epochs alone. Memory is the most that tensors held on the GPU, images and targets
+solver, the solver, and P. Memory is the most that tensors held on the GPU, images and targets
 among them if they fit there; without a GPU the most that the process held, libraries included. The
-last column multiplies the time of a step; saving, kNN checks and starting are left out.
+last column multiplies the time of a step; saving, kNN checks and starting are left out. The line
+below the table is roofline.py's, for a step that leaves P as it is.
 """
 
 import json
@@ -42,12 +42,13 @@ from unittest.mock import patch
 import click
 import torch
 from loader import sparse_store
+from roofline import rates_of, told, work_of
 
 from nat.data.loader import Batch, Loader
 from nat.methods import train
 from nat.methods.nat import pretrain
 from nat.network.schedule import permutes_in
-from nat.runtime.device import clock
+from nat.runtime.device import Stopwatch, clock
 from nat.runtime.errors import UserError
 from nat.runtime.naming import Name
 from nat.runtime.resume import ResumableRun
@@ -96,7 +97,7 @@ class Watch:
         steps: batches after that.
         epochs: in all, the first of which does not count.
         ahead: whether images are read ahead though they fit the GPU's memory.
-        cost: the training's own sums, seconds of reassigning and batches; None with labels.
+        clock: the training's own, of reassigning; None with labels.
         marks: clock and seconds of reassigning so far, twice an epoch.
         where: the images are, and the GPU's name.
         computing: device, precision, compiled or not.
@@ -106,14 +107,18 @@ class Watch:
     steps: int
     epochs: int
     ahead: bool = False
-    cost: torch.Tensor | None = None
+    clock: Stopwatch | None = None
     marks: list[tuple[float, float]] = field(default_factory=list)
     where: str = ""
     computing: str = ""
 
     def read(self, device: torch.device) -> None:
         """Add to the marks."""
-        self.marks.append((clock(device), 0.0 if self.cost is None else float(self.cost[0])))
+        now, reassigning = clock(device), 0.0
+        if self.clock is not None:
+            self.clock.settle()
+            reassigning = float(self.clock.total[0])
+        self.marks.append((now, reassigning))
 
     def laps(self) -> list[list[float]]:
         """Seconds of a step and of its assignment, for each epoch that counts."""
@@ -157,7 +162,6 @@ class ShortRun(ResumableRun):
         super().__init__(*given)
         self.watch = watch
         watch.computing = self.distributed.computing
-        watch.cost = self.state["cost"] if "assignment" in self.state else None
 
     def epochs(self, total: int) -> Iterator[int]:
         """Yield the epochs to measure, then raise Left."""
@@ -168,7 +172,13 @@ class ShortRun(ResumableRun):
 def measure(method: str, params: Params, folder: Path, watch: Watch) -> tuple[Watch, float]:
     """What was noted, and peak memory in GiB; in a process of its own."""
     name, manifest, outs = Name(method), folder / "store.json", (folder / "out", folder / "result")
+
+    def stopwatch(device: torch.device) -> Stopwatch:
+        watch.clock = Stopwatch(device)
+        return watch.clock
+
     short = {
+        "nat.methods.nat.Stopwatch": stopwatch,
         "nat.methods.Loader": lambda *given: ShortLoader(watch, *given),
         "nat.network.session.ResumableRun": lambda *given: ShortRun(watch, *given),
     }
@@ -181,7 +191,7 @@ def measure(method: str, params: Params, folder: Path, watch: Watch) -> tuple[Wa
             pretrain(params, name, manifest, folder / "targets.npy", *outs)
         else:
             train(params, name, manifest, *outs)
-    watch.cost = None
+    watch.clock = None
     if watch.computing.startswith("cuda"):
         return watch, torch.cuda.max_memory_allocated() / 2**30
     return watch, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
@@ -282,6 +292,16 @@ def main(
         hours = EPOCHS * (WHOLE // batch) * seconds / 3600
         print(f"| {name} | {batch / seconds:,.1f} | {ratio:.3f} | {1000 * aligning:.2f} |", end="")
         print(f" {100 * aligning / seconds:.2f} | {memory:.2f} | {hours:,.1f} |")
+    print(f"\n{floor(params, watch.computing, fixed[0])}")
+
+
+def floor(params: Params, computing: str, seconds: float) -> str:
+    """What NAT's step would take at the device's own rates, beside what it took, in words."""
+    torch.set_num_threads(params.machine.threads)
+    device, dtype = torch.device(computing.split()[0]), getattr(torch, params.precision)
+    batch, outputs = params.pretrain.batch_size, params.targets.dimension
+    work = work_of(params.model, params.augment.crop, outputs, batch, dtype.itemsize)
+    return told(work, rates_of(device, dtype), seconds)
 
 
 if __name__ == "__main__":

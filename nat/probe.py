@@ -63,7 +63,8 @@ def probe(
         network_file: network.safetensors of any method.
         checkpoints: a folder of epoch-EEEE.safetensors files to probe too (Figure 2, left: the last
             epoch is the network itself, and epoch 0 the row "Random"); None for none.
-        out: a JSON file; ``measured`` has mlp, linear and knn, and so has each of ``checkpoints``.
+        out: a JSON file; ``measured`` has mlp, linear and knn, and mlp_train, the MLP's accuracy on
+            images that it was trained on; so has each of ``checkpoints``.
 
     Raises:
         UserError: images without labels, a damaged network or checkpoint, a batch larger than the
@@ -126,6 +127,8 @@ class Probing:
     def accuracies(self, network_file: Path) -> dict[str, float]:
         """Train both classifiers and test all three; percent of the val images.
 
+        ``mlp_train`` is the MLP's on as many training images (section 4.1 compares both).
+
         The state of the training remains until the session's end, so that an interruption between
         two checkpoints repeats none. Of equal files one is probed.
 
@@ -180,7 +183,7 @@ class Probing:
             for _, rows, images in epoch.batches(
                 loader.epoch(epoch.number), loader.steps, settings.batch_size
             ):
-                labels = train.labels[rows].to(device)
+                labels = train.labels[rows].to(device, non_blocking=True)
                 with distributed.autocast():
                     with torch.no_grad():
                         conv5 = trunk(images)
@@ -195,11 +198,22 @@ class Probing:
         classifiers.eval()
         for statistics in classifiers.buffers():  # of each process's own last batch until here
             distributed.broadcast(statistics)
+        test = (crop, settings.crops, distributed)
         mlp_accuracy, linear_accuracy = multi_crop_accuracies(
-            lambda cuts: classifiers(trunk(cuts)), val, crop, settings.crops, distributed
+            lambda cuts: classifiers(trunk(cuts)), val, *test
+        )
+        # on as many images that were trained on; evenly spaced, as a store may be sorted by class
+        some = torch.linspace(0, len(train) - 1, min(len(train), len(val))).long()
+        (mlp_train,) = multi_crop_accuracies(
+            lambda cuts: (classifiers.mlp(trunk(cuts)),), train, *test, some
         )
         knn = nearest_classes(trunk, train, val, crop, settings.neighbours, distributed)
-        found = {"mlp": mlp_accuracy, "linear": linear_accuracy, "knn": knn}
+        found = {
+            "mlp": mlp_accuracy,
+            "linear": linear_accuracy,
+            "knn": knn,
+            "mlp_train": mlp_train,
+        }
         return {name: round(accuracy, 2) for name, accuracy in found.items()}
 
 

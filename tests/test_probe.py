@@ -46,10 +46,11 @@ def test_classifiers_learn_easy_classes(
     params = make_params(probe={"epochs": 15, "lr_hold": 15})
     probe(params, NAT, manifest, random_network, None, tmp_path / "p.json")
     found = result(tmp_path / "p.json")
-    assert all(found["measured"][name] > 80 for name in ("mlp", "linear", "knn"))
+    assert all(found["measured"][name] > 80 for name in ("mlp", "linear", "knn", "mlp_train"))
     assert found["provenance"]["data"] == "test"
     assert found["provenance"]["seconds"] > 0
-    assert found["provenance"]["parameters"] == {"probe": params.probe.model_dump()}
+    used = {"precision": "float32", "probe": params.probe.model_dump()}
+    assert found["provenance"]["parameters"] == used
 
 
 def test_trunk_is_frozen_and_numbers_repeat(
@@ -136,7 +137,7 @@ def test_a_short_training_has_no_checkpoints(
     probe(*job, tmp_path / "none", out)
     found = result(out)
     assert found["checkpoints"] == []
-    assert found["measured"].keys() == {"mlp", "linear", "knn"}
+    assert found["measured"].keys() == {"mlp", "linear", "knn", "mlp_train"}
 
 
 def test_images_without_labels_are_refused(

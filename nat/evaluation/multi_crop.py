@@ -9,7 +9,7 @@ from nat.data.store import Store
 from nat.runtime.distributed import Distributed
 from nat.runtime.progress import progress
 
-BATCH = 256
+BATCH = 64  # images, of up to ten crops each
 
 
 @torch.no_grad()
@@ -19,6 +19,7 @@ def multi_crop_accuracies(
     crop: int,
     crops: int,
     distributed: Distributed,
+    rows: torch.Tensor | None = None,
 ) -> list[float]:
     """Accuracy in percent of each classifier, outputs summed over the crops of an image.
 
@@ -29,9 +30,11 @@ def multi_crop_accuracies(
         crop: side in pixels.
         crops: 1, 2 or 10 (see fixed_crops).
         distributed: whose processes share the images.
+        rows: int64 (n,), of the store; by default all.
     """
     right: list[int] = []
-    mine = torch.arange(len(store))[distributed.rank :: distributed.size]
+    rows = torch.arange(len(store)) if rows is None else rows
+    mine = rows[distributed.rank :: distributed.size]
     counted = len(mine) > 0
     if not counted:  # more processes than images: it must still say 0 for each classifier
         mine = torch.zeros(1, dtype=torch.int64)
@@ -45,5 +48,5 @@ def multi_crop_accuracies(
         for index, classes in enumerate(found):
             right[index] += counted * int((classes == store.labels[batch]).sum())
     return [
-        100 * count / len(store) for count in distributed.all_reduce(torch.tensor(right)).tolist()
+        100 * count / len(rows) for count in distributed.all_reduce(torch.tensor(right)).tolist()
     ]

@@ -53,3 +53,26 @@ def test_processes_may_have_no_images(
     alone = multi_crop_accuracies(classify, store, 28, 2, Distributed(torch.device("cpu")))
     assert [sum(share) for share in zip(*shares, strict=True)] == pytest.approx(alone)
     assert alone[0] == 100 * (store.labels == store.labels[0]).double().mean()
+
+
+def test_few_crops_are_classified_at_once(make_params: Any, tmp_path: Path) -> None:
+    """Ten each of many images take a GPU's memory."""
+    data = make_params().machine.data
+    images, labels = image_set(150, seed=0)
+    splits = {name: Split(150, images, labels) for name in ("train", "val")}
+    write_store(Source("many", CLASSES, splits), 32, 1, data, tmp_path / "many.json")
+    seen: list[int] = []
+
+    def classify(cuts: torch.Tensor) -> tuple[torch.Tensor]:
+        seen.append(len(cuts))
+        return (torch.zeros(len(cuts), len(CLASSES)),)
+
+    alone = Distributed(torch.device("cpu"))
+    store = Store(tmp_path / "many.json", data, "val")
+    multi_crop_accuracies(classify, store, 28, 10, alone)
+    assert (max(seen), sum(seen)) == (640, 1500)
+    seen.clear()
+    rows = torch.arange(0, 150, 5)
+    (found,) = multi_crop_accuracies(classify, store, 28, 1, alone, rows)
+    assert found == pytest.approx(100 * (labels[rows] == 0).mean())
+    assert seen == [30]

@@ -38,7 +38,7 @@ def test_learns_the_labels_and_states_its_own_accuracy(
     result = json.loads((tmp_path / "r.json").read_text())
     assert result["measured"]["accuracy"] == pytest.approx(right, abs=0.01)
     used = result["provenance"]["parameters"]
-    assert used.keys() == {"model", "augment", "baselines"}
+    assert used.keys() == {"precision", "model", "augment", "baselines"}
     assert used["baselines"] == {"labels": params.baselines["labels"]}
     assert used["baselines"]["labels"]["crops"] == 1
     assert [row["epoch"] for row in result["history"]] == list(range(1, 13))

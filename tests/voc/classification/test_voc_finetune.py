@@ -97,7 +97,8 @@ def test_result(
     where = found["provenance"]
     assert where["data"] == "fashion-mnist-voc"
     assert found["stage"] == f"finetune-{layers}"
-    assert where["parameters"] == {"finetune": params.finetune.model_dump()}
+    used = {"precision": "float32", "finetune": params.finetune.model_dump()}
+    assert where["parameters"] == used
     assert not list(Path(params.machine.scratch).iterdir())
     finetune(params, NAT, manifest, network_file, layers, tmp_path / "again.json")
     assert result(tmp_path / "again.json") == found
