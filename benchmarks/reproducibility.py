@@ -30,8 +30,8 @@ from statistics import mean, stdev
 
 import click
 
-READINGS = ("mlp", "linear", "knn")
-FIELDS = ("way", "seed", *READINGS, "loss", "weights", "seconds")
+PROBES = ("mlp", "linear", "knn")
+FIELDS = ("way", "seed", *PROBES, "loss", "weights", "seconds")
 PYTHON = (sys.executable,)
 TORCHRUN = (sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2")
 WAYS = {
@@ -68,7 +68,8 @@ def trained(way: str, seed: int, images: Path, params: Path) -> dict[str, object
         loss = json.loads(Path(training).read_text())["measured"]["loss"]
         digest = hashlib.sha256(Path(weights).read_bytes()).hexdigest()[:12]
     seconds = round(time.perf_counter() - start)
-    return dict(zip(FIELDS, (way, seed, *measured.values(), loss, digest, seconds), strict=True))
+    accuracies = [measured[probe] for probe in PROBES]
+    return dict(zip(FIELDS, (way, seed, *accuracies, loss, digest, seconds), strict=True))
 
 
 def table(rows: list[dict[str, str]]) -> list[str]:
@@ -83,7 +84,7 @@ def table(rows: list[dict[str, str]]) -> list[str]:
             continue
         cells = [
             f"{mean(values):.1f}" + (f" ± {stdev(values):.1f}" if len(values) > 1 else "")
-            for reading in READINGS
+            for reading in PROBES
             for values in [[float(row[reading]) for row in runs.values()]]
         ]
         same = sum(
@@ -100,7 +101,7 @@ def table(rows: list[dict[str, str]]) -> list[str]:
                 for s in both
             )
             ** 0.5
-            for reading in READINGS
+            for reading in PROBES
         ]
         cells = [f"± {spread:.1f}" for spread in spreads]
         lines.append(f"| 1 or 2 threads, same seed | {len(both)} | {' | '.join(cells)} | |")
