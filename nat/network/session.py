@@ -28,7 +28,7 @@ from nat.runtime.code import code_of
 from nat.runtime.distributed import init_distributed
 from nat.runtime.io.files import check_output
 from nat.runtime.naming import Name
-from nat.runtime.progress import progress
+from nat.runtime.progress import attended, duration, progress, say
 from nat.runtime.provenance import provenance
 from nat.runtime.results import result_of, write_result
 from nat.runtime.resume import ResumableRun, scratch_folder
@@ -139,7 +139,10 @@ class Session:
         for number in run.epochs(total):
             network.train()
             seed_layers(self.seed, "layers", number, self.distributed.rank)
-            yield Epoch(self, guard, number, f"{label or name} {number + 1}/{total}")
+            epoch = Epoch(self, guard, number, f"{label or name} {number + 1}/{total}")
+            yield epoch
+            if not attended():
+                say(epoch.told(run.row, total))
 
     def generator(self, *purpose: str | int) -> torch.Generator:
         """A CPU generator for ``purpose``, see data/seeds.py."""
@@ -197,6 +200,10 @@ class Session:
         """
         where = self.provenance(data, self.seconds if seconds is None else seconds)
         if self.distributed.is_main:
+            numbers = [f"{k} {v:.6g}" for k, v in measured.items() if isinstance(v, int | float)]
+            told = [", ".join(numbers)] if numbers else []
+            told += [duration(where["seconds"]), str(self.out)]
+            print(f"{self.stage} {self.name}: {'; '.join(told)}", flush=True)
             write_result(self.out, self.stage, self.name, measured, where, **(rows or {}))
 
 
@@ -211,7 +218,8 @@ class Epoch:
         self.number = number
         self._session, self._guard, self._label = session, guard, label
         self._total = torch.zeros((), device=session.device)
-        self._step, self._scale = 0, 1
+        self._step, self._scale, self._images = 0, 1, 0
+        self._begun = time.perf_counter()
         self._bar: tqdm | None = None
 
     def batches(
@@ -225,7 +233,7 @@ class Epoch:
             size: images of a batch, of all processes, for the speed shown.
             summed: images whose losses a batch's loss adds up, for the loss shown.
         """
-        self._scale = summed
+        self._scale, self._images = summed, steps * size
         bar = progress(batches, self._label, total=steps, unit="images", unit_scale=size)
         self._bar = bar
         for self._step, batch in enumerate(bar):
@@ -251,6 +259,20 @@ class Epoch:
             UserError: it, or a weight, is not finite.
         """
         return self._guard.end(self._session.distributed.all_reduce(self._total), self.number)
+
+    def told(self, row: Mapping[str, Any], total: int) -> str:
+        """The epoch in a line, as it ends.
+
+        Args:
+            row: of the history.
+            total: epochs of the whole training.
+        """
+        seconds = time.perf_counter() - self._begun
+        facts = [f"loss {row['loss']:.4f}"] if row.get("loss") is not None else []
+        facts += [f"kNN {row['knn']:.1f} %"] if row.get("knn") is not None else []
+        facts += [f"{self._images / seconds:,.0f} images/s"]
+        facts += [f"{duration(seconds * (total - self.number - 1))} left"]
+        return f"{self._label}: {', '.join(facts)}"
 
     def fail(self, what: str) -> NoReturn:
         """End the training at this step.

@@ -19,7 +19,7 @@ class Name:
 
     Attributes:
         method: a file of nat/methods.
-        override: ``NAME=VALUE``, several joined by commas; empty for the plain's own training.
+        override: ``NAME=VALUE``, several joined by commas; empty for the method's own training.
         seed: of every random draw.
     """
 

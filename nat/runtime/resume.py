@@ -8,7 +8,7 @@ The loop stays in the open; a ResumableRun only counts its epochs and keeps its 
             run.log(epoch=epoch + 1, loss=loss)
 
 State is written whole after every epoch, so a run that is killed at any moment repeats at most one
-epoch, and ends in the same weights.
+epoch, and ends in the same weights. Beside it the history grows as history.csv.
 """
 
 import hashlib
@@ -20,6 +20,7 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
+import pandas
 import torch
 
 from nat.runtime.distributed import Distributed
@@ -28,6 +29,7 @@ from nat.runtime.io.files import atomic_write, check_output, discard, sha256, sw
 from nat.runtime.io.locks import locked
 from nat.runtime.io.outputs import FILE_OF_OURS, FOLDER_OF_OURS
 from nat.runtime.io.paths import own_name, place
+from nat.runtime.progress import say
 
 
 def scratch_folder(root: str, name: str, **determines: Any) -> Path:
@@ -98,6 +100,8 @@ class ResumableRun:
             self._lock.enter_context(state_folder(self.folder))
         self.distributed.barrier()
         self._resume()
+        if self._next:
+            say(f"{self.folder.name}: resuming at epoch {self._next + 1}")
         starts = self.distributed.all_gather(
             torch.tensor([self._next], device=self.distributed.device)
         )
@@ -127,6 +131,11 @@ class ResumableRun:
             self._row = {}
             self._save()
 
+    @property
+    def row(self) -> dict[str, Any]:
+        """The row of the history of the epoch under way."""
+        return self._row
+
     def log(self, **row: Any) -> None:
         """Add to this epoch's row of the history."""
         self._row |= row
@@ -155,6 +164,8 @@ class ResumableRun:
         torch.save(content, buffer)
         with atomic_write(self.file, FILE_OF_OURS) as temporary:
             temporary.write_bytes(buffer.getbuffer())
+        with atomic_write(self.folder / "history.csv", FILE_OF_OURS) as temporary:
+            pandas.DataFrame(self.history).to_csv(temporary, index=False)
 
     def _resume(self) -> None:
         if not self.file.exists():

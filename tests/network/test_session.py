@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -9,6 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import pandas
 import pytest
 import torch
 from ruamel.yaml import YAML
@@ -23,6 +25,7 @@ from nat.network.session import Epoch, Session
 from nat.runtime import code
 from nat.runtime.errors import UserError
 from nat.runtime.naming import Name
+from nat.runtime.progress import duration
 from nat.runtime.settings.load import load_params
 from nat.runtime.settings.params import Params
 
@@ -95,6 +98,57 @@ def test_a_result_tells_whose_it_is_and_how_it_went(
     assert where["parameters"] == {"precision": "float32", **USED}
     assert {key: where[key] for key in (*DATA, "seed")} == {**DATA, "seed": 3}
     assert not list(Path(params.machine.scratch).iterdir())
+
+
+def test_without_a_terminal_every_epoch_is_a_line(
+    make_params: Any, folders: tuple[Path, Path], capsys: pytest.CaptureFixture
+) -> None:
+    params, (whole, stopped) = make_params(), folders
+    train(params, whole)
+    out, err = capsys.readouterr()
+    line = r"probe {}/4: loss \d+\.\d{{4}}, [\d,]+ images/s, \d+ s left"
+    for number, told in enumerate(err.splitlines(), start=1):
+        assert re.fullmatch(line.format(number), told), told
+    assert number == EPOCHS
+    result = rf"probe labels,model\.hidden=8-3: loss [\d.e-]+; \d+ s; {whole}/result\.json\n"
+    assert re.fullmatch(result, out), out
+
+    class Stop(Exception):
+        pass
+
+    def at(place: str) -> None:
+        if place == f"step {2 * STEPS + 1}":
+            (folder,) = Path(params.machine.scratch).glob("*/")
+            rows = pandas.read_csv(folder / "history.csv")
+            assert (list(rows), len(rows)) == (["epoch", "loss", "first"], 2)
+            raise Stop
+
+    with pytest.raises(Stop):
+        train(params, stopped, at)
+    capsys.readouterr()
+    train(params, stopped)
+    first, *others = capsys.readouterr().err.splitlines()
+    assert re.fullmatch(r"probe-3-[0-9a-f]+: resuming at epoch 3", first)
+    assert len(others) == EPOCHS - 2
+
+
+def test_on_a_terminal_bars_show_instead(
+    make_params: Any,
+    folders: tuple[Path, Path],
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture,
+) -> None:
+    monkeypatch.setattr(module, "attended", lambda: True)
+    train(make_params(), folders[0])
+    assert capsys.readouterr().err == ""
+
+
+@pytest.mark.parametrize(
+    ("seconds", "told"),
+    [(0.4, "0 s"), (99.4, "99 s"), (100, "2 min"), (5999, "100 min"), (6000, "1.7 h")],
+)
+def test_durations(seconds: float, told: str) -> None:
+    assert duration(seconds) == told
 
 
 def test_the_seed_fixes_what_layers_draw(make_params: Any, folders: tuple[Path, Path]) -> None:

@@ -94,5 +94,5 @@ def test_every_override_of_a_profile_changes_what_it_names(profile: str) -> None
     for override in [*params.ablations.nat, *params.ablations.labels]:
         named = {pair.partition("=")[0] for pair in override.split(",")}
         changed = differences(before, overridden(params, override).model_dump())
-        assert changed, override  # else it is the plain's own, trained twice
+        assert changed, override  # else it is the method's own, trained twice
         assert changed.keys() <= named

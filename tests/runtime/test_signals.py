@@ -1,6 +1,7 @@
 """Signals to real processes: one line, the usual exit code, nothing left behind, and it goes on."""
 
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -90,7 +91,9 @@ def stopped(process: subprocess.Popen, number: signal.Signals) -> None:
     """Send the signal; the process says so in one line and ends."""
     process.send_signal(number)
     _, told = process.communicate(timeout=60)
-    assert told == LINE.format(NAMES[number])
+    *epochs, last = told.splitlines(keepends=True)
+    assert last == LINE.format(NAMES[number])
+    assert all(re.match(r"\S+ \d+/\d+: loss |\S+: resuming at epoch ", line) for line in epochs)
     assert process.returncode == CODES[number]
 
 

@@ -45,7 +45,7 @@ def overridden(params: Params, override: str, path: Path | str = "params.yaml") 
     """Parameters of an ablation.
 
     Args:
-        params: of the plain.
+        params: of params.yaml.
         override: ``NAME=VALUE``, several joined by commas; empty changes nothing.
         path: of the parameter file.
 
