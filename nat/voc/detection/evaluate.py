@@ -60,6 +60,9 @@ def look(
 ) -> list[tuple[torch.Tensor, torch.Tensor]]:
     """Run the network on images, in float32: rounded scores would be equal too often to rank.
 
+    Of regions that are pooled from the same cells one is computed, as in Fast R-CNN; each is moved
+    from where it lies itself.
+
     Args:
         network: in evaluation mode.
         images: uint8 (h, w) each.
@@ -77,9 +80,10 @@ def look(
         factor = scale_factor(height, width, settings.test_short_side, settings.long_side)
         inputs.append(scaled(image, factor, False, distributed.device))
         boxes.append(F.pad((region - 1) * factor, (1, 0), value=slot))
-    logits, moves = network(Regions(inputs, torch.cat(boxes).to(distributed.device)))
-    scores = logits.softmax(1)[:, 1:].cpu()
-    moved = network.moved(torch.cat(list(regions)).to(distributed.device), moves).cpu()
+    once, where = network.distinct(torch.cat(boxes).to(distributed.device))
+    logits, moves = network(Regions(inputs, once))
+    scores = logits.softmax(1)[where, 1:].cpu()
+    moved = network.moved(torch.cat(list(regions)).to(distributed.device), moves[where]).cpu()
     counts = [len(region) for region in regions]
     return [
         (score, clipped(box, image.shape[1], image.shape[0]))

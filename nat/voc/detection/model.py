@@ -1,8 +1,9 @@
 """Fast R-CNN (Girshick, 2015): a trunk over the whole image, fc6 to the two outputs a region.
 
 The trunk comes without batch norm and without its last pooling, in whose place each region's part
-of conv5 is pooled to the same number of cells. The front end sees each image by itself; images
-of a batch are then filled up to one size with zeros.
+of conv5 is pooled to the same number of cells. Every layer is padded by half of its kernel, so that
+these cells lie where pooling takes them to be. The front end sees each image by itself; images of a
+batch are then filled up to one size with zeros.
 """
 
 import math
@@ -45,6 +46,25 @@ def pooled_side(trunk: Trunk, input_size: int) -> int:
     return math.isqrt(trunk.features(input_size) // SHAPES[trunk.name].convolutions[-1][0])
 
 
+def centre_cells(layers: nn.Sequential) -> None:
+    """Pad each layer by half of its kernel: cell i of the map is then centred at pixel stride * i.
+
+    So does Fast R-CNN with CaffeNet, whose conv1 it pads by 5 pixels and whose pool1 and pool2 by 1
+    cell. With the padding that AlexNet is pretrained with, 2 and 0, cell i is centred at 16 i + 15,
+    nearly a cell beside the regions that are pooled there, and no cell is centred in the first 15
+    pixels. The small trunk is padded so from the start.
+
+    Args:
+        layers: convolutions and max poolings of odd kernels, changed in place.
+    """
+    for layer in layers:
+        if isinstance(layer, nn.Conv2d):
+            layer.padding = tuple(size // 2 for size in layer.kernel_size)
+        elif isinstance(layer, nn.MaxPool2d):
+            assert isinstance(layer.kernel_size, int)
+            layer.padding = layer.kernel_size // 2
+
+
 class Detector(nn.Module):
     """Scores and boxes of regions.
 
@@ -61,6 +81,7 @@ class Detector(nn.Module):
         super().__init__()
         self.trunk = fold_batch_norm(trunk)
         del self.trunk.layers.pool5
+        centre_cells(self.trunk.layers)
         self.side, self.scale = side, 1 / stride(trunk.name)
         features = SHAPES[trunk.name].convolutions[-1][0] * side**2
         self.hidden = hidden_layers(features, hidden, dropout, "detect.hidden")
@@ -81,8 +102,32 @@ class Detector(nn.Module):
     def fc7(self, regions: Regions) -> torch.Tensor:
         """Regions to fc7's output, float (r, hidden)."""
         maps = self.conv5(regions.images).float()  # roi_pool takes no two types, as autocast has
-        pooled = roi_pool(maps, regions.boxes, self.side, self.scale)
+        pooled = roi_pool(maps, self.cells(regions.boxes), self.side)
         return self.hidden(pooled.flatten(1))
+
+    def cells(self, boxes: torch.Tensor) -> torch.Tensor:
+        """The cells of conv5 that regions are pooled from, their ends rounded to whole cells.
+
+        Args:
+            boxes: float32 (r, 5), as those of Regions.
+
+        Returns:
+            float32 (r, 5): a row of the images; first and last cell, x and y, both inclusive.
+        """
+        ends = (boxes[:, 1:].double() * self.scale + 0.5).floor()  # in float32 0.5 less a bit is 1
+        return torch.cat([boxes[:, :1], ends.float()], 1)
+
+    def distinct(self, boxes: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """Regions that differ in the cells they are pooled from, so that none is computed twice.
+
+        Args:
+            boxes: float32 (r, 5), as those of Regions.
+
+        Returns:
+            float32 (k, 5), k <= r, likewise; and int64 (r,), which of them stands for each region.
+        """
+        cells, where = torch.unique(self.cells(boxes), dim=0, return_inverse=True)
+        return torch.cat([cells[:, :1], cells[:, 1:] / self.scale], 1), where
 
     def forward(self, regions: Regions) -> tuple[torch.Tensor, torch.Tensor]:
         """Regions to logits, float (r, 1 + classes), and standardised moves (r, classes, 4).

@@ -16,8 +16,8 @@ from nat.voc.data.proposals import load_proposals
 from nat.voc.data.reader import VocSplit
 from nat.voc.detection import evaluate
 from nat.voc.detection.average_precision import Detections
-from nat.voc.detection.evaluate import detected, judged, kept, truth_of
-from nat.voc.detection.model import Detector, initialise_outputs
+from nat.voc.detection.evaluate import detected, judged, kept, look, truth_of
+from nat.voc.detection.model import Detector, Regions, initialise_outputs
 
 CPU = torch.device("cpu")
 SPREAD = torch.tensor([[10.0 * k + 1, 1, 10 * k + 9, 9] for k in range(6)])
@@ -133,3 +133,28 @@ def test_detections_do_not_depend_on_the_batch(
             size = test_split.annotations[row]
             assert (one.boxes[own] >= 1).all()
             assert (one.boxes[own][:, 2:] <= [size.width, size.height]).all()
+
+
+@torch.no_grad()
+def test_regions_of_the_same_cells_are_computed_once(network: Detector) -> None:
+    """With the numbers of a network that looks at each region, each moved from its own place."""
+    network.eval().moves.weight.mul_(1000)
+    draws = generator(0, "regions")
+    images = [torch.randint(0, 256, (60, 76), dtype=torch.uint8, generator=draws) for _ in "ab"]
+    regions = [SPREAD[:, [1, 0, 3, 2]].repeat(20, 1), SPREAD.repeat(30, 1)]
+    for boxes in regions:
+        boxes[:, :2] += torch.randint(0, 3, (len(boxes), 2), generator=draws)
+        boxes[:, 2:] = (boxes[:, 2:] + 8).clamp(max=59)
+    rows: list[int] = []
+    network.hidden.fc6.register_forward_hook(lambda _, inputs, __: rows.append(len(inputs[0])))
+    whole = settings(test_short_side=60, long_side=100)
+    found = look(network, images, regions, whole, Distributed(CPU))
+    for image, boxes, (scores, moved) in zip(images, regions, found, strict=True):
+        slots = torch.zeros(len(boxes), 1)
+        pixels = image[None, None].float()
+        logits, moves = network(Regions([pixels], torch.cat([slots, boxes - 1], 1)))
+        torch.testing.assert_close(scores, logits.softmax(1)[:, 1:], rtol=1e-4, atol=1e-6)
+        limits = torch.tensor([76, 60, 76, 60])
+        expected = network.moved(boxes, moves).clamp(min=1).minimum(limits)
+        torch.testing.assert_close(moved, expected, rtol=1e-4, atol=1e-3)
+    assert rows[0] < (rows[1] + rows[2]) / 2

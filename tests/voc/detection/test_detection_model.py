@@ -1,12 +1,14 @@
+import dataclasses
 import math
 
 import pytest
 import torch
+from torch import nn
 
 from nat.data.seeds import generator
-from nat.network.model import Trunk, initialise
+from nat.network.model import SHAPES, Convolution, Trunk, initialise
 from nat.runtime.errors import UserError
-from nat.voc.detection.boxes import encode
+from nat.voc.detection.boxes import encode, mirrored
 from nat.voc.detection.model import (
     Detector,
     Regions,
@@ -68,6 +70,71 @@ def test_images_of_a_batch_do_not_see_each_other(network: Detector) -> None:
     torch.testing.assert_close(beside[1:], network.conv5([other]), rtol=1e-3, atol=1e-5)
 
 
+@pytest.fixture(params=sorted(SHAPES))
+def echo(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Detector:
+    """A trunk of one channel that sums what it sees: a bright pixel shines wherever it is seen."""
+    shape = SHAPES[request.param]
+    thin = tuple((1, *numbers) for _, *numbers in shape.convolutions)
+    monkeypatch.setitem(SHAPES, request.param, dataclasses.replace(shape, convolutions=thin))
+    found = Detector(Trunk(request.param, "clean").eval(), 3, 4, 2, 0.0).eval()
+    for layer in found.trunk.layers:
+        if isinstance(layer, nn.Conv2d):
+            nn.init.constant_(layer.weight, 1 / layer.weight.numel())
+            nn.init.zeros_(layer.bias)
+    monkeypatch.setattr(found.trunk, "preprocess", lambda pixels: pixels)
+    return found
+
+
+@torch.no_grad()
+def test_cells_are_centred_where_regions_are_pooled(echo: Detector) -> None:
+    """The columns that a cell sees lie evenly around ``stride * cell``, and the rows likewise."""
+    step, cells = stride(echo.trunk.name), 16
+    side = step * cells + 1
+    columns = torch.eye(side)[:, None, None, :]  # image x has column x bright
+    across = echo.trunk.layers(columns.expand(-1, -1, 64, -1))[:, 0, 0] > 0
+    down = echo.trunk.layers(columns.mT.expand(-1, -1, -1, 64))[:, 0, :, 0] > 0
+    assert across.shape[1] > cells
+    whole = 0
+    for cell in range(cells):
+        for seen in (across[:, cell], down[:, cell]):
+            pixels = torch.nonzero(seen).flatten().tolist()
+            if pixels[0] > 0 and pixels[-1] < side - 1:  # not cut by the image's border
+                assert (pixels[0] + pixels[-1]) / 2 == step * cell
+                whole += 1
+    assert whole >= 8
+    assert across[:step].any(0)[0]  # the first pixels have a cell
+
+
+@torch.no_grad()
+def test_a_region_is_pooled_from_where_it_lies(echo: Detector) -> None:
+    """A bright spot is found in the middle of a region around it, in a mirrored image too."""
+    step = stride(echo.trunk.name)
+    width, height = 30 * step + 1, 24 * step + 1
+    seen: list[torch.Tensor] = []
+    echo.hidden.fc6.register_forward_hook(lambda _, inputs, __: seen.append(inputs[0]))
+    for x, y in [(8, 12), (21, 9), (15, 13)]:
+        pixels = torch.zeros(1, 1, height, width)
+        pixels[..., step * y, step * x] = 255
+        region = torch.tensor([[x - 4.0, y - 4, x + 4, y + 4]]) * step  # 9 cells, 3 for each bin
+        turned = mirrored(region + 1, width) - 1
+        for image, box in ((pixels, region), (pixels.flip(-1), turned)):
+            echo(Regions([image], torch.cat([torch.zeros(1, 1), box], 1)))
+        plain, flipped = (found.view(3, 3) for found in seen[-2:])
+        assert plain.argmax() == flipped.argmax() == 4
+        torch.testing.assert_close(plain, plain.flip(0))  # no side of the region sees more of it
+        torch.testing.assert_close(plain, plain.flip(1))
+        torch.testing.assert_close(flipped, plain)
+
+
+def test_padding_reaches_convolutions_over_blocks() -> None:
+    """The rule that conv1 follows on a GPU."""
+    layer = Detector(trunk("alexnet"), 3, 4, 2, 0.0).trunk.layers.conv1
+    assert isinstance(layer, Convolution)
+    x = torch.randn(1, 2, 75, 90, generator=generator(0, "x"))
+    torch.testing.assert_close(layer.over_blocks(x), layer(x), rtol=1e-4, atol=1e-5)
+    assert layer(x).shape[2:] == (19, 23)  # (75 + 10 - 11) // 4 + 1, and of 90 likewise
+
+
 def pooled_by_hand(maps: torch.Tensor, box: list[float], scale: float, side: int) -> torch.Tensor:
     """Fast R-CNN's pooling: ends rounded to cells and inclusive, every cell of a bin touched."""
     x0, y0, x1, y1 = (math.floor(v * scale + 0.5) for v in box)
@@ -96,6 +163,29 @@ def test_pooling_is_the_protocols(network: Detector) -> None:
     for found, (slot, *box) in zip(seen[0], boxes, strict=True):
         expected = pooled_by_hand(maps[int(slot)], box, 1 / 8, 3)
         torch.testing.assert_close(found, expected.flatten())
+
+
+@torch.no_grad()
+def test_regions_of_the_same_cells_are_one(network: Detector) -> None:
+    """What stands for a region is pooled to the same numbers; ends round to the nearest cell."""
+    draws = generator(0, "boxes")
+    low = torch.rand(300, 2, generator=draws) * 40
+    sides = torch.rand(300, 2, generator=draws) * 20
+    boxes = torch.cat([torch.randint(2, (300, 1), generator=draws), low, low + sides], 1)
+    below = float(torch.tensor(4.0).nextafter(torch.tensor(0.0)))  # half a cell, less a bit
+    ends = [[4, 4, 11.9, 12], [8, 8, 11.9, 19.9], [3.9, 4, 12, 12], [below, 4, 12, 12]]
+    boxes[:4, 1:] = torch.tensor(ends)
+    expected = [[1, 1, 1, 2], [1, 1, 1, 2], [0, 1, 2, 2], [0, 1, 2, 2]]
+    assert network.cells(boxes)[:4, 1:].tolist() == expected
+    once, where = network.distinct(boxes)
+    assert len(once) < 250
+    assert len({tuple(row) for row in network.cells(boxes).tolist()}) == len(once)
+    seen: list[torch.Tensor] = []
+    network.hidden.fc6.register_forward_hook(lambda _, inputs, __: seen.append(inputs[0]))
+    images = [image(60, 76), image(60, 76, "other")]
+    for each in (boxes, once):
+        network(Regions(images, each))
+    assert torch.equal(seen[1][where], seen[0])
 
 
 def test_outputs_and_initialisation() -> None:
