@@ -1,7 +1,7 @@
 """Boxes as the development kit writes them: pixels counted from 1, both ends inclusive.
 
-A box from xmin to xmax is ``xmax - xmin + 1`` pixels wide; how much such boxes overlap tells
-``nat.voc.data.boxes``.
+A box from xmin to xmax covers ``xmax - xmin + 1`` pixels of a row; how much such boxes overlap
+tells ``nat.voc.data.boxes``.
 """
 
 import math
@@ -29,8 +29,12 @@ def clipped(boxes: torch.Tensor, width: int, height: int) -> torch.Tensor:
 
 
 def _centres_and_sides(boxes: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-    sides = boxes[..., 2:] - boxes[..., :2] + 1
-    return boxes[..., :2] + sides / 2, sides
+    """As Fast R-CNN measures boxes, from the first pixel to the last: one less than they cover.
+
+    Its sides of a line of pixels are 1e-14, by which moves become absurd; here they are 1.
+    """
+    low, high = boxes[..., :2], boxes[..., 2:]
+    return (low + high) / 2, (high - low).clamp(min=1)
 
 
 def encode(boxes: torch.Tensor, goals: torch.Tensor) -> torch.Tensor:
@@ -49,11 +53,8 @@ def encode(boxes: torch.Tensor, goals: torch.Tensor) -> torch.Tensor:
 
 
 def decode(boxes: torch.Tensor, moves: torch.Tensor) -> torch.Tensor:
-    """Move boxes as ``encode`` says, float (..., 4): its exact inverse.
-
-    The reference code leaves xmax and ymax one pixel too far, which matters in small images.
-    """
+    """Move boxes as ``encode`` says, float (..., 4): its inverse, but for a line of pixels."""
     centres, sides = _centres_and_sides(boxes)
     to = centres + moves[..., :2] * sides
     half = sides * moves[..., 2:].clamp(max=LARGEST).exp() / 2
-    return torch.cat([to - half, to + half - 1], -1)
+    return torch.cat([to - half, to + half], -1)

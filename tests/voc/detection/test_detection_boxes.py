@@ -1,3 +1,5 @@
+import math
+
 import pytest
 import torch
 from hypothesis import given
@@ -15,18 +17,39 @@ PAIRS = st.lists(st.tuples(BOX, BOX), min_size=1, max_size=5).map(
 
 
 def test_moves_by_hand() -> None:
-    """From 10 x 10 pixels to 10 x 20, 5 to the right and 10 lower at the bottom."""
-    box, goal = torch.tensor([[1.0, 1, 10, 10]]), torch.tensor([[6.0, 1, 15, 20]])
-    expected = torch.tensor([[0.5, 0.5, 0, 2]])
+    """From sides of 9 and 9 to 9 and 18, 6 to the right and 10 lower at the bottom."""
+    box, goal = torch.tensor([[1.0, 1, 10, 10]]), torch.tensor([[7.0, 2, 16, 20]])
+    expected = torch.tensor([[6 / 9, 5.5 / 9, 0, 2]])
     expected[0, 3] = expected[0, 3].log()
     torch.testing.assert_close(encode(box, goal), expected)
     torch.testing.assert_close(decode(box, torch.zeros(1, 4)), box)
 
 
+def by_fast_rcnn(box: list[float], goal: list[float]) -> list[float]:
+    """Girshick's formulas, whose sides are those between the corners and 1e-14."""
+    width, height = box[2] - box[0] + 1e-14, box[3] - box[1] + 1e-14
+    wide, high = goal[2] - goal[0] + 1e-14, goal[3] - goal[1] + 1e-14
+    x, y = box[0] + width / 2, box[1] + height / 2
+    to_x, to_y = goal[0] + wide / 2, goal[1] + high / 2
+    shifts = [(to_x - x) / width, (to_y - y) / height]
+    return [*shifts, math.log(wide / width), math.log(high / height)]
+
+
+@given(PAIRS)
+def test_moves_are_fast_rcnns(pairs: list[torch.Tensor]) -> None:
+    pairs = [side + torch.tensor([0, 0, 1, 1]) for side in pairs]  # no line of pixels
+    moves = encode(*pairs)
+    for move, box, goal in zip(moves.tolist(), *(side.tolist() for side in pairs), strict=True):
+        assert move == pytest.approx(by_fast_rcnn(box, goal), abs=1e-5)
+
+
 @given(PAIRS)
 def test_decode_inverts_encode(pairs: list[torch.Tensor]) -> None:
     boxes, goals = pairs
-    torch.testing.assert_close(decode(boxes, encode(boxes, goals)), goals, atol=1e-3, rtol=0)
+    found = decode(boxes, encode(boxes, goals))
+    line = goals[:, 2:] == goals[:, :2]  # which becomes one pixel wider
+    half = torch.cat([-line.float(), line.float()], 1) / 2
+    torch.testing.assert_close(found, goals + half, atol=1e-3, rtol=0)
 
 
 @given(PAIRS)
@@ -53,9 +76,7 @@ def test_absurd_moves_stay_finite() -> None:
     box = torch.tensor([[1.0, 1, 10, 10]])
     wide = decode(box, torch.tensor([[0, 0, 1e4, -1e4]]))
     assert wide.isfinite().all()
-    assert float(wide[0, 2] - wide[0, 0] + 1) == pytest.approx(
-        10 * float(torch.tensor(LARGEST).exp()), rel=1e-4
-    )
+    assert float(wide[0, 2] - wide[0, 0]) == pytest.approx(9 * math.exp(LARGEST), rel=1e-4)
 
 
 def test_clipped() -> None:
