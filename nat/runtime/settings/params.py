@@ -274,8 +274,9 @@ class Detect(Group):
     lr_drop_at: Annotated[list[Count], Field(max_length=100)]
     momentum: Fraction
     weight_decay: NotNegative
-    min_score: Fraction
+    min_score: Fraction | None
     detections: Count
+    mean_detections: Count | None
     nms: Annotated[float, Field(gt=0, le=1)]
 
     @model_validator(mode="after")

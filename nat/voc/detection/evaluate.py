@@ -1,11 +1,12 @@
 """Detect the objects of test images and judge the detections (Fast R-CNN, section 3; VOC 2007).
 
 Every region gives each class a score and a box. In an image the 100 best scored boxes of a class
-are kept, then those that overlap a better one of the class by more than 0.3 are dropped. Fast
-R-CNN keeps boxes of any score up to a total of 40 an image and class; here ``min_score`` says
-which are worth keeping, 0.05 in py-faster-rcnn.
+are kept, whatever their score; of these, over all test images, the best 40 times as many as there
+are images; then those that overlap a better one of the class by more than 0.3 are dropped.
+``min_score`` can leave out more, as the 0.05 of py-faster-rcnn does.
 """
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -34,8 +35,33 @@ from nat.voc.detection.model import Detector, Regions
 AT_ONCE = 8  # test images, of one size, so that none is filled up
 
 
+def lowest(settings: Detect) -> float:
+    """What every score has to exceed."""
+    return -math.inf if settings.min_score is None else settings.min_score
+
+
+def least_scores(best: Sequence[torch.Tensor], settings: Detect) -> torch.Tensor:
+    """What the scores of a class have to exceed for ``mean_detections`` an image to remain.
+
+    Fast R-CNN counts before non-maximum suppression, and keeps none of those that equal the last
+    one that it counts.
+
+    Args:
+        best: of each test image the best scores of each class, float32 (k, classes).
+        settings: mean_detections is used.
+
+    Returns:
+        float32 (classes,), -inf where there are not more.
+    """
+    every = torch.cat(list(best))
+    if settings.mean_detections is None or len(every) <= settings.mean_detections * len(best):
+        return torch.full(every.shape[1:], -math.inf)
+    counted = settings.mean_detections * len(best)
+    return every.kthvalue(len(every) - counted + 1, dim=0).values
+
+
 def kept(scores: torch.Tensor, boxes: torch.Tensor, settings: Detect) -> torch.Tensor:
-    """Which boxes of one class and image are reported, best first.
+    """Which boxes of one class and image do not overlap better ones, best first.
 
     Args:
         scores: float32 (m,).
@@ -45,7 +71,7 @@ def kept(scores: torch.Tensor, boxes: torch.Tensor, settings: Detect) -> torch.T
     Returns:
         Rows, int64 (k,); equal scores in the order of the regions.
     """
-    (rows,) = torch.nonzero(scores > settings.min_score, as_tuple=True)
+    (rows,) = torch.nonzero(scores > lowest(settings), as_tuple=True)
     order = scores[rows].sort(descending=True, stable=True).indices
     rows = rows[order[: settings.detections]]
     return rows[nms(end_exclusive(boxes[rows]), scores[rows], settings.nms)]
@@ -99,7 +125,11 @@ def detected(
     settings: Detect,
     distributed: Distributed,
 ) -> list[Detections]:
-    """Detections of every class, in the order of the split's images, the best first in each."""
+    """Detections of every class, in the order of the split's images, the best first in each.
+
+    Suppression comes before the total is limited, which changes nothing: a box is suppressed by
+    better ones alone, and none is limited before a worse one is.
+    """
     network.eval()
     sizes: dict[tuple[int, int], list[int]] = {}
     for row, one in enumerate(split.annotations):
@@ -108,28 +138,32 @@ def detected(
         rows[at : at + AT_ONCE] for rows in sizes.values() for at in range(0, len(rows), AT_ONCE)
     ]
     found: list[list[tuple[int, np.ndarray, np.ndarray]]] = [[] for _ in split.classes]
+    best_of = []
     with progress(total=len(split), label="test", unit="images") as bar:
         for rows in chunks:
             images = [split.image(row) for row in rows]
             looks = look(network, images, [regions[row] for row in rows], settings, distributed)
             for row, (scores, boxes) in zip(rows, looks, strict=True):
-                for label in torch.nonzero((scores > settings.min_score).any(0))[:, 0].tolist():
+                best_of.append(scores.topk(min(settings.detections, len(scores)), dim=0).values)
+                for label in torch.nonzero((scores > lowest(settings)).any(0))[:, 0].tolist():
                     best = kept(scores[:, label], boxes[:, label], settings)
                     found[label].append(
                         (row, scores[best, label].numpy(), boxes[best, label].numpy())
                     )
             bar.update(len(rows))
-    return [_joined(sorted(one, key=lambda entry: entry[0])) for one in found]
+    return [
+        _joined(sorted(entries, key=lambda entry: entry[0]), least)
+        for entries, least in zip(found, least_scores(best_of, settings).tolist(), strict=True)
+    ]
 
 
-def _joined(entries: list[tuple[int, np.ndarray, np.ndarray]]) -> Detections:
-    none = (np.zeros(0, np.int64), np.zeros(0), np.zeros((0, 4)))
+def _joined(entries: list[tuple[int, np.ndarray, np.ndarray]], least: float) -> Detections:
     rows = [np.full(len(scores), row) for row, scores, _ in entries]
-    return Detections(
-        np.concatenate([none[0], *rows]),
-        np.concatenate([none[1], *(scores for _, scores, _ in entries)]),
-        np.concatenate([none[2], *(boxes for _, _, boxes in entries)]),
-    )
+    images = np.concatenate([np.zeros(0, np.int64), *rows])
+    scores = np.concatenate([np.zeros(0), *(scores for _, scores, _ in entries)])
+    boxes = np.concatenate([np.zeros((0, 4)), *(boxes for _, _, boxes in entries)])
+    above = scores > least
+    return Detections(images[above], scores[above], boxes[above])
 
 
 def truth_of(split: VocSplit) -> list[list[Truth]]:

@@ -1,3 +1,5 @@
+import heapq
+import math
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +13,7 @@ from nat.network.model import Trunk, initialise
 from nat.runtime.distributed import Distributed
 from nat.runtime.errors import UserError
 from nat.runtime.settings.params import Detect, Params
+from nat.voc.data.boxes import overlaps
 from nat.voc.data.manifest import open_voc
 from nat.voc.data.proposals import load_proposals
 from nat.voc.data.reader import VocSplit
@@ -32,6 +35,7 @@ def test_kept_are_the_best_first() -> None:
     assert kept(scores, SPREAD, settings(min_score=0.01)).tolist() == [1, 4, 3, 5, 0]
     assert kept(scores, SPREAD, settings(min_score=0.4)).tolist() == [1, 4, 3]
     assert kept(scores, SPREAD, settings(detections=2)).tolist() == [1, 4]
+    assert kept(scores, SPREAD, settings(min_score=None)).tolist() == [1, 4, 3, 5, 0, 2]
     assert kept(scores[:0], SPREAD[:0], settings()).tolist() == []
 
 
@@ -133,6 +137,66 @@ def test_detections_do_not_depend_on_the_batch(
             size = test_split.annotations[row]
             assert (one.boxes[own] >= 1).all()
             assert (one.boxes[own][:, 2:] <= [size.width, size.height]).all()
+
+
+def by_fast_rcnn(
+    looks: list[tuple[torch.Tensor, torch.Tensor]], most: int, total: int, overlap: float
+) -> list[set[tuple]]:
+    """Its rule, image by image: thresholds that grow once a class's heap is full."""
+    classes = looks[0][0].shape[1]
+    heaps: list[list[float]] = [[] for _ in range(classes)]
+    thresholds = [-math.inf] * classes
+    boxes_of: list[list[tuple]] = [[] for _ in range(classes)]
+    for row, (scores, boxes) in enumerate(looks):
+        for label in range(classes):
+            own = [k for k, score in enumerate(scores[:, label]) if score > thresholds[label]]
+            own = sorted(own, key=lambda k, of=scores[:, label]: -float(of[k]))[:most]
+            for k in own:
+                heapq.heappush(heaps[label], float(scores[k, label]))
+                boxes_of[label].append((row, float(scores[k, label]), boxes[k, label]))
+            while len(heaps[label]) > total:
+                heapq.heappop(heaps[label])
+                thresholds[label] = heaps[label][0]
+    found: list[set[tuple]] = []
+    for label in range(classes):
+        left: list[tuple] = []
+        for row, score, box in boxes_of[label]:  # best first in each image
+            better = torch.stack([box, *(b for r, _, b in left if r == row)])
+            alone = len(better) == 1 or overlaps(better[:1], better[1:]).max() <= overlap
+            if score > thresholds[label] and alone:
+                left.append((row, score, box))
+        found.append({(row, round(score, 6), *box.tolist()) for row, score, box in left})
+    return found
+
+
+@pytest.mark.parametrize(("most", "mean"), [(100, 2), (3, 2), (5, 7), (100, 100)])
+def test_as_many_are_reported_as_by_fast_rcnns_rule(
+    most: int, mean: int, test_split: VocSplit, network: Detector, monkeypatch: Any
+) -> None:
+    draws = generator(0, "looks")
+    looks = []
+    for _ in range(len(test_split)):
+        count = int(torch.randint(1, 12, (1,), generator=draws))
+        scores = torch.rand(count, 10, generator=draws) ** 8  # most of them far below 0.01
+        low = torch.randint(1, 20, (count, 10, 2), generator=draws)
+        sides = torch.randint(5, 25, (count, 10, 2), generator=draws)
+        looks.append((scores, torch.cat([low, low + sides], 2).float()))
+    sizes: dict[tuple[int, int], list[int]] = {}
+    for row, one in enumerate(test_split.annotations):
+        sizes.setdefault((one.height, one.width), []).append(row)
+    order = iter([row for rows in sizes.values() for row in rows])
+    monkeypatch.setattr(
+        evaluate, "look", lambda _, images, *__: [looks[next(order)] for _ in images]
+    )
+    chosen = settings(min_score=None, detections=most, mean_detections=mean, nms=0.301)
+    regions = [torch.zeros(0, 4)] * len(test_split)
+    found = detected(network, test_split, regions, chosen, Distributed(CPU))
+    expected = by_fast_rcnn(looks, most, mean * len(test_split), 0.301)
+    assert sum(len(each) for each in expected) > 10
+    for one, own in zip(found, expected, strict=True):
+        table = zip(one.images.tolist(), one.scores.tolist(), one.boxes.tolist(), strict=True)
+        assert {(row, round(score, 6), *box) for row, score, box in table} == own
+        assert len(one.scores) == len(own)
 
 
 @torch.no_grad()
