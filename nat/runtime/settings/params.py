@@ -151,12 +151,12 @@ class ProposalSettings(Group):
     """The boxes that a detector classifies."""
 
     source: Literal["selective-search", "mat", "pickle"]
-    trainval: Place | None
-    test: Place | None
-    count: Count
+    trainval: Place | Annotated[list[Place], Some] | None
+    test: Place | Annotated[list[Place], Some] | None
+    count: Count | None
     smallest: Count
     short_side: Annotated[int, Field(ge=16, le=4096)] | None
-    segments: Annotated[list[Count], Field(min_length=2, max_length=2)]
+    segments: Annotated[list[Count], Some]
     sigma: Annotated[float, Field(gt=0, le=100)]
 
     @model_validator(mode="after")

@@ -29,28 +29,32 @@ def corners(boxes: Any) -> np.ndarray:
     return found if found.dtype.kind == "f" else found.astype(np.int64)
 
 
-def clean(boxes: np.ndarray, width: int, height: int, smallest: int, count: int) -> np.ndarray:
+def clean(
+    boxes: np.ndarray, width: int, height: int, smallest: int
+) -> tuple[np.ndarray, np.ndarray]:
     """Clip boxes to the image and keep the usable ones.
 
     Args:
-        boxes: numbers (m, 4): xmin, ymin, xmax, ymax; pixels from 1, both ends inclusive; ranked.
+        boxes: numbers (m, 4): xmin, ymin, xmax, ymax; pixels from 1, both ends inclusive.
         width: of the image, pixels.
         height: likewise.
         smallest: least width and least height of a box, pixels.
-        count: how many to keep, the first ones.
 
     Returns:
-        At most ``count`` different boxes in the same order: (k, 4), of the same type.
+        The different boxes in the same order: (k, 4), of the same type; and the rows that they
+        are of, int64 (k,).
     """
-    boxes = boxes[np.isfinite(boxes).all(axis=1)]
+    rows = np.flatnonzero(np.isfinite(boxes).all(axis=1))
     limits = np.array([width, height, width, height])
     # a box beside the image would be clipped to a line at its border
-    touching = (boxes[:, :2] <= limits[:2]).all(axis=1) & (boxes[:, 2:] >= 1).all(axis=1)
-    clipped = boxes[touching].clip(1, limits).astype(boxes.dtype)
+    touching = (boxes[rows, :2] <= limits[:2]).all(axis=1) & (boxes[rows, 2:] >= 1).all(axis=1)
+    rows = rows[touching]
+    clipped = boxes[rows].clip(1, limits).astype(boxes.dtype)
     sides = clipped[:, 2:].astype(float) - clipped[:, :2] + 1
-    wide_enough = clipped[(sides >= smallest).all(axis=1)]
-    _, first = np.unique(wide_enough, axis=0, return_index=True)
-    return wide_enough[np.sort(first)[:count]]
+    wide_enough = (sides >= smallest).all(axis=1)
+    clipped, rows = clipped[wide_enough], rows[wide_enough]
+    first = np.sort(np.unique(clipped, axis=0, return_index=True)[1])
+    return clipped[first], rows[first]
 
 
 def recall(split: VocSplit, proposals: Proposals) -> float:

@@ -16,17 +16,17 @@ import numpy as np
 from nat.runtime.errors import UserError
 from nat.runtime.io.unpickle import read_plain_pickle
 from nat.voc.data.boxes import corners
+from nat.voc.proposals.published import Published
 
 DIGITS = 6  # of VOC 2007's names, such as 000005
 LONGEST = 100  # characters of a name
 
 
-def read_detectron(path: Path) -> dict[str, np.ndarray]:
+def read_detectron(path: Path) -> dict[str, Published]:
     """The boxes of every image in the file, best first.
 
     Returns:
-        Numbers (m, 4) by image: xmin, ymin, xmax, ymax; pixels counted from 1, both ends
-        inclusive; by falling score, and in the file's order where scores are equal.
+        By image, by falling score, and in the file's order where scores are equal.
 
     Raises:
         UserError: missing, damaged, or with other content; a pickle that would run code.
@@ -50,19 +50,20 @@ def read_detectron(path: Path) -> dict[str, np.ndarray]:
     mode = content.get("bbox_mode", 0)
     if not isinstance(mode, int) or mode != 0:
         raise fault("bbox_mode is not 0 (corners, in pixels), the only known one")
-    found: dict[str, np.ndarray] = {}
+    found: dict[str, Published] = {}
     for row, (index, each, rank) in enumerate(zip(indexes, boxes, scores, strict=True)):
         name = _name(index)
         if name is None:
             raise fault(f"entry {row} of indexes is no number or name of an image")
         try:
             numbers = corners(each)
-            order = np.argsort(-np.asarray(rank, float).reshape(len(numbers)), kind="stable")
+            ranks = np.asarray(rank, float).reshape(len(numbers))
         except (TypeError, ValueError, OverflowError) as error:
             raise fault(f"boxes or scores of {name} are no numbers (m, 4) and (m,)") from error
         if name in found:
             raise fault(f"the image {name} is there twice")
-        found[name] = numbers[order] + 1
+        order = np.argsort(-ranks, kind="stable")
+        found[name] = Published(numbers[order] + 1, ranks[order])
     return found
 
 

@@ -20,18 +20,18 @@ from nat.runtime.errors import UserError
 from nat.runtime.io.foreign import reading
 from nat.runtime.processes import Ended, call_apart
 from nat.voc.data.boxes import corners
+from nat.voc.proposals.published import Published
 
 # Compressed zeros unfold to 1000 times their length, boxes to 10 or 20 times.
 LEAST, UNFOLDED = 2**30, 32  # bytes that reading may take; and more for each byte of the file
 EXPECTED = "should be a .mat file (version 5 to 7) with the cells `boxes` and `images`"
 
 
-def read_mat(path: Path) -> dict[str, np.ndarray]:
+def read_mat(path: Path) -> dict[str, Published]:
     """The boxes of every image in the file.
 
     Returns:
-        Numbers (m, 4) by image: xmin, ymin, xmax, ymax; pixels counted from 1, both ends
-        inclusive; in the file's order.
+        By image, in the file's order, which is none of rank: all scores are 0.
 
     Raises:
         UserError: missing, damaged, or with other content.
@@ -49,15 +49,16 @@ def read_mat(path: Path) -> dict[str, np.ndarray]:
         cells, names = (np.asarray(content[name]).ravel() for name in ("boxes", "images"))
     if len(cells) != len(names):
         raise UserError(f"{path}: {len(cells)} `boxes` for {len(names)} `images`; {EXPECTED}")
-    found: dict[str, np.ndarray] = {}
+    found: dict[str, Published] = {}
     for cell, entry in zip(cells, names, strict=True):
         name = _text(entry)
         if not name or not name.isprintable() or name in found:
             raise UserError(f"{path}: the image {name!r} has no usable name or is there twice")
         try:
-            found[name] = corners(cell)[:, [1, 0, 3, 2]]
+            numbers = corners(cell)[:, [1, 0, 3, 2]]
         except ValueError as error:
             raise UserError(f"{path}: boxes of {name} {error}") from error
+        found[name] = Published(numbers, np.zeros(len(numbers)))
     return found
 
 

@@ -1,7 +1,6 @@
 """Proposals for trainval and test: computed or read, checked against the images, and measured."""
 
 import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -10,28 +9,24 @@ import numpy as np
 
 from nat.runtime.code import code_of
 from nat.runtime.device import prepare_device
-from nat.runtime.errors import UserError
 from nat.runtime.io.files import atomic_write, check_output, discard, sha256, write_json
 from nat.runtime.io.outputs import folder
-from nat.runtime.io.paths import place
 from nat.runtime.provenance import provenance
 from nat.runtime.resume import scratch_folder, state_folder
-from nat.runtime.settings.params import Params, ProposalSettings
-from nat.voc.data.boxes import clean, recall
+from nat.runtime.settings.params import Params
+from nat.voc.data.boxes import recall
 from nat.voc.data.manifest import open_voc
 from nat.voc.data.proposals import Proposals, save_proposals
 from nat.voc.data.reader import VocSplit
 from nat.voc.proposals.detectron import read_detectron
 from nat.voc.proposals.matlab import read_mat
+from nat.voc.proposals.published import Reader, files_of, fitted, read_all
 from nat.voc.proposals.selective_search import check_opencv, search_split
 
 FOLDER = folder(
     "proposals that `nat proposals` wrote", "summary.json", r"(trainval|test)\.safetensors"
 )
-READERS: dict[str, Callable[[Path], dict[str, np.ndarray]]] = {
-    "mat": read_mat,
-    "pickle": read_detectron,
-}
+READERS: dict[str, Reader] = {"mat": read_mat, "pickle": read_detectron}
 
 
 def prepare_proposals(params: Params, manifest: Path, out: Path) -> None:
@@ -75,9 +70,11 @@ def prepare_proposals(params: Params, manifest: Path, out: Path) -> None:
             threads = params.machine.threads
             found[name], took = search_split(split, settings, threads, scratches[name], name)
         else:
-            file = place(str(getattr(settings, name)))
-            found[name] = fitted(READERS[settings.source](file), split, file, settings)
-            used |= {f"{name} sha256": sha256(file)}  # a path alone does not tell what was read
+            files = files_of(getattr(settings, name))
+            read = read_all(READERS[settings.source], files)
+            found[name] = fitted(read, split, files, settings)
+            # paths alone do not tell what was read
+            used |= {f"{name} sha256": [sha256(file) for file in files]}
             took = time.perf_counter() - start
         seconds += took
     covered = {name: covers(splits[name], boxes) for name, boxes in found.items()}
@@ -105,45 +102,3 @@ def prepare_proposals(params: Params, manifest: Path, out: Path) -> None:
 def covers(split: VocSplit, found: dict[str, np.ndarray]) -> float:
     """Recall in percent."""
     return round(100 * recall(split, Proposals(list(found), list(found.values()))), 2)
-
-
-def fitted(
-    found: dict[str, np.ndarray], split: VocSplit, file: Path, settings: ProposalSettings
-) -> dict[str, np.ndarray]:
-    """A file's boxes for the images of a split, in its order, inside the images.
-
-    Images of the file that are not in the split are left out.
-
-    Raises:
-        UserError: an image without usable boxes, or none of the images in the file.
-    """
-    missing = [one.name for one in split.annotations if one.name not in found]
-    if len(missing) == len(split):
-        raise UserError(
-            f"{file}: holds none of the {len(split)} images, but {_some(list(found))}: it is of "
-            "another split or data set; mend proposals.trainval and proposals.test"
-        )
-    if missing:
-        raise UserError(
-            f"{file}: lacks {len(missing)} of {len(split)} images, first {missing[0]}; name the "
-            "file of the whole split"
-        )
-    kept = {}
-    for one in split.annotations:
-        boxes = clean(found[one.name], one.width, one.height, settings.smallest, settings.count)
-        if not len(boxes):
-            if np.isfinite(found[one.name]).all(axis=1).any():
-                what = f"no box of {settings.smallest} pixels or more inside its "
-                what += f"{one.width} x {one.height}; lower proposals.smallest or name"
-            else:
-                what = "only boxes that are no finite numbers" if len(found[one.name]) else "no box"
-                what += "; name"
-            raise UserError(
-                f"{file}: image {one.name} has {what} the file of these images, with boxes for each"
-            )
-        kept[one.name] = boxes
-    return kept
-
-
-def _some(names: list[str]) -> str:
-    return f"{len(names)} others, such as {names[0]}" if names else "no image at all"

@@ -1,10 +1,15 @@
 """Selective search (Uijlings et al., 2013) with OpenCV's implementation, over a whole split.
 
 Similar neighbouring segments are merged, pair by pair, until the image is one; the box of every
-segment on the way is a proposal. "Fast" mode: three segmentations in two colour spaces, by two
-measures of similarity. Colour spaces add little to a grey image, which is searched in its one
-channel instead: on 200 composed images, enlarged to 90 pixels, 2.8 times as fast, with 46 boxes an
-image that cover 98.7 % of the objects, where colour spaces find 78 that cover 99.0 %.
+segment on the way is a proposal. "Fast" mode as R-CNN has it: segmentations of the scales 50 and
+100, a segment having at least as many pixels, in two colour spaces, by two measures of similarity.
+OpenCV's own scales, 150, 300 and 450 with segments of at least 100 pixels, are coarser: of 20
+pixels or more they give two photographs of 500 x 375 pixels 1,114 and 578 boxes instead of 2,234
+and 1,577.
+
+Colour spaces add little to a grey image, which is searched in its one channel instead: on 200
+composed images, enlarged to 90 pixels, 2.4 times as fast, with 52 boxes an image that cover 99.0 %
+of the objects, where colour spaces find 90 that cover all.
 
 Which boxes OpenCV finds follows from the image, in which order from the C library's random
 numbers, and from nothing it finds out. So the order is replaced by a drawn one of our own.
@@ -63,8 +68,8 @@ def search(image: np.ndarray, settings: ProposalSettings, draws: torch.Generator
         draws: of the boxes' order; the search knows no better one.
 
     Returns:
-        int64 (m, 4), 1 <= m <= count: xmin, ymin, xmax, ymax; pixels counted from 1, both ends
-        inclusive. The whole image if nothing in it is large enough.
+        int64 (m, 4), at least one, at most count: xmin, ymin, xmax, ymax; pixels counted from 1,
+        both ends inclusive. The whole image if nothing in it is large enough.
     """
     height, width, _ = image.shape
     rectangles = _rectangles(_resized(image, settings.short_side), settings)
@@ -74,7 +79,7 @@ def search(image: np.ndarray, settings: ProposalSettings, draws: torch.Generator
     first, last = np.floor(start / scale) + 1, np.ceil((start + size) / scale)
     boxes = np.unique(np.concatenate([first, last], axis=1).astype(np.int64), axis=0)
     drawn = boxes[torch.randperm(len(boxes), generator=draws).numpy()]
-    found = clean(drawn, width, height, settings.smallest, settings.count)
+    found = clean(drawn, width, height, settings.smallest)[0][: settings.count]
     return found if len(found) else np.array([[1, 1, width, height]])
 
 
@@ -91,8 +96,13 @@ def _rectangles(image: np.ndarray, settings: ProposalSettings) -> np.ndarray:
     """What OpenCV finds: integers (m, 4) of left, top, width, height, counted from 0."""
     searcher = cv2.ximgproc.segmentation.createSelectiveSearchSegmentation()
     searcher.setBaseImage(np.ascontiguousarray(image[..., ::-1]))  # OpenCV's order is BGR
-    finest, step = settings.segments
-    searcher.switchToSelectiveSearchFast(finest, step, settings.sigma)
+    searcher.switchToSelectiveSearchFast()  # colour spaces and measures
+    searcher.clearGraphSegmentations()
+    for scale in settings.segments:
+        segmentation = cv2.ximgproc.segmentation.createGraphSegmentation(
+            settings.sigma, scale, scale
+        )
+        searcher.addGraphSegmentation(segmentation)
     if (image == image[..., :1]).all():
         searcher.clearImages()
         searcher.addImage(np.ascontiguousarray(image[..., 0]))

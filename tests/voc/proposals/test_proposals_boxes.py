@@ -19,9 +19,9 @@ def pixels(box: list[float]) -> set[tuple[int, int]]:
 
 
 @settings(max_examples=100, deadline=None)
-@given(some_boxes, st.integers(1, 8), st.integers(1, 5))
+@given(some_boxes, st.integers(1, 8))
 def test_clean_boxes_are_their_visible_pixels(
-    boxes: list[tuple[int, int, int, int]], smallest: int, count: int
+    boxes: list[tuple[int, int, int, int]], smallest: int
 ) -> None:
     width, height = 20, 14
     inside = pixels([1, 1, width, height])
@@ -31,14 +31,17 @@ def test_clean_boxes_are_their_visible_pixels(
         wide = len({x for x, _ in seen}) >= smallest and len({y for _, y in seen}) >= smallest
         if wide and seen not in expected:
             expected.append(seen)
-    found = clean(np.array(boxes).reshape(-1, 4), width, height, smallest, count)
-    assert [pixels(box) for box in found.tolist()] == expected[:count]
+    found, rows = clean(np.array(boxes).reshape(-1, 4), width, height, smallest)
+    assert [pixels(box) for box in found.tolist()] == expected
+    assert [pixels(list(boxes[row])) & inside for row in rows] == expected
     assert all(1 <= x0 <= x1 <= width and 1 <= y0 <= y1 <= height for x0, y0, x1, y1 in found)
 
 
 def test_clean_drops_what_is_no_number() -> None:
     boxes = np.array([[np.nan, 1, 2, 3], [1, 1, np.inf, 9], [1, 2, 30.5, 9]])
-    assert clean(boxes, 20, 14, 1, 9).tolist() == [[1, 2, 20, 9]]
+    found, rows = clean(boxes, 20, 14, 1)
+    assert found.tolist() == [[1, 2, 20, 9]]
+    assert rows.tolist() == [2]
 
 
 @settings(max_examples=50, deadline=None)

@@ -85,13 +85,13 @@ def refused(tmp_path: Path, what: Any) -> str:
 @pytest.mark.parametrize("version", WRITTEN_BY)
 def test_pickles_of_old_versions(version: str, tmp_path: Path) -> None:
     found = read_detectron(pickled(tmp_path, base64.b64decode(WRITTEN_BY[version])))
-    assert {name: boxes.tolist() for name, boxes in found.items()} == EXPECTED
+    assert {name: each.boxes.tolist() for name, each in found.items()} == EXPECTED
 
 
 @pytest.mark.parametrize("protocol", range(6))
 def test_pickles_of_this_version(protocol: int, tmp_path: Path) -> None:
     found = read_detectron(pickled(tmp_path, content(), protocol))
-    assert {name: boxes.tolist() for name, boxes in found.items()} == EXPECTED
+    assert {name: each.boxes.tolist() for name, each in found.items()} == EXPECTED
 
 
 def test_keys_of_detectron2_and_other_containers(tmp_path: Path) -> None:
@@ -103,7 +103,7 @@ def test_keys_of_detectron2_and_other_containers(tmp_path: Path) -> None:
         bbox_mode=0,
     )
     found = read_detectron(pickled(tmp_path, new))
-    assert {name: boxes.tolist() for name, boxes in found.items()} == EXPECTED
+    assert {name: each.boxes.tolist() for name, each in found.items()} == EXPECTED
 
 
 def test_best_first_and_unsigned_corners(tmp_path: Path) -> None:
@@ -112,7 +112,12 @@ def test_best_first_and_unsigned_corners(tmp_path: Path) -> None:
     found = read_detectron(
         pickled(tmp_path, {"boxes": [corners], "scores": [scores], "indexes": [123456]})
     )
-    assert found["123456"].tolist() == [[*range(249, 253)], [*range(245, 249)], [*range(253, 257)]]
+    assert found["123456"].scores.tolist() == [0.9, 0.5, 0.5]
+    assert found["123456"].boxes.tolist() == [
+        [*range(249, 253)],
+        [*range(245, 249)],
+        [*range(253, 257)],
+    ]
 
 
 class Call:
@@ -270,7 +275,7 @@ def test_a_image_may_have_no_boxes(tmp_path: Path) -> None:
     for none in ([], np.zeros((0, 5)), np.zeros(0, np.float32)):
         few = {"boxes": [none, np.zeros((1, 4))], "scores": [[], [1]], "indexes": [1, "name.jpg"]}
         found = read_detectron(pickled(tmp_path, few))
-        assert {name: each.tolist() for name, each in found.items()} == {
+        assert {name: each.boxes.tolist() for name, each in found.items()} == {
             "000001": [],
             "name": [[1, 1, 1, 1]],
         }
@@ -291,11 +296,12 @@ def test_mat_files(kind: Any, tmp_path: Path) -> None:
     boxes = [np.array([[1, 2, 30, 40], [5, 6, 7, 8]], kind), np.zeros((0, 4), kind)]
     path = write_mat(tmp_path / "v.mat", boxes, ["000005", "000007"], do_compression=True)
     found = read_mat(path)
-    assert {name: each.tolist() for name, each in found.items()} == {
+    assert {name: each.boxes.tolist() for name, each in found.items()} == {
         "000005": [[2, 1, 40, 30], [6, 5, 8, 7]],
         "000007": [],
     }
-    assert (found["000005"] - 300 < 0).all()  # no unsigned numbers
+    assert (found["000005"].boxes - 300 < 0).all()  # no unsigned numbers
+    assert [each.scores.tolist() for each in found.values()] == [[0, 0], []]
 
 
 def test_other_mat_files_are_refused(tmp_path: Path) -> None:

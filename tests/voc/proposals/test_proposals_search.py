@@ -3,6 +3,7 @@ import time
 from pathlib import Path
 from typing import Any
 
+import cv2
 import numpy as np
 import pytest
 from PIL import Image
@@ -23,10 +24,10 @@ def settings(**changes: Any) -> ProposalSettings:
         "source": "selective-search",
         "trainval": None,
         "test": None,
-        "count": 2000,
+        "count": None,
         "smallest": 6,
         "short_side": 90,
-        "segments": [50, 50],
+        "segments": [50, 100],
         "sigma": 0.8,
     }
     return ProposalSettings.model_validate(usual | changes)
@@ -69,6 +70,27 @@ def test_boxes_are_exact_without_resizing_or_blur() -> None:
     boxes = found_in(pixels, short_side=None, sigma=0.01)
     assert [9, 11, 30, 40] in boxes.tolist()
     assert [1, 1, 76, 60] in boxes.tolist()
+
+
+@pytest.mark.parametrize("scales", [[50], [30, 120], [2000], [150, 50, 100]])
+def test_the_segments_of_every_scale_are_proposals(scales: list[int]) -> None:
+    """A segmentation of scale k, which has segments of k pixels, is what the search starts from."""
+    draws = np.random.default_rng(0)
+    pixels = draws.integers(0, 255, (12, 15, 1)).repeat(5, 0).repeat(5, 1).repeat(3, 2)
+    image = (pixels + draws.integers(0, 8, pixels.shape[:2])[..., None]).clip(0, 255)
+    image = image.astype(np.uint8)
+    boxes = found_in(image, short_side=None, smallest=1, segments=scales).tolist()
+    few, most = [], 0
+    for scale in scales:
+        create = cv2.ximgproc.segmentation.createGraphSegmentation
+        segments = create(0.8, scale, scale).processImage(np.ascontiguousarray(image[..., 0]))
+        few.append(min(np.bincount(segments.ravel())))
+        most += 3 * (segments.max() + 1) - 2  # themselves, and n - 1 unions by either measure
+        for segment in range(segments.max() + 1):
+            y, x = np.nonzero(segments == segment)
+            assert [x.min() + 1, y.min() + 1, x.max() + 1, y.max() + 1] in boxes
+    assert len(boxes) <= most
+    assert min(few) < 100 or scales == [2000]  # smaller than OpenCV's own
 
 
 def test_boxes_respect_the_limits() -> None:
