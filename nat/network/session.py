@@ -46,6 +46,7 @@ class Session:
         distributed: the processes.
         device: of this one.
         run: the last training: its history, seconds and state folder.
+        prepared: wall time of this process's session until its last training began.
     """
 
     def __init__(
@@ -78,6 +79,7 @@ class Session:
         self.distributed = init_distributed(params.machine, params.precision)
         self.device = self.distributed.device
         self.run: ResumableRun | None = None
+        self.prepared = 0.0
         self._runs: list[ResumableRun] = []
         self._locks = ExitStack()
 
@@ -118,6 +120,7 @@ class Session:
             inputs: what decides this training besides what decides all of the session.
             state: more tensors to save and restore, in place.
         """
+        self.prepared = self.elapsed
         name = self.name.method if self.stage == "train" else self.stage
         run = self.run = ResumableRun(
             scratch_folder(

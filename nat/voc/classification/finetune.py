@@ -160,7 +160,7 @@ def finetune(
     ) as session:
         data, trainval, test = open_voc(params, manifest)
         network = train(session, trainval, network_file, layers)
-        seconds, start = session.seconds, session.elapsed
+        seconds, start = session.prepared + session.seconds, session.elapsed
         draws = generator(name.seed, "test")
         scores = tested(network, test, params.finetune, draws, session.distributed)
         mean_ap, each = mean_average_precision(scores.numpy(), test.labels.numpy())

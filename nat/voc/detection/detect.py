@@ -68,11 +68,23 @@ def regions_of(folder: Path, split: VocSplit, name: str) -> list[torch.Tensor]:
     return found
 
 
-def shortest_side(settings: Detect, *splits: VocSplit) -> int:
-    """The shortest side of any image as the network sees it, in training or test, pixels."""
-    short = min(*settings.short_sides, settings.test_short_side)
-    sizes = {(one.height, one.width) for split in splits for one in split.annotations}
-    return min(round(min(size) * scale_factor(*size, short, settings.long_side)) for size in sizes)
+def check_sides(trunk: Trunk, settings: Detect, trainval: VocSplit, test: VocSplit) -> None:
+    """Refuse sides by which some image is too small for the trunk.
+
+    Raises:
+        UserError: names the setting at fault.
+    """
+    for split, short_sides, setting in (
+        (trainval, settings.short_sides, "short_sides"),
+        (test, [settings.test_short_side], "test_short_side"),
+    ):
+        sizes = {(one.height, one.width) for one in split.annotations}
+        for short in short_sides:
+            check_size(trunk, short, f"detect.{setting}")
+            shortest = min(
+                round(min(size) * scale_factor(*size, short, settings.long_side)) for size in sizes
+            )
+            check_size(trunk, shortest, "detect.long_side")
 
 
 def pooled_cells(trunk: Trunk, input_size: int) -> int:
@@ -131,7 +143,7 @@ def detect(
         trunk = load_trunk(network_file)
         data, trainval, test = open_voc(params, manifest)
         check_batch(settings.images, len(trainval), "detect.images")
-        check_size(trunk, shortest_side(settings, trainval, test), "detect.short_sides")
+        check_sides(trunk, settings, trainval, test)
         side = pooled_cells(trunk, params.finetune.input)
         regions = regions_of(proposals, trainval, "trainval")
         test_regions = regions_of(proposals, test, "test")
@@ -140,7 +152,7 @@ def detect(
             trunk, training, len(trainval.classes), side, settings, name.seed, session.device
         )
         train(session, network, make_optimizer(network, settings), training, network_file)
-        seconds, start = session.seconds, session.elapsed
+        seconds, start = session.prepared + session.seconds, session.elapsed
         names = [one.name for one in test.annotations]
         found = detected(network, test, test_regions, settings, session.distributed)
         write_results(detections, names, test.classes, found)

@@ -2,6 +2,7 @@ import dataclasses
 import json
 import shutil
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -9,6 +10,7 @@ import pytest
 import torch
 
 from nat.network import session
+from nat.runtime import resume
 from nat.runtime.distributed import Distributed
 from nat.runtime.errors import UserError
 from nat.runtime.naming import Name
@@ -248,18 +250,64 @@ def test_damaged_network(inputs: tuple, tmp_path: Path) -> None:
         detect(params, NAT, manifest, proposals, network, *outputs(tmp_path, "out"))
 
 
+@pytest.mark.parametrize(
+    ("sides", "message"),
+    [
+        ({}, r"detect\.short_sides: makes a side of 60 px, too short"),
+        ({"short_sides": [120]}, r"detect\.test_short_side: makes a side of 60 px, too short"),
+        ({"test_short_side": 120}, r"detect\.short_sides: makes a side of 60 px, too short"),
+        ({"short_sides": [120, 61]}, r"detect\.short_sides: makes a side of 61 px, too short"),
+        (
+            {"short_sides": [120], "test_short_side": 120, "long_side": 76},
+            r"detect\.long_side: makes a side of 60 px, too short",
+        ),
+        (
+            {"short_sides": [120], "test_short_side": 120, "long_side": 200},
+            r"finetune\.input: 40 px is too small",
+        ),
+    ],
+)
 def test_images_and_cells_too_small_for_the_trunk(
-    inputs: tuple, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, make_params: Any
+    inputs: tuple,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    make_params: Any,
+    sides: dict[str, Any],
+    message: str,
 ) -> None:
-    params, files = inputs
+    _, files = inputs
     large = make_params(model={"trunk": "alexnet"})
     monkeypatch.setattr(stage, "load_trunk", lambda _: big)
     big = stage.Trunk("alexnet")
-    with pytest.raises(UserError, match=r"detect\.short_sides: makes a side of 60 px, too short"):
-        detect(params, NAT, *files, *outputs(tmp_path, "out"))
-    larger = changed(large, short_sides=[120], test_short_side=120, long_side=200)
-    with pytest.raises(UserError, match=r"finetune\.input: 40 px is too small"):
-        detect(larger, NAT, *files, *outputs(tmp_path, "out"))
+    with pytest.raises(UserError, match=message):
+        detect(changed(large, **sides), NAT, *files, *outputs(tmp_path, "out"))
+
+
+def test_the_seconds_are_those_of_all_work(
+    inputs: tuple, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of preparation, rescaling included, of training and of the test."""
+    params, files = inputs
+    clock = [1000.0]
+    for module in (session, resume):
+        monkeypatch.setattr(module, "time", SimpleNamespace(perf_counter=lambda: clock[0]))
+
+    def takes(module: Any, name: str, seconds: float) -> None:
+        original = getattr(module, name)
+
+        def slow(*arguments: Any) -> Any:
+            clock[0] += seconds
+            return original(*arguments)
+
+        monkeypatch.setattr(module, name, slow)
+
+    takes(stage, "make_detector", 50)
+    takes(training, "multi_task_loss", 2)
+    takes(stage, "detected", 300)
+    takes(stage, "open_voc", 7)
+    detect(params, NAT, *files, *outputs(tmp_path, "one"))
+    seconds = json.loads((tmp_path / "one.json").read_text())["provenance"]["seconds"]
+    assert seconds == pytest.approx(50 + 4 * 2 + 300 + 7)
 
 
 def test_only_difficult_objects(
