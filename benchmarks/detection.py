@@ -85,7 +85,7 @@ class Split:
     def __len__(self) -> int:
         return len(self.annotations)
 
-    def image(self, row: int) -> torch.Tensor:
+    def seen(self, row: int, _: int) -> torch.Tensor:
         """Any of the random ones."""
         return self.data.images[row % len(self.data.images)]
 

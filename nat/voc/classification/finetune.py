@@ -54,11 +54,11 @@ class Classifier(nn.Module):
         self.fc8 = nn.Linear(hidden, classes)
 
     def fc7(self, images: torch.Tensor) -> torch.Tensor:
-        """Images (b, 1, h, w), 0 to 255, to fc7's output, float (b, hidden)."""
+        """Images (b, channels, h, w), 0 to 255, to fc7's output, float (b, hidden)."""
         return self.hidden(self.trunk(images).flatten(1))
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:
-        """Images (b, 1, h, w), 0 to 255, to logits, float (b, classes)."""
+        """Images (b, channels, h, w), 0 to 255, to logits, float (b, classes)."""
         return self.fc8(self.fc7(images))
 
     def train(self, mode: bool = True) -> Self:
@@ -195,7 +195,7 @@ def train(
     check_batch(settings.batch_size, len(trainval), "finetune.batch_size")
     part = distributed.shard(settings.batch_size, "finetune.batch_size")
     trunk = load_trunk(network_file)
-    images = trainval.images()
+    images = trainval.images(trunk.channels)
     network = make_network(trunk, images, len(trainval.classes), settings, seed, distributed.device)
     network.trunk.requires_grad_(layers == "all")
     wrapped = distributed.wrap(network)
@@ -258,7 +258,7 @@ def tested(
         uniform = torch.rand(len(rows) * settings.crops, 4, generator=draws)
         if number % distributed.size != distributed.rank:
             continue
-        images = [split.image(int(row)) for row in rows]
+        images = [split.seen(int(row), network.trunk.channels) for row in rows]
         cuts = random_squares(
             images * settings.crops,
             settings.scale,

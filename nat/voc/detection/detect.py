@@ -147,7 +147,7 @@ def detect(
         side = pooled_cells(trunk, params.finetune.input)
         regions = regions_of(proposals, trainval, "trainval")
         test_regions = regions_of(proposals, test, "test")
-        training = training_set(trainval, regions, settings)
+        training = training_set(trainval, regions, settings, trunk.channels)
         network = make_detector(
             trunk, training, len(trainval.classes), side, settings, name.seed, session.device
         )
@@ -160,8 +160,10 @@ def detect(
         session.write(measured, data, seconds + session.elapsed - start)
 
 
-def training_set(trainval: VocSplit, regions: list[torch.Tensor], settings: Detect) -> TrainingSet:
-    """The images of trainval with what each teaches.
+def training_set(
+    trainval: VocSplit, regions: list[torch.Tensor], settings: Detect, channels: int
+) -> TrainingSet:
+    """The images of trainval, in the trunk's channels, with what each teaches.
 
     Raises:
         UserError: fewer than a batch have regions to learn from.
@@ -173,4 +175,4 @@ def training_set(trainval: VocSplit, regions: list[torch.Tensor], settings: Dete
             f"detect.images: {settings.images} a batch, but {taught} of trainval's "
             f"{len(trainval)} images have regions to learn from; use at most {2 * taught}"
         )
-    return TrainingSet(trainval.images(), examples)
+    return TrainingSet(trainval.images(channels), examples)

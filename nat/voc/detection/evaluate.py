@@ -91,7 +91,7 @@ def look(
 
     Args:
         network: in evaluation mode.
-        images: uint8 (h, w) each.
+        images: uint8 (h, w), or all in colour (3, h, w).
         regions: float32 (m, 4) for each; pixels from 1, both ends inclusive.
         settings: test_short_side and long_side are used.
         distributed: whose device the network is on.
@@ -102,7 +102,7 @@ def look(
     """
     inputs, boxes = [], []
     for slot, (image, region) in enumerate(zip(images, regions, strict=True)):
-        height, width = image.shape
+        height, width = image.shape[-2:]
         factor = scale_factor(height, width, settings.test_short_side, settings.long_side)
         inputs.append(scaled(image, factor, False, distributed.device))
         boxes.append(F.pad((region - 1) * factor, (1, 0), value=slot))
@@ -112,7 +112,7 @@ def look(
     moved = network.moved(torch.cat(list(regions)).to(distributed.device), moves[where]).cpu()
     counts = [len(region) for region in regions]
     return [
-        (score, clipped(box, image.shape[1], image.shape[0]))
+        (score, clipped(box, image.shape[-1], image.shape[-2]))
         for image, score, box in zip(images, scores.split(counts), moved.split(counts), strict=True)
     ]
 
@@ -141,7 +141,7 @@ def detected(
     best_of = []
     with progress(total=len(split), label="test", unit="images") as bar:
         for rows in chunks:
-            images = [split.image(row) for row in rows]
+            images = [split.seen(row, network.trunk.channels) for row in rows]
             looks = look(network, images, [regions[row] for row in rows], settings, distributed)
             for row, (scores, boxes) in zip(rows, looks, strict=True):
                 best_of.append(scores.topk(min(settings.detections, len(scores)), dim=0).values)

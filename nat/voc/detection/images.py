@@ -13,17 +13,18 @@ def scaled(image: torch.Tensor, factor: float, flip: bool, device: torch.device)
     """An image, resized on the device.
 
     Args:
-        image: uint8 (h, w), on the CPU.
+        image: uint8 (h, w), or in colour (3, h, w), on the CPU.
         factor: from ``scale_factor``.
         flip: whether to mirror it.
         device: of the result.
 
     Returns:
-        float32 (1, 1, h', w'), 0 to 255.
+        float32 (1, channels, h', w'), 0 to 255.
     """
-    size = [max(round(side * factor), 1) for side in image.shape]
-    pixels = image.to(device, non_blocking=True)[None, None].float()
+    sides = image.shape[-2:]
+    size = [max(round(side * factor), 1) for side in sides]
+    pixels = image.to(device, non_blocking=True).float().reshape(1, -1, *sides)
     pixels = pixels.flip(-1) if flip else pixels
-    if size == list(image.shape):
+    if size == list(sides):
         return pixels
     return F.interpolate(pixels, size, mode="bilinear", antialias=True)

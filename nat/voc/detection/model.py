@@ -26,7 +26,7 @@ class Regions:
     """Images and the regions to look at, on the network's device.
 
     Attributes:
-        images: float32 (1, 1, h, w) each, 0 to 255, of any sizes.
+        images: float32 (1, channels, h, w) each, 0 to 255, of any sizes.
         boxes: float32 (r, 5): a row of ``images``; xmin, ymin, xmax, ymax in its pixels,
             counted from 0, both ends inclusive.
     """
@@ -91,7 +91,7 @@ class Detector(nn.Module):
         self.register_buffer("std", torch.ones(classes, 4))
 
     def conv5(self, images: Sequence[torch.Tensor]) -> torch.Tensor:
-        """Images, float32 (1, 1, h, w) each, to maps, float (b, c, h', w')."""
+        """Images, float32 (1, channels, h, w) each, to maps, float (b, c, h', w')."""
         inputs = [self.trunk.preprocess(image) for image in images]
         height, width = (max(x.shape[axis] for x in inputs) for axis in (2, 3))
         filled = torch.cat(

@@ -29,7 +29,7 @@ RESCALING = 4  # training batches to measure the layers' statistics on
 
 @dataclass(frozen=True)
 class TrainingSet:
-    """Images, uint8 (h, w) each, and what each teaches."""
+    """Images, uint8 (h, w), or all in colour (3, h, w), and what each teaches."""
 
     images: Sequence[torch.Tensor]
     examples: Sequence[Example]
@@ -74,7 +74,7 @@ def draw_batch(
         move = torch.zeros(len(rows), 4)
         shows = rows[label != BACKGROUND]  # they come first
         goal = example.objects[example.nearest[shows]]
-        height, width = image.shape
+        height, width = image.shape[-2:]
         if flip:
             region, goal = mirrored(region, width), mirrored(goal, width)
         move[: len(shows)] = encode(region[: len(shows)], goal)

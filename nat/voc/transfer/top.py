@@ -5,26 +5,18 @@ from pathlib import Path
 import torch
 from torch import nn
 
-from nat.network.front_ends import Sobel
 from nat.network.model import Trunk, load_network
 from nat.runtime.device import check_weights
-from nat.runtime.errors import UserError
 from nat.voc.transfer.rescale import Layer
 
 
 def load_trunk(network_file: Path) -> Trunk:
-    """The trunk of a network, for the luma images that the VOC reader gives.
+    """The trunk of a network, whose ``channels`` are those that VOC's images are read in.
 
     Raises:
-        UserError: the network is damaged, or looks at colours.
+        UserError: the network is damaged.
     """
-    trunk = load_network(network_file).trunk
-    if trunk.channels != 1 and not isinstance(trunk.front_end, Sobel):
-        raise UserError(
-            f"{network_file}: looks at {trunk.channels} colour channels, but VOC's images are "
-            "read as luma; train with images.channels 1 or model.preprocessing sobel"
-        )
-    return trunk
+    return load_network(network_file).trunk
 
 
 def hidden_layers(features: int, hidden: int, dropout: float, setting: str) -> nn.Sequential:

@@ -30,6 +30,17 @@ def test_full_square_is_the_image_itself() -> None:
     torch.testing.assert_close(cuts, image.float().expand(3, 1, 24, 24))
 
 
+@pytest.mark.parametrize("by_area", [False, True])
+def test_colours_are_cut_alike(by_area: bool) -> None:
+    images = list(torch.randint(0, 256, (5, 3, 30, 40), dtype=torch.uint8, generator=generator(0)))
+    chosen = (0.3, 1.0), 16, True, uniform(5), CPU, by_area
+    found = random_squares(images, *chosen)
+    assert found.shape == (5, 3, 16, 16)
+    for colour in range(3):
+        expected = random_squares([image[colour] for image in images], *chosen)
+        torch.testing.assert_close(found[:, colour : colour + 1], expected)
+
+
 def test_half_are_mirrored() -> None:
     cuts = random_squares([slope(32, 64)] * 400, (0.5, 1.0), 16, True, uniform(400), CPU)
     falling = (cuts[:, 0, 8, 0] > cuts[:, 0, 8, -1]).float().mean()

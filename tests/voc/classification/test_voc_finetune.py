@@ -2,6 +2,7 @@ import json
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -11,7 +12,9 @@ from ruamel.yaml import YAML
 from tiny import PROJECT
 
 from nat.data.seeds import generator
-from nat.network.model import Trunk, load_network
+from nat.network import session
+from nat.network.model import Network, Trunk, initialise, load_network, save_network
+from nat.runtime import resume
 from nat.runtime.errors import UserError
 from nat.runtime.naming import Name
 from nat.runtime.settings.params import Params
@@ -190,6 +193,51 @@ def test_fits_the_images_it_is_trained_on(
         found.append(result(tmp_path / "out.json")["measured"]["map"])
     assert found[0] < 60
     assert found[1] > 90
+
+
+def test_a_trunk_of_colours_sees_colours(
+    composed: tuple[Params, Path], make_params: Any, tmp_path: Path, monkeypatch: Any
+) -> None:
+    params, manifest = composed
+    file = tmp_path / "colours.safetensors"
+    untrained = Network(make_params(model={"preprocessing": "clean"}).model, 28, 8, 3)
+    initialise(untrained, generator(0, "network"))
+    save_network(untrained, file)
+    seen = set()
+    original = classify.Classifier.forward
+
+    def noted(network: classify.Classifier, images: torch.Tensor) -> torch.Tensor:
+        seen.add((network.hidden.training, images.shape[1]))
+        return original(network, images)
+
+    monkeypatch.setattr(classify.Classifier, "forward", noted)
+    finetune(params, NAT, manifest, file, "all", tmp_path / "out.json")
+    assert seen == {(True, 3), (False, 3)}
+
+
+def test_the_seconds_are_those_of_all_work(
+    composed: tuple[Params, Path], network_file: Path, tmp_path: Path, monkeypatch: Any
+) -> None:
+    """Of preparation, rescaling included, of training and of the test."""
+    params, manifest = composed
+    clock = [1000.0]
+    for module in (session, resume):
+        monkeypatch.setattr(module, "time", SimpleNamespace(perf_counter=lambda: clock[0]))
+
+    def takes(name: str, seconds: float) -> None:
+        original = getattr(classify, name)
+
+        def slow(*arguments: Any) -> Any:
+            clock[0] += seconds
+            return original(*arguments)
+
+        monkeypatch.setattr(classify, name, slow)
+
+    for name, seconds in (("make_network", 50), ("masked_loss", 2), ("tested", 300)):
+        takes(name, seconds)
+    finetune(params, NAT, manifest, network_file, "all", tmp_path / "out.json")
+    told = json.loads((tmp_path / "out.json").read_text())["provenance"]["seconds"]
+    assert told == pytest.approx(50 + 4 * 2 + 300)
 
 
 def test_start_does_not_change_the_trunks_direction(

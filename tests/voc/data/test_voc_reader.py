@@ -53,6 +53,16 @@ def test_images_are_luma_of_their_own_size(kit: Path) -> None:
     assert np.abs(images[0].numpy() - expected).mean() < 2
 
 
+def test_images_are_seen_in_the_channels_of_a_trunk(kit: Path) -> None:
+    found = VocSplit(kit, CLASSES, "trainval")
+    assert torch.equal(found.seen(1, 1), found.image(1))
+    colours = found.images(3)
+    assert [tuple(image.shape) for image in colours] == [(3, 20, 24)] * 3
+    with Image.open(jpeg(kit, "000002")) as file:
+        for colour, expected in zip(colours[1], file.split(), strict=True):
+            assert (colour.numpy() == np.asarray(expected)).all()
+
+
 def test_parts_of_people_are_no_objects(kit: Path) -> None:
     path = annotation(kit, "000001")
     part = "<part><name>head</name><bndbox><xmin>900</xmin></bndbox></part></object>"

@@ -9,7 +9,9 @@ import numpy as np
 import pytest
 import torch
 
+from nat.data.seeds import generator
 from nat.network import session
+from nat.network.model import Network, initialise, save_network
 from nat.runtime import resume
 from nat.runtime.distributed import Distributed
 from nat.runtime.errors import UserError
@@ -248,6 +250,27 @@ def test_damaged_network(inputs: tuple, tmp_path: Path) -> None:
     network.write_bytes(network.read_bytes()[:1000])
     with pytest.raises(UserError, match="no network of this project"):
         detect(params, NAT, manifest, proposals, network, *outputs(tmp_path, "out"))
+
+
+def test_a_trunk_of_colours_sees_colours(
+    inputs: tuple, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, make_params: Any
+) -> None:
+    params, (manifest, proposals, _) = inputs
+    network = tmp_path / "colours.safetensors"
+    model = make_params(model={"preprocessing": "clean"}).model
+    untrained = Network(model, 28, 8, 3)
+    initialise(untrained, generator(0, "network"))
+    save_network(untrained, network)
+    seen = set()
+    original = Detector.forward
+
+    def noted(network: Detector, regions: Regions) -> tuple[torch.Tensor, torch.Tensor]:
+        seen.update((network.training, image.shape[:2]) for image in regions.images)
+        return original(network, regions)
+
+    monkeypatch.setattr(Detector, "forward", noted)
+    detect(params, NAT, manifest, proposals, network, *outputs(tmp_path, "out"))
+    assert seen == {(True, (1, 3)), (False, (1, 3))}
 
 
 @pytest.mark.parametrize(

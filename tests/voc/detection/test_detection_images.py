@@ -1,6 +1,7 @@
 import pytest
 import torch
 
+from nat.data.seeds import generator
 from nat.voc.detection.images import scale_factor, scaled
 
 CPU = torch.device("cpu")
@@ -28,3 +29,12 @@ def test_scaled() -> None:
     assert larger.shape == (1, 1, 8, 10)
     torch.testing.assert_close(scaled(image, 2.5, True, CPU), larger.flip(-1))
     assert scaled(image, 0.1, False, CPU).shape == (1, 1, 1, 1)
+
+
+@pytest.mark.parametrize("factor", [1.0, 2.5])
+@pytest.mark.parametrize("flip", [False, True])
+def test_colours_are_scaled_each_by_itself(factor: float, flip: bool) -> None:
+    image = torch.randint(0, 256, (3, 5, 7), dtype=torch.uint8, generator=generator(0))
+    found = scaled(image, factor, flip, CPU)
+    expected = torch.cat([scaled(colour, factor, flip, CPU) for colour in image], 1)
+    torch.testing.assert_close(found, expected)
