@@ -73,7 +73,8 @@ def fresh_classifiers(hidden: int, classes: int, seed: int) -> Weights:
 
 def trained(weights: Weights) -> Weights:
     """Those that gradients are taken of."""
-    return {name: value for name, value in weights.items() if "running" not in name}
+    others = ("running_mean", "running_var", "num_batches_tracked", "kernel")
+    return {name: value for name, value in weights.items() if not name.endswith(others)}
 
 
 def normalised(x: torch.Tensor, weights: Weights, name: str, share: float | None) -> torch.Tensor:
