@@ -147,3 +147,18 @@ def test_sinkhorn_hardens_to_the_exact_assignment(monkeypatch: pytest.MonkeyPatc
     order, weights = sinkhorn.align(similarity)
     assert weights is not None
     assert weights.argmax(1).tolist() == order.tolist() == exact.align(similarity).order.tolist()
+
+
+def test_sinkhorn_draws_each_image_to_a_mean_of_targets() -> None:
+    """By scaling columns and rows of ``exp(s / 0.05)`` in turn, 30 times, as the file says."""
+    features, vectors = unit(24, 8, 0), unit(24, 8, 1)
+    plan = np.exp((features @ vectors.T).double().numpy() / 0.05)
+    for _ in range(30):
+        plan /= plan.sum(0, keepdims=True)
+        plan /= plan.sum(1, keepdims=True)
+    means = plan @ vectors.double().numpy()
+    order, drawn_to = reassign(sinkhorn.align, features, vectors)
+    expected = means / np.linalg.norm(means, axis=1, keepdims=True)
+    np.testing.assert_allclose(drawn_to, expected, atol=1e-5)
+    assert order.tolist() == exact.align(features @ vectors.T).order.tolist()
+    assert np.abs(expected - vectors[order].numpy()).max() > 0.1  # it is no assignment

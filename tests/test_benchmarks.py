@@ -23,6 +23,7 @@ COMMANDS = {
     "ground_truth_boxes": "--network network.safetensors --voc voc.json --proposals proposals",
     "kills": "--stage check --start again --random 1 --others 1",
     "loader": "--n 40 --size 32 --crop 28 --batch 8 --batches 2",
+    "mutation": "--fault decay-from-the-first-batch",  # and the code has what all replace
     "prepare": "--images 8 --runs 1",
     "proposals": "--images 2 --threads 1 --short-side 60 --finest 50 --voc voc.json",
     "reproducibility": "--images images.json --seeds 0 --ways 1-thread --out runs.csv",
