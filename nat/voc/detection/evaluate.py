@@ -87,7 +87,7 @@ def look(
     """Run the network on images, in float32: rounded scores would be equal too often to rank.
 
     Of regions that are pooled from the same cells one is computed, as in Fast R-CNN; each is moved
-    from where it lies itself.
+    from where it lies itself, there all from where that one lies.
 
     Args:
         network: in evaluation mode.
