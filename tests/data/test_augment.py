@@ -80,8 +80,10 @@ def test_fixed_crops() -> None:
     images = coordinates(2, 1, 8, 8)
     ten = fixed_crops(images, 4, 10)
     assert ten.shape == (10, 2, 1, 4, 4)
-    assert torch.equal(ten[0], images[..., 2:6, 2:6])
-    assert torch.equal(ten[4], images[..., 4:, 4:])
+    first, last = slice(None, 4), slice(4, None)
+    corners = [(first, first), (first, last), (last, first), (last, last)]
+    for crop, (down, across) in zip(ten, [(slice(2, 6), slice(2, 6)), *corners], strict=False):
+        assert torch.equal(crop, images[..., down, across])
     assert torch.equal(ten[5:], ten[:5].flip(-1))
     assert torch.equal(fixed_crops(images, 4, 2), ten[[0, 5]])
     assert torch.equal(fixed_crops(images, 8, 1)[0], images)

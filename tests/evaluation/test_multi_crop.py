@@ -1,6 +1,7 @@
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
@@ -13,23 +14,33 @@ from nat.runtime.distributed import Distributed
 
 
 @pytest.mark.parametrize("crops", [1, 2, 10])
-def test_outputs_are_summed_over_crops(crops: int, make_params: Any, manifest: Path) -> None:
-    """Against image by image, crop by crop, for two classifiers at once."""
-    store = Store(manifest, make_params().machine.data, "val")
-    weights = torch.randn(2, 3, 28 * 28, generator=torch.Generator().manual_seed(0))
+def test_outputs_are_summed_over_crops(crops: int, make_params: Any, tmp_path: Path) -> None:
+    """Against image by image, crop by crop, for two classifiers at once.
+
+    On noise, of labels by chance, so that another rule would be right about other images.
+    """
+    draws = np.random.default_rng(0)
+    images = draws.integers(0, 256, (300, 1, 32, 32)).astype(np.uint8)
+    split = Split(300, images, draws.integers(0, 3, 300))
+    data = make_params().machine.data
+    write_store(Source("noise", CLASSES, {"val": split}), 32, 1, data, tmp_path / "noise.json")
+    store = Store(tmp_path / "noise.json", data, "val")
+    weights = torch.randn(2, 3, 28 * 28, generator=torch.Generator().manual_seed(0)) / 2000
 
     def classify(cuts: torch.Tensor) -> tuple[torch.Tensor, ...]:
         return tuple(F.linear(cuts.flatten(1).float(), weight).softmax(1) for weight in weights)
 
-    right = [0, 0]
+    right, best = [0, 0], [0, 0]
     for row in range(len(store)):
         image = store.batch(torch.tensor([row]))
         for index in range(2):
-            votes = sum(classify(cut)[index][0] for cut in fixed_crops(image, 28, crops))
-            right[index] += int(votes.argmax() == store.labels[row])
+            votes = torch.stack([classify(cut)[index][0] for cut in fixed_crops(image, 28, crops)])
+            right[index] += int(votes.sum(0).argmax() == store.labels[row])
+            best[index] += int(votes.amax(0).argmax() == store.labels[row])
     found = multi_crop_accuracies(classify, store, 28, crops, Distributed(torch.device("cpu")))
     assert found == pytest.approx([100 * count / len(store) for count in right])
     assert right[0] != right[1]
+    assert (right == best) == (crops == 1)
 
 
 @pytest.mark.parametrize("images", [1, 2, 5])
