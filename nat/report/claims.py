@@ -1,24 +1,14 @@
 """What the paper says of its features, as data, checked on the numbers measured here."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from itertools import pairwise
 from typing import Any, NamedTuple
 
 from nat.report.frame import Report
 from nat.report.names import pace
-from nat.report.results import ON_VOC, Run
+from nat.report.results import ON_VOC
 from nat.report.table import Measured
-from nat.report.verdict import (
-    SMALL,
-    Judge,
-    Pair,
-    above,
-    alike,
-    error_of_classes,
-    no_worse,
-    of_accuracies,
-    verdict,
-)
+from nat.report.verdict import Pair, above, alike, no_worse, of_accuracies, of_precisions, verdict
 
 EACH, MOVING, BEST, ENDS, NEXT, CURVE = "each", "moving", "best", "ends", "next", "curve"
 
@@ -51,7 +41,7 @@ class Statement(NamedTuple):
     more: Of
     less: Of
     name: str = ""
-    rule: Judge = above
+    rule: Callable[[float, float], str] = above
     added: bool = False
 
 
@@ -63,31 +53,26 @@ def _labels(factor: str, value: str) -> Of:
     return Of("labels", "accuracy", "train", factor, value)
 
 
-def _transfer() -> Iterator[Statement]:
-    """Table 4: classification by the layers trained, then detection."""
-    for stage, words in zip(ON_VOC, ("fc6-8 trained", "all trained", "detection"), strict=True):
-        nat, random, labels = (Of(m, "map", stage) for m in ("nat", "random", "labels"))
-        text, row = f"NAT's features transfer better than random ones, {words}", "with a row added"
-        yield Statement(text, f"Table 4, {row}", nat, random, added=True)
-        text = f"features trained with labels transfer better still, {words}"
-        yield Statement(text, "Table 4", labels, nat)
-        if stage == "finetune-all":
-            text = "with NAT, training all layers is better than fc6-8 alone"
-            yield Statement(text, "Table 4", nat, nat._replace(stage="finetune-fc6-8"))
+def _transfer(stage: str, words: str) -> list[Statement]:
+    """Of Table 4: a way to train on VOC, after the layers trained or the task."""
+    nat, random, labels = (Of(method, "map", stage) for method in ("nat", "random", "labels"))
+    return [
+        Statement(f"NAT's features transfer better than random ones, {words}",
+                  "Table 4, with a row added", nat, random, added=True),
+        Statement(f"features trained with labels transfer better still, {words}", "Table 4",
+                  labels, nat),
+    ]  # fmt: skip
 
 
 NAT, RANDOM, RIGHT, LEFT = Of("nat"), Of("random"), "Figure 2, right", "Figure 2, left"
-LOSS, PREPROCESSING, PROBE = (
-    "baselines.labels.loss",
-    "model.preprocessing",
-    "Table 3, another probe",
-)
+LOSS, SEEN, PROBE = "baselines.labels.loss", "model.preprocessing", "Table 3, another probe"
 STEPS, WHOLE = (Of("nat", stage=CURVE, value=value) for value in (NEXT, ENDS))
+FC, ALL, DETECTION = ON_VOC
 STATEMENTS = (
     Statement("softmax and square loss give similar accuracies", "Table 1",
               _labels(LOSS, "square"), _labels(LOSS, "softmax"), rule=alike),
     *(Statement(f"training with labels loses little with {name} pre-processing", "Table 2",
-                _labels(PREPROCESSING, name), _labels(PREPROCESSING, "clean"), rule=no_worse)
+                _labels(SEEN, name), _labels(SEEN, "clean"), rule=no_worse)
       for name in ("high-pass", "sobel")),
     Statement("targets on the sphere are better than discrete ones, whatever k", "Section 4.1",
               Of("nat", factor="target_type", value="sphere"),
@@ -111,7 +96,11 @@ STATEMENTS = (
                 Of("nat", probe), Of("random", probe), added=True)
       for probe, name in (("linear", "the linear classifier"), ("knn", "kNN"))),
     Statement("features trained with labels are better still", "Tables 3 and 4", Of("labels"), NAT),
-    *_transfer(),
+    *_transfer(FC, "fc6-8 trained"),
+    *_transfer(ALL, "all trained"),
+    Statement("with NAT, training all layers is better than fc6-8 alone", "Table 4",
+              Of("nat", "map", ALL), Of("nat", "map", FC)),
+    *_transfer(DETECTION, "detection"),
 )  # fmt: skip
 
 
@@ -127,35 +116,33 @@ class Claim(NamedTuple):
     @property
     def seeds(self) -> set[int]:
         """How many seeds are behind its numbers."""
-        return {len(cell.values) for pair in self.pairs for cell in (pair.more, pair.less)}
+        return {cell.n for pair in self.pairs for cell in (pair.more, pair.less)}
 
 
 def claims(report: Report) -> list[Claim]:
     """Every statement that the measured numbers can test, in the order of the paper."""
     found = []
+    first, last = _ends(report)
     for text, source, more, less, name, rule, added in STATEMENTS:
         compare = _of_curve if more.stage == CURVE else _of_runs
-        pairs = list(compare(report, more, less, name))
-        if pairs:
-            first, last = _ends(report)
+        if pairs := list(compare(report, more, less, name)):
             told = text.format(first=first, last=last)
             found.append(Claim(told, source, added, pairs, verdict(pairs, rule)))
     return found
 
 
 def _of_curve(report: Report, more: Of, less: Of, name: str) -> Iterator[Pair]:
-    curve, images = report.curve, report.images("val")
+    curve = report.curve
     for first, last in pairwise(curve) if more.value == NEXT else [_ends(report)]:
         if first != last:
             cells = curve[last][more.metric], curve[first][less.metric]
-            yield of_accuracies(*cells, images, name.format(first=first, last=last))
+            yield of_accuracies(*cells, report.images("val"), name.format(first=first, last=last))
 
 
 def _ends(report: Report) -> tuple[int, int]:
     """The first checkpoint, else epoch 0, and the last epoch; the same where there is no curve."""
     epochs = sorted(report.curve) or [0]
-    trained = [epoch for epoch in epochs if epoch > 0]
-    return (trained if len(trained) > 1 else epochs)[0], epochs[-1]
+    return epochs[1 if len(epochs) > 2 and epochs[0] == 0 else 0], epochs[-1]
 
 
 def _of_runs(report: Report, more: Of, less: Of, name: str) -> Iterator[Pair]:
@@ -163,41 +150,24 @@ def _of_runs(report: Report, more: Of, less: Of, name: str) -> Iterator[Pair]:
         for other, low in _found(report, less):
             if high is low:
                 continue
-            varied = other if value is None or more.value not in (MOVING, BEST) else value
+            varied = value if more.value in (MOVING, BEST) else other
             told = name.format(value=varied, pace=pace(varied))
             if more.stage in ON_VOC:
-                classes = (report.by_class(Run(of.stage, of.method)) for of in (more, less))
-                yield Pair(high, low, error_of_classes(*classes), told)
+                classes = (report.by_class(of.method, of.stage) for of in (more, less))
+                yield of_precisions(high, low, classes, told)
             else:
                 yield of_accuracies(high, low, report.images("val"), told)
 
 
 def _found(report: Report, of: Of) -> list[tuple[Any, Measured]]:
     """The numbers that ``of`` names, with the value of the factor; those that were measured."""
-    if not of.factor:
-        cell = report.measured(Run(of.stage, of.method), of.metric)
-        return [] if cell is None else [(None, cell)]
-    found = [
-        (variant.value, cell)
-        for variant in report.variants.of(of.method, of.factor)
-        if (cell := report.of(variant, of.metric, of.stage)) is not None
-    ]
+    variants = [report.variants.own(of.method)]
+    if of.factor:
+        variants = report.variants.of(of.method, of.factor)
+    numbers = ((variant.value, report.of(variant, of.metric, of.stage)) for variant in variants)
+    found = [(value, cell) for value, cell in numbers if cell is not None]
     if of.value in (MOVING, BEST):
         found = [(value, cell) for value, cell in found if value != "never"]
-        return [max(found, key=lambda f: f[1].mean)] if of.value == BEST and found else found
-    return [(value, cell) for value, cell in found if of.value in (EACH, value)]
-
-
-def how_judged(found: list[Claim]) -> str:
-    """What errors and verdicts mean, and how many comparisons stand behind them."""
-    count = sum(len(claim.pairs) for claim in found)
-    return (
-        "± 2 SE is twice the standard error of the difference, the largest of those that can be "
-        "told: from the spread over seeds, for accuracies from the number of test images, for "
-        "average precision from the spread over classes. A difference within it is undecided. "
-        "A statement on several differences holds if each of them does, and does not if one of "
-        f"them does not. Similar, or little, means within {SMALL} points, ± 2 SE included: the "
-        "largest difference that the paper itself calls insignificant (Table 2). The "
-        f"{len(found)} statements rest on {count} comparisons; were there no difference at all, "
-        "about one comparison in twenty would still come out beyond ± 2 SE, by chance."
-    )
+        best = max(found, key=lambda f: f[1].mean, default=None)
+        return [best] if of.value == BEST and best else found
+    return [(value, cell) for value, cell in found if of.value in (None, EACH, value)]

@@ -1,24 +1,26 @@
 """The page's plain facts: settings, time, hardware, and where each number comes from."""
 
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from typing import Any, NamedTuple
 
+import pandas as pd
+
+from nat.report import paper
 from nat.report.frame import Report, anchor
-from nat.report.names import TARGETS_LONG, label
-from nat.report.results import OF_CLASS, Result, Run
-from nat.report.settings import get
-from nat.report.table import NONE
+from nat.report.names import TARGETS, label
+from nat.report.results import OF_CLASS, ON_VOC, Result
+from nat.report.table import NONE, Table
+
+TASKS = ("Classification, fc6-8 trained", "Classification, all trained", "Detection")
 
 
-def settings(report: Report) -> dict[str, Any]:
+def settings(report: Report) -> dict[str, str]:
     """Data, method and training of NAT's own run; what is not known is left out."""
-
-    def used(name: str) -> Any:
-        return get(report.settings, name)
-
+    used = report.used
     shown = report.illustrated.content.facts if report.illustrated else {}
     kind, period = used("target_type"), used("permute_every")
-    size = used("targets.k" if kind == "onehot" else "targets.dimension")
+    _, targets = TARGETS.get(kind, (kind, "see its file"))
     colours = "grey" if shown.get("channels") == 1 else "RGB"
     classes = f", {len(shown['classes'])} classes" if shown else ""
     rows = {
@@ -26,10 +28,10 @@ def settings(report: Report) -> dict[str, Any]:
         "images": f"{report.data}{classes}",
         "n, training images (and targets)": report.images("train") or None,
         "test images": report.images("val") or None,
-        "input": shown and f"{shown['crop']} px crops of {shown['size']} px, {colours}",
+        "input": f"{shown['crop']} px crops of {shown['size']} px, {colours}" if shown else None,
         "preprocessing": used("model.preprocessing"),
-        "target_type": kind and f"{kind}: {TARGETS_LONG.get(kind, 'see its file')}",
-        "dimension of the targets": size,
+        "target_type": kind and f"{kind}: {targets}",
+        "dimension of the targets": used("targets.k" if kind == "onehot" else "targets.dimension"),
         "alignment": used("alignment"),
         "permute_every": f"{period} (epochs)" if isinstance(period, int) else period,
         "trunk": used("model.trunk"),
@@ -39,51 +41,83 @@ def settings(report: Report) -> dict[str, Any]:
         "learning rate": used("pretrain.lr"),
         "seeds": ", ".join(map(str, sorted({result.seed for result in report.counted}))),
     }
-    known = {name: value for name, value in rows.items() if value not in (None, {})}
+    known = {name: value for name, value in rows.items() if value is not None}
     return {name: f"{v:,}" if isinstance(v, int) else str(v) for name, v in known.items()}
 
 
-def time(report: Report) -> list[tuple[str, str, int, str]]:
-    """Stage, method, runs and minutes, of the methods' own runs and of section 4.1; then all."""
-    seconds: dict[tuple[str, str], list[float]] = {}
-    for results in report.groups:
-        run = results[0].run
-        place = run.stage, label(run.method) + (" (section 4.1)" if run.override else "")
-        seconds.setdefault(place, []).extend(r.provenance["seconds"] for r in results)
-    rows = [(*place, len(each), _minutes(sum(each))) for place, each in seconds.items()]
-    every = [one for each in seconds.values() for one in each]
-    return [*rows, ("", "", len(every), _minutes(sum(every)))]
+def time(report: Report) -> pd.DataFrame:
+    """Runs and seconds by stage and method, of the methods' own runs and of section 4.1."""
+    rows = []
+    for result in (result for results in report.groups for result in results):
+        whose = label(result.run.method) + (" (section 4.1)" if result.run.override else "")
+        rows.append((result.run.stage, whose, result.provenance["seconds"]))
+    frame = pd.DataFrame(rows, columns=["stage", "method", "seconds"])
+    by_stage = frame.groupby(["stage", "method"], sort=False)["seconds"]
+    return by_stage.agg(runs="size", seconds="sum")
 
 
-def _minutes(seconds: float) -> str:
+def minutes(seconds: float) -> str:
+    """Seconds in minutes, with one decimal."""
     return f"{seconds / 60:.1f}" if seconds >= 3 else "< 0.1"
+
+
+def circumstances(result: Result) -> dict[str, Any]:
+    """Where and how a result was measured."""
+    where = result.provenance
+    hardware = f"{where['hardware']}, on {where['device']}, threads: {where['threads']}"
+    if where.get("processes", 1) > 1:
+        hardware += f", processes: {where['processes']}"
+    libraries = (f"{name} {version}" for name, version in where["versions"].items())
+    return {
+        "file": result.file,
+        "seed": result.seed,
+        "data": result.data,
+        "commit": where["commit"],
+        "seconds": where["seconds"],
+        "hardware": hardware,
+        "versions": ", ".join([f"Python {where['python']}", *libraries]),
+    }
 
 
 def hardware_used(report: Report) -> list[str]:
     """Hardware, versions and commit, each once; several where the runs differ."""
-    where = [result.provenance for result in report.counted]
-    lines = {
-        "Hardware": {hardware(p) for p in where},
-        "Versions": {versions(p) for p in where},
-        "Commit": {p["commit"] for p in where},
-    }
-    items = [f"{name}: {'; '.join(sorted(values))}" for name, values in lines.items()]
-    if any(commit.endswith("+") for commit in lines["Commit"]):
+    used = pd.DataFrame([circumstances(result) for result in report.counted])
+    items = [
+        f"{name.capitalize()}: {'; '.join(sorted(used[name].unique()))}"
+        for name in ("hardware", "versions", "commit")
+    ]
+    if used["commit"].str.endswith("+").any():
         items.append("A + behind a commit: files differed from it.")
     return items
 
 
-def hardware(where: dict[str, Any]) -> str:
-    """Processor, device, threads, and processes if several, of a provenance."""
-    text = f"{where['hardware']}, on {where['device']}, threads: {where['threads']}"
-    processes = where.get("processes", 1)
-    return text if processes == 1 else f"{text}, processes: {processes}"
+def left_out(report: Report) -> str:
+    """How many results do not count, and why; empty if all do."""
+    counts = Counter(result.dropped for result in report.results if result.dropped).most_common()
+    if not counts:
+        return ""
+    (why, first), *others = counts
+    told = [f"{first} result{'s' if first > 1 else ''} {why}", *(f"{n} {why}" for why, n in others)]
+    return f"{', '.join(told)} {'are' if first > 1 or others else 'is'} left out."
 
 
-def versions(where: dict[str, Any]) -> str:
-    """Python and the libraries of a provenance."""
-    libraries = (f"{name} {version}" for name, version in where["versions"].items())
-    return ", ".join([f"Python {where['python']}", *libraries])
+def missing(report: Report, tables: Iterable[Table]) -> Iterator[str]:
+    """What the paper measured and this page does not."""
+    if report.data != "ImageNet":
+        yield (
+            "ImageNet: what is said here of Tables 1 to 3, of section 4.1 and of the figures is of "
+            f"{report.data}."
+        )
+    if report.voc != "VOC 2007":
+        yield "VOC 2007, classification and detection."
+    run = {result.run.stage for result in report.counted}
+    for stage, task in zip(ON_VOC, TASKS, strict=True):
+        if stage not in run:
+            yield f"{task}, on any data."
+    known = {row.name for row in (*paper.TABLE_1, *paper.TABLE_2, *paper.TABLE_3, *paper.TABLE_4)}
+    for table in tables:
+        if quoted := [name for name in table.quoted_only() if name in known]:
+            yield f"{table.title}, rows quoted only: {', '.join(quoted)}."
 
 
 class Fact(NamedTuple):
@@ -94,65 +128,36 @@ class Fact(NamedTuple):
     anchor: str = ""
 
 
-class Source(NamedTuple):
-    """The files of a run, by the seeds, with all that they tell; the numbers of classes apart."""
-
-    run: Run
-    files: str
-    own: list[Fact]
-    of_class: list[Fact]
-    facts: list[Fact]
-    parameters: list[Fact]
-
-
-def source(results: list[Result]) -> Source:
-    """Where the numbers of a run come from, which are ``results`` of several seeds."""
-    run = results[0].run
-    numbers = [
-        Fact(name, each, anchor(run, name)) for name, each in _beside(r.measured for r in results)
-    ]
-    facts = _beside(
-        {
-            "file": r.file,
-            "seed": r.seed,
-            "data": r.data,
-            "commit": r.provenance["commit"],
-            "seconds": r.provenance["seconds"],
-            "hardware": hardware(r.provenance),
-            "versions": versions(r.provenance),
+def sources(report: Report) -> Iterator[dict[str, Any]]:
+    """Where the numbers of each run come from: Facts of its files, those of classes apart."""
+    for results in report.groups:
+        run = results[0].run
+        facts = _beside([result.measured for result in results])
+        numbers = [fact._replace(anchor=anchor(run, fact.name)) for fact in facts]
+        yield {
+            "run": run,
+            "files": files([result.file for result in results]),
+            "own": [fact for fact in numbers if OF_CLASS not in fact.name],
+            "of_class": [fact for fact in numbers if OF_CLASS in fact.name],
+            "facts": _beside([circumstances(result) for result in results]),
+            "parameters": _beside([_flat(r.provenance["parameters"]) for r in results]),
         }
-        for r in results
-    )
-    parameters = _beside(dict(_flat(r.provenance["parameters"])) for r in results)
-    return Source(
-        run,
-        files([result.file for result in results]),
-        [fact for fact in numbers if OF_CLASS not in fact.name],
-        [fact for fact in numbers if OF_CLASS in fact.name],
-        [Fact(*fact) for fact in facts],
-        [Fact(*parameter) for parameter in parameters],
-    )
 
 
-def _beside(tables: Iterable[dict[str, Any]]) -> list[tuple[str, list[str]]]:
+def _beside(tables: list[dict[str, Any]]) -> list[Fact]:
     """Every name, and its value in each table; numbers with up to six digits, a dash for none."""
-    known = list(tables)
-    names = dict.fromkeys(name for table in known for name in table)
-    return [(name, [_text(table.get(name)) for table in known]) for name in names]
+    frame = pd.DataFrame(tables, dtype=object).map(_text, na_action="ignore").T.fillna(NONE)
+    return [Fact(name, values) for name, *values in frame.itertuples()]
 
 
 def _text(value: Any) -> str:
-    if isinstance(value, float):
-        return f"{value:.6g}"
-    return NONE if value is None else str(value)
+    return f"{value:.6g}" if isinstance(value, float) else str(value)
 
 
-def _flat(content: Any, name: str = "") -> Iterator[tuple[str, str]]:
-    if isinstance(content, dict):
-        for key, value in content.items():
-            yield from _flat(value, f"{name}.{key}" if name else str(key))
-    else:
-        yield name, NONE if content is None else str(content)
+def _flat(parameters: dict[str, Any]) -> dict[str, str]:
+    """Settings as text by their dotted names."""
+    flat = pd.json_normalize(parameters).astype(object).iloc[0]
+    return {name: NONE if value is None else str(value) for name, value in flat.items()}
 
 
 def files(names: list[str]) -> str:

@@ -1,9 +1,9 @@
 """All measured numbers in one table, and what the tables and figures look up in it."""
 
 import re
-from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
@@ -13,8 +13,6 @@ from nat.report.results import (
     FEATURES,
     ON_IMAGES,
     ON_VOC,
-    PICKED,
-    Picked,
     Result,
     Run,
     checkpoint,
@@ -28,9 +26,6 @@ COLUMNS = [
     "commit", "counted",
 ]  # fmt: skip
 KEY = ["stage", "method", "override", "metric"]
-FACTS = {
-    "ap": "average precision", "score": "least score", "precision": "precision", "recall": "recall",
-}  # fmt: skip
 EPOCH = re.compile(r"epoch (\d+), ")
 AP = "ap: "  # begins the names of average precisions of a class
 
@@ -44,79 +39,78 @@ class Report:
         results: every file, counted or not, in the order of stages, methods and seeds.
         illustrated: what Figures 1, 3 and 4 show, of the first seed that has it; may be None.
         detected: images with detections, likewise.
-        counted: the results that count, the facts of the two files above behind them.
+        counted: the results that count, the two above behind them.
     """
 
-    def __init__(self, settings: Settings, folder: Path, store: str | None = None) -> None:
-        """Read results/.
-
-        Raises:
-            UserError: see ``read_results``.
-        """
+    def __init__(self, settings: Settings, folder: Path) -> None:
+        """Read results/; raises what ``read_results`` does."""
         self.settings, self.variants = settings, Variants(settings)
-        self.results, picked = read_results(folder, self.variants, store)
+        self.results, shown = read_results(folder, self.variants)
         self.illustrated, self.detected = (
-            next((each for each in picked if Path(each.file).name == name), None)
-            for name in (FEATURES, DETECTIONS)
+            next((each for each in shown if each.run.stage == stage), None)
+            for stage in (FEATURES, DETECTIONS)
         )
-        shown = [_facts(each) for each in (self.illustrated, self.detected) if each]
-        self.counted = [*(result for result in self.results if not result.dropped), *shown]
+        self.counted = [result for result in self.results if not result.dropped]
+        self.counted += [each for each in (self.illustrated, self.detected) if each]
+
+    def used(self, name: str) -> Any:
+        """The setting of a dotted name; None if there is none."""
+        return get(self.settings, name)
 
     @cached_property
     def frame(self) -> pd.DataFrame:
         """A row for every measured number (COLUMNS); what does not count has 0 in ``counted``."""
         rows = []
         for result in [*self.counted, *(r for r in self.results if r.dropped)]:
-            variant = self.variants.canonical(*result.run[1:])
+            variant = self.variants.canonical(result.run.method, result.run.override)
             factor = variant.factor if variant else ""
             value = str(variant.value) if variant and factor else ""
             start = (*result.run, factor, value, result.seed)
-            commit, kept = result.provenance["commit"], int(not result.dropped)
-            end = (result.provenance["data"], result.file, commit, kept)
+            where = result.provenance
+            end = where["data"], result.file, where["commit"], int(not result.dropped)
             rows += [(*start, metric, number, *end) for metric, number in result.measured.items()]
         return pd.DataFrame(rows, columns=COLUMNS)
 
     @cached_property
     def _cells(self) -> dict[tuple[Run, str], Measured]:
-        """The means to be: what counts by run and metric, over the seeds."""
-        counted = self.frame[self.frame["counted"] == 1]
+        """What counts by run and metric, over the seeds."""
         found = {}
-        for (*run, metric), rows in counted.groupby(KEY, sort=False):
+        for (*run, metric), rows in self.frame[self.frame["counted"] == 1].groupby(KEY, sort=False):
             values, seeds = (tuple(rows[name].tolist()) for name in ("number", "seed"))
-            data = data_name(rows["data"].iloc[0])
-            found[Run(*run), metric] = Measured(values, seeds, data, anchor(Run(*run), metric))
+            data, digits = data_name(rows["data"].iloc[0]), int(metric != "images_per_second")
+            name = anchor(Run(*run), metric)
+            found[Run(*run), metric] = Measured(values, seeds, data, name, digits)
         return found
 
-    def measured(self, run: Run, metric: str) -> Measured | None:
+    def measured(
+        self, method: str, metric: str, stage: str = "probe", override: str = ""
+    ) -> Measured | None:
         """A number over its seeds; None where it was not measured."""
-        return self._cells.get((run, metric))
+        return self._cells.get((Run(stage, method, override), metric))
 
     def of(self, variant: Variant, metric: str, stage: str = "probe") -> Measured | None:
         """A number of a variant, likewise."""
-        return self.measured(Run(stage, variant.method, variant.override), metric)
+        return self.measured(variant.method, metric, stage, variant.override)
 
     def probes(self, method: str, override: str = "", epoch: int = 0) -> dict[str, Measured]:
         """Accuracies in percent of the three probes of a trunk; empty unless all were measured.
 
         ``epoch`` is of a checkpoint, 0 stands for the whole training.
         """
-        found = {}
-        for name in PROBES:
-            metric = checkpoint(epoch, name) if epoch else name
-            cell = self.measured(Run("probe", method, override), metric)
-            if cell is not None:
-                found[name] = cell
-        return found if len(found) == len(PROBES) else {}
+        names = {name: checkpoint(epoch, name) if epoch else name for name in PROBES}
+        found = {n: self.measured(method, metric, "probe", override) for n, metric in names.items()}
+        return {name: cell for name, cell in found.items() if cell} if all(found.values()) else {}
 
-    def by_class(self, run: Run) -> dict[str, float]:
+    def by_class(self, method: str, stage: str) -> dict[str, float]:
         """Average precision in percent of each class, mean over the seeds."""
-        named = ((name, cell) for (of, name), cell in self._cells.items() if of == run)
+        run = Run(stage, method)
+        named = [(name, cell) for (of, name), cell in self._cells.items() if of == run]
         return {name[len(AP) :]: cell.mean for name, cell in named if name.startswith(AP)}
 
     @cached_property
     def curve(self) -> dict[int, dict[str, Measured]]:
         """Probes of NAT's trunk by epoch: epoch 0 is the random row, the last is NAT's."""
-        last = int(get(self.settings, "pretrain.epochs", 0))
+        last = int(self.used("pretrain.epochs") or 0)
         named = (EPOCH.match(metric) for run, metric in self._cells if run == Run("probe", "nat"))
         between = sorted({int(found[1]) for found in named if found})
         rows = {0: self.probes("random")}
@@ -148,23 +142,17 @@ class Report:
         """The name for people of the VOC-format set."""
         return next((r.data for r in self.counted if r.run.stage in ON_VOC), "VOC-format set")
 
-    def images(self, part: str, stages: Sequence[str] = ON_IMAGES) -> int:
-        """How many images there are in a part (train, val, test); 0 if no result tells."""
-        where = (r.provenance["images"] for r in self.counted if r.run.stage in stages)
+    @property
+    def setup(self) -> str:
+        """NAT's own run in words: its targets and how they are assigned."""
+        size = "targets.k" if self.used("target_type") == "onehot" else "targets.dimension"
+        own = (self.variants.own("nat", name) for name in (size, "alignment"))
+        return ", ".join(variant.name for variant in own if variant.value is not None)
+
+    def images(self, part: str) -> int:
+        """How many images of that data there are in a part (train, val); 0 if no result tells."""
+        where = (r.provenance["images"] for r in self.counted if r.run.stage in ON_IMAGES)
         return next((each[part] for each in where if part in each), 0)
-
-
-def _facts(picked: Picked) -> Result:
-    """The facts that a file of figures tells, as a result."""
-    facts, run = picked.content.facts, Run(f"{PICKED} {Path(picked.file).stem}", "nat")
-    measured = {
-        f"{words} of {each['name']}": each[key]
-        for each in facts["classes"]
-        if not isinstance(each, str)
-        for key, words in FACTS.items()
-        if each[key] is not None
-    } or {"mean cosine of feature and target": facts["cosine"]}
-    return Result(picked.file, run, picked.seed, measured, picked.content.provenance)
 
 
 def subject(run: Run) -> str:

@@ -6,7 +6,8 @@ import pandas as pd
 
 from nat.report.frame import Report
 from nat.report.names import PROBES
-from nat.report.results import ON_VOC, Run
+from nat.report.results import ON_VOC
+from nat.report.table import Measured
 
 # stages and numbers, and their names in metrics.json
 PLACES = {("probe", probe): probe for probe in PROBES}
@@ -19,13 +20,28 @@ def results_csv(report: Report) -> str:
     return report.frame.to_csv(index=False, lineterminator="\n")
 
 
+def summary(report: Report) -> dict[str, dict[str, Measured | None]]:
+    """Accuracies and mean average precisions in percent, by method."""
+    return {
+        method: {name: report.measured(method, metric, stage)
+                 for (stage, metric), name in PLACES.items()}
+        for method in report.variants.methods
+    }  # fmt: skip
+
+
+def summary_lines(report: Report) -> list[str]:
+    """The summary as a small table for the terminal."""
+    frame = pd.DataFrame.from_dict(summary(report), orient="index", dtype=object)
+    return frame.map(lambda cell: str(cell or "not run")).to_string().splitlines()
+
+
 def metrics(report: Report) -> str:
-    """Flat JSON: percent, mean over seeds, e.g. ``nat_mlp``, ``labels_voc_all``."""
+    """The summary as flat JSON, mean over seeds, e.g. ``nat_mlp``, ``labels_voc_all``."""
     flat = {
         f"{method}_{name}": round(cell.mean, 2)
-        for (stage, metric), name in PLACES.items()
-        for method in report.variants.methods
-        if (cell := report.measured(Run(stage, method), metric)) is not None
+        for name in PLACES.values()
+        for method, cells in summary(report).items()
+        if (cell := cells[name]) is not None
     }
     return json.dumps(flat, indent=2) + "\n"
 
@@ -49,10 +65,9 @@ def _csv(name: str, rows: dict) -> str:
 
 def training(report: Report) -> str:
     """CSV with columns epoch, loss, reassigned (percent) of NAT's training: means over seeds."""
-    columns = ["epoch", "loss", "reassigned"]
-    every = pd.concat([pd.DataFrame(columns=columns, dtype=float), *report.histories])
-    means = every[columns].groupby("epoch", as_index=False).mean()
     kinds = {"epoch": "{:.0f}", "loss": "{:.5f}", "reassigned": "{:.4f}"}
+    every = pd.concat([pd.DataFrame(columns=list(kinds), dtype=float), *report.histories])
+    means = every[list(kinds)].groupby("epoch", as_index=False).mean()
     texts = means.apply(lambda column: column.map(kinds[column.name].format))
     return texts.to_csv(index=False, lineterminator="\n")
 
@@ -64,14 +79,3 @@ FILES = {
     "by_period.csv": by_period,
     "training.csv": training,
 }
-
-
-def summary_lines(report: Report) -> list[str]:
-    """A small table of accuracies and mean average precisions in percent, for the terminal."""
-    rows = {
-        method: [report.measured(Run(stage, method), metric) for stage, metric in PLACES]
-        for method in report.variants.methods
-    }
-    texts = {method: [c.text if c else "not run" for c in row] for method, row in rows.items()}
-    frame = pd.DataFrame.from_dict(texts, orient="index", columns=list(PLACES.values()))
-    return frame.to_string().splitlines()

@@ -1,19 +1,26 @@
-"""The page in two renderings, each a template over the same blocks: README.md and index.html."""
+"""What people read, from the templates: captions, and the page as README.md and index.html.
+
+All words of the page are in page.j2; md.j2 and html.j2 have the parts that it is made of. Text is
+escaped for its format where it is put out, and cells of tables are marked as what they are.
+"""
 
 import base64
 import re
-from collections.abc import Iterable
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup
 
-from nat.report.content import Block
+from nat.report import facts, paper
 from nat.report.formats import comma_separated, escape_markdown, latex, raised, spans
-from nat.report.frame import anchor, subject
-from nat.report.table import Table
+from nat.report.frame import Report, anchor, subject
+from nat.report.names import data_name, pace
+from nat.report.table import Measured, Missing, Quoted, Table, count, several
+from nat.report.verdict import SMALL
 
 TEMPLATES = Path(__file__).parent / "templates"
-PAGES = ("README.md", "index.html")
 
 
 def head() -> str:
@@ -21,17 +28,71 @@ def head() -> str:
     return _text("index.html.j2").partition("</title>")[0]
 
 
-def render(blocks: list[Block]) -> dict[str, str]:
-    """Both pages by name; the same blocks give the same text."""
-    environment = _environment()
-    pages = {name: environment.get_template(f"{name}.j2").render(blocks=blocks) for name in PAGES}
-    return pages | {"README.md": _spaced(pages["README.md"])}
+def caption(stem: str, **shown: Any) -> str:
+    """The caption of a table or figure, which captions.j2 has under the name of its files."""
+    template = _environment(str).get_template("captions.j2")
+    text = template.blocks[stem](template.new_context(shown))
+    return " ".join("".join(text).split())
+
+
+def render(report: Report, **shown: Any) -> dict[str, str]:
+    """Both pages by name; the same results give the same text.
+
+    ``shown`` are the claims, the tables and images by their names, and what helped.
+    """
+    known = {"report": report, "facts": facts, "left_out": facts.left_out(report), **shown}
+    readme = _environment(_in_markdown).get_template("README.md.j2")
+    html = _environment(_in_html).get_template("index.html.j2")
+    more = {"style": _text("style.css"), "script": _text("script.js"), "sections": []}
+    return {"index.html": html.render(known | more), "README.md": _spaced(readme.render(known))}
 
 
 def markdown(table: Table) -> str:
     """A pipe table, its caption above and its notes below."""
-    words = _environment().get_template("words.md.j2")
-    return _spaced(words.module.table(table))  # type: ignore[attr-defined]  # a macro
+    parts: Any = _environment(_in_markdown).get_template("md.j2").module
+    return _spaced(parts.numbers(table))
+
+
+def _in_markdown(value: Any) -> Any:
+    if isinstance(value, Markup):
+        return value
+    text = escape_markdown(str(value))
+    return Markup(f"*{text}*" if isinstance(value, Quoted) else text)
+
+
+def _in_html(value: Any) -> Any:
+    if isinstance(value, Quoted):
+        return Markup("<i>{}</i>").format(value)
+    if isinstance(value, Missing):
+        return Markup('<span class="none">{}</span>').format(value)
+    if isinstance(value, Measured):
+        return Markup('<a class="number" href="#{}">{}</a>').format(value.anchor, str(value))
+    return value
+
+
+def _environment(put_out: Callable[[Any], Any]) -> Environment:
+    environment = Environment(
+        loader=FileSystemLoader(TEMPLATES),
+        autoescape=put_out is not str,
+        finalize=put_out,
+        undefined=StrictUndefined,
+        extensions=["jinja2.ext.do"],
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters |= {
+        "anchor": anchor, "csv": comma_separated, "data_name": data_name, "flow": _flow,
+        "inlined": _inlined, "latex": latex, "minutes": facts.minutes, "pace": pace,
+        "raised": raised, "span": lambda numbers: f"{numbers.min():.2f} to {numbers.max():.2f}",
+        "spans": spans, "subject": subject,
+    }  # fmt: skip
+    environment.globals |= {"count": count, "paper": paper.TEXT, "several": several, "small": SMALL}
+    return environment
+
+
+def _flow(text: Markup) -> Markup:
+    """Text in one line, however a template breaks it."""
+    return Markup(" ".join(text.split()))
 
 
 def _spaced(text: str) -> str:
@@ -41,30 +102,6 @@ def _spaced(text: str) -> str:
 
 def _text(name: str) -> str:
     return (TEMPLATES / name).read_text(encoding="utf-8")
-
-
-def _environment() -> Environment:
-    environment = Environment(
-        loader=FileSystemLoader(TEMPLATES),
-        autoescape=lambda name: name is not None and name.startswith("index.html"),
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters |= {
-        "md": escape_markdown,
-        "pipes": _pipes,
-        "raised": raised,
-        "spans": spans,
-    }
-    environment.filters |= {"csv": comma_separated, "latex": latex, "inlined": _inlined}
-    environment.filters |= {"anchor": anchor, "subject": subject}
-    environment.globals |= {"style": _text("style.css"), "script": _text("script.js")}
-    return environment
-
-
-def _pipes(cells: Iterable[str]) -> str:
-    return f"| {' | '.join(cells)} |"
 
 
 def _inlined(content: str | bytes, kind: str) -> str:

@@ -1,52 +1,39 @@
 """The settings in use, an ablation's among them, and which results were made with them."""
 
 import copy
-from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
 from nat.report.names import ALIGNMENTS, TARGETS, pace
 from nat.runtime.errors import UserError
+from nat.runtime.settings.params import pairs_of
 from nat.runtime.settings.yaml_file import load
 
 Settings = dict[str, Any]
 
 
-def get(settings: Any, name: str, default: Any = None) -> Any:
-    """The setting of a dotted name, e.g. ``targets.k``."""
-    for word in name.split("."):
-        if not isinstance(settings, dict) or word not in settings:
-            return default
-        settings = settings[word]
+def get(settings: Any, name: str) -> Any:
+    """The setting of a dotted name, e.g. ``targets.k``; None if there is none."""
+    for word in filter(None, name.split(".")):
+        settings = settings.get(word) if isinstance(settings, dict) else None
     return settings
 
 
-def assignments(override: str) -> Iterator[tuple[str, Any]]:
-    """The settings and values of ``NAME=VALUE,NAME=VALUE``; a value is YAML.
-
-    Raises:
-        UserError: it is not of this form.
-    """
-    for part in filter(None, override.split(",")):
-        name, equals, value = part.partition("=")
-        if not equals:
-            raise UserError(f"override {override!r}: should be NAME=VALUE, e.g. permute_every=1")
-        yield name, load(value, f"override {override!r}")
-
-
 def with_override(settings: Settings, override: str) -> Settings:
-    """The settings with those of ``override`` in place of their own.
+    """The settings with those of ``override``, NAME=VALUE with commas between, in their place.
 
     Raises:
         UserError: there is no such setting.
+        ValueError: it is not of this form.
     """
     changed = copy.deepcopy(settings)
-    for name, value in assignments(override):
+    for name, value in pairs_of(override) if override else ():
         groups, _, last = name.rpartition(".")
-        group = get(changed, groups) if groups else changed
+        group = get(changed, groups)
         if not isinstance(group, dict) or last not in group:
             raise UserError(f"override {override!r}: params.yaml has no setting {name}")
-        group[last] = value
+        group[last] = load(value, f"override {override!r}")
     return changed
 
 
@@ -83,17 +70,18 @@ class Variant:
     def name(self) -> str:
         """What tables call it, short."""
         kind = str(get(self.in_use, "target_type"))
+        targets, *_ = TARGETS.get(kind, (kind,))
         match self.factor:
             case "targets.dimension":
-                return f"{TARGETS.get(kind, kind)}, d = {self.value:,}"
+                return f"{targets}, d = {self.value:,}"
             case "targets.k":
-                return f"{TARGETS.get(kind, kind)}, k = {self.value:,}"
+                return f"{targets}, k = {self.value:,}"
             case "permute_every":
                 return pace(self.value)
             case "alignment":
                 return f"{ALIGNMENTS.get(self.value, self.value)} alignment"
             case "target_type":
-                return TARGETS.get(kind, kind)
+                return targets
         return f"{self.factor} = {self.value}"
 
 
@@ -106,22 +94,21 @@ class Variants:
         self.all = [self.own(method) for method in self.methods]
         for method in self.methods:
             for override in (settings.get("ablations") or {}).get(method, []):
-                in_use = with_override(settings, override)
-                if not any(v.method == method and v.in_use == in_use for v in self.all):
-                    factor, value = list(assignments(override))[-1]
-                    self.all.append(Variant(method, override, factor, value, in_use))
+                if self.canonical(method, override) is None:
+                    factor, in_use = pairs_of(override)[-1][0], with_override(settings, override)
+                    self.all.append(Variant(method, override, factor, get(in_use, factor), in_use))
 
     def own(self, method: str, factor: str = "") -> Variant:
         """A method's own run, as one of the values of a factor."""
-        return Variant(method, "", factor, get(self.settings, factor), self.settings)
+        value = get(self.settings, factor) if factor else None
+        return Variant(method, "", factor, value, self.settings)
 
     def canonical(self, method: str, override: str) -> Variant | None:
         """The variant that an override means, however it is written; None if none is listed."""
-        try:
+        with suppress(UserError, ValueError):
             in_use = with_override(self.settings, override)
-        except UserError:
-            return None
-        return next((v for v in self.all if v.method == method and v.in_use == in_use), None)
+            return next((v for v in self.all if v.method == method and v.in_use == in_use), None)
+        return None
 
     def of(self, method: str, factor: str) -> list[Variant]:
         """The values of a setting, the method's own among them.
@@ -134,5 +121,4 @@ class Variants:
         if method in self.methods and get(self.settings, factor) is not None:
             listed.insert(0, self.own(method, factor))
         found = [v for v in listed if needed in (None, get(v.in_use, "target_type"))]
-        numbers = sorted((v for v in found if isinstance(v.value, int)), key=lambda v: v.value)
-        return [*numbers, *(v for v in found if not isinstance(v.value, int))]
+        return sorted(found, key=lambda v: v.value if isinstance(v.value, int) else float("inf"))

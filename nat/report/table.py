@@ -1,30 +1,26 @@
-"""A table whose columns are either the paper's or measured here, on one named data set.
+"""A table: a pandas frame of cells, whose columns are either the paper's or measured here.
 
 A column that mixed both could be read as a comparison, which numbers from different data are not;
 so a cell of the wrong kind is refused.
 """
 
 import math
+import statistics
+from collections.abc import Collection
 from dataclasses import dataclass
-from typing import ClassVar, NamedTuple
+
+import pandas as pd
 
 NONE = "–"  # noqa: RUF001 - a dash, as the paper has it
+PAPER, HERE = " (paper)", ", measured"  # behind the name of the data, above a column
 
 
-@dataclass(frozen=True)
-class Quoted:
+class Quoted(str):
     """A number of the paper, as printed."""
 
-    text: str
-    kind: ClassVar[str] = "quoted"
 
-
-@dataclass(frozen=True)
-class Missing:
+class Missing(str):
     """No number, and why: a dash (the paper has none), "not run"."""
-
-    text: str = NONE
-    kind: ClassVar[str] = "missing"
 
 
 @dataclass(frozen=True)
@@ -41,27 +37,26 @@ class Measured:
     anchor: str = ""
     digits: int = 1
     say_n: bool = False
-    kind: ClassVar[str] = "measured"
+
+    @property
+    def n(self) -> int:
+        """How many seeds."""
+        return len(self.values)
 
     @property
     def mean(self) -> float:
         """Over the seeds."""
-        return math.fsum(self.values) / len(self.values)
+        return math.fsum(self.values) / self.n
 
     @property
     def deviation(self) -> float | None:
         """Sample standard deviation (n - 1) over the seeds; None for a single one."""
-        if len(self.values) == 1:
-            return None
-        squares = math.fsum((value - self.mean) ** 2 for value in self.values)
-        return math.sqrt(squares / (len(self.values) - 1))
+        return statistics.stdev(self.values) if self.n > 1 else None
 
-    @property
-    def text(self) -> str:
-        """Mean, and standard deviation if there is one."""
-        parts = [self.mean] if self.deviation is None else [self.mean, self.deviation]
-        text = " ± ".join(f"{part:,.{self.digits}f}" for part in parts)
-        return f"{text} (n = {len(self.values)})" if self.say_n else text
+    def __str__(self) -> str:
+        known = [part for part in (self.mean, self.deviation) if part is not None]
+        text = " ± ".join(f"{part:,.{self.digits}f}" for part in known)
+        return f"{text} (n = {self.n})" if self.say_n else text
 
 
 @dataclass(frozen=True)
@@ -71,11 +66,8 @@ class Difference:
     value: float
     error: float | None
     data: str
-    kind: ClassVar[str] = "difference"
 
-    @property
-    def text(self) -> str:
-        """Both."""
+    def __str__(self) -> str:
         known = " unknown" if self.error is None else f": {self.error:.1f}"
         return f"{signed(self.value)} (± 2 SE{known})"
 
@@ -83,65 +75,56 @@ class Difference:
 Cell = Quoted | Measured | Difference | Missing
 
 
-class Column(NamedTuple):
-    """What stands above a column: a group shared with its neighbours, and a name of its own.
-
-    ``data`` is what its numbers were measured on; None marks a column of the paper's.
-    """
-
-    group: str
-    name: str
-    data: str | None = None
-
-
-class Row(NamedTuple):
-    """A method and its numbers; ``notes`` are 1-based numbers of notes below the table."""
-
-    name: str
-    cells: tuple[Cell, ...]
-    notes: tuple[int, ...] = ()
-
-
 @dataclass(frozen=True)
 class Table:
     """A table of the paper's, or one in its manner.
 
-    ``stem`` is its files' name without ending, ``corner`` stands above the names of the rows.
+    Attributes:
+        stem: its files' name without ending.
+        title: what the page calls it.
+        caption: plain text.
+        frame: a row a method; of each column the data, with PAPER or HERE behind, and a name.
+        notes: below the table.
+        marks: of each row, the 1-based numbers of its notes.
 
     Raises:
-        ValueError: a row has too many or too few cells, or a cell is not its column's kind.
+        ValueError: a cell is not of its column's kind.
     """
 
     stem: str
     title: str
-    corner: str
     caption: str
-    columns: list[Column]
-    rows: list[Row]
+    frame: pd.DataFrame
     notes: list[str]
+    marks: list[tuple[int, ...]]
 
     def __post_init__(self) -> None:
-        for row in self.rows:
-            for column, cell in zip(self.columns, row.cells, strict=True):
-                if isinstance(cell, Quoted) and column.data is not None:
-                    raise ValueError(f"{row.name}: the paper's number in {column.name!r}")
-                if isinstance(cell, Measured | Difference) and cell.data != column.data:
-                    raise ValueError(f"{row.name}: {cell.data} measured, in {column.name!r}")
+        for (group, name), cells in self.frame.items():
+            for row, cell in cells.items():
+                measured = isinstance(cell, Measured | Difference)
+                if (isinstance(cell, Quoted) and not group.endswith(PAPER)) or (
+                    measured and group != f"{cell.data}{HERE}"
+                ):
+                    raise ValueError(f"{row}: {cell!r} stands under {group}, {name}")
 
     def quoted_only(self) -> list[str]:
         """Names of the rows without any measured number."""
-        rows = (r for r in self.rows if not any(isinstance(c, Measured) for c in r.cells))
-        return [row.name for row in rows]
+        measured = self.frame.map(lambda cell: isinstance(cell, Measured)).any(axis=1)
+        return self.frame.index[~measured].tolist()
 
 
-def signed(value: float, digits: int = 1) -> str:
+def signed(value: float) -> str:
     """With its sign, a minus as long as the plus; what rounds to nothing has none."""
-    text = f"{value:+.{digits}f}"
+    text = f"{value:+.1f}"
     return text[1:] if float(text) == 0 else text.replace("-", "−")  # noqa: RUF001 - a minus
 
 
-def several(counts: set[int], one: str = "one seed") -> str:
-    """How many seeds, of numbers that may differ in it: ``3 seeds``, ``2 to 3 seeds``."""
-    if counts <= {1}:
-        return one
-    return f"{' to '.join(map(str, sorted({min(counts), max(counts)})))} seeds"
+def count(seeds: Collection[int]) -> str:
+    """How many seeds, of numbers that may differ in it: ``3``, ``2 to 3``."""
+    ends = {min(seeds, default=1), max(seeds, default=1)}
+    return " to ".join(map(str, sorted(ends)))
+
+
+def several(seeds: Collection[int]) -> str:
+    """The same in words: ``one seed``, ``2 to 3 seeds``."""
+    return "one seed" if count(seeds) == "1" else f"{count(seeds)} seeds"

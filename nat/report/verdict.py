@@ -29,47 +29,42 @@ class Pair:
 
     @property
     def difference(self) -> Difference:
-        """Of the means, and twice the largest of its known standard errors."""
-        errors = [*self.errors, *error_of_seeds(self.more, self.less)]
-        error = 2 * max(errors) if errors else None
-        return Difference(self.more.mean - self.less.mean, error, self.more.data)
+        """Of the means, and twice the largest of its known standard errors.
 
-
-def error_of_seeds(more: Measured, less: Measured) -> list[float]:
-    """Standard error of the difference over seeds; nothing where one number has one seed alone.
-
-    Seeds are paired where both have the same ones, else both are taken as independent.
-    """
-    if more.seeds == less.seeds:
-        return _error(a - b for a, b in zip(more.values, less.values, strict=True))
-    both = [_error(each.values) for each in (more, less)]
-    return [math.hypot(*(error for (error,) in both))] if all(both) else []
-
-
-def error_of_images(more: Measured, less: Measured, images: int) -> list[float]:
-    """Standard error of a difference of accuracies from the number of test images.
-
-    Binomial, with both methods taken as independent, which overstates it. More seeds do not lower
-    it, as they share their test images. Nothing where the number is not known, which is 0.
-    """
-    if not images:
-        return []
-    return [math.sqrt(sum(x.mean * (100 - x.mean) for x in (more, less)) / images)]
-
-
-def error_of_classes(more: Mapping[str, float], less: Mapping[str, float]) -> list[float]:
-    """Standard error of a difference of mean average precisions from its spread over classes."""
-    return _error(more[name] - less[name] for name in more if name in less)
-
-
-def _error(values: Iterable[float]) -> list[float]:
-    known = list(values)
-    return [statistics.stdev(known) / math.sqrt(len(known))] if len(known) > 1 else []
+        Over seeds these are paired where both numbers have the same ones, else independent.
+        """
+        more, less = self.more, self.less
+        if more.seeds == less.seeds:
+            seeds = _error(a - b for a, b in zip(more.values, less.values, strict=True))
+        else:
+            both = [*_error(more.values), *_error(less.values)]
+            seeds = [math.hypot(*both)] if len(both) == 2 else []
+        errors = [2 * error for error in (*self.errors, *seeds)]
+        return Difference(more.mean - less.mean, max(errors, default=None), more.data)
 
 
 def of_accuracies(more: Measured, less: Measured, images: int, name: str = "") -> Pair:
-    """Two accuracies on the same number of test images."""
-    return Pair(more, less, error_of_images(more, less, images), name)
+    """Two accuracies on the same number of test images; 0 where that is not known.
+
+    Their error is binomial, with both methods taken as independent, which overstates it. More seeds
+    do not lower it, as they share their test images.
+    """
+    variance = sum(cell.mean * (100 - cell.mean) for cell in (more, less))
+    return Pair(more, less, [math.sqrt(variance / images)] if images else [], name)
+
+
+def of_precisions(
+    more: Measured, less: Measured, classes: Iterable[Mapping[str, float]], name: str = ""
+) -> Pair:
+    """Two mean average precisions, whose error is from the spread of differences over classes."""
+    high, low = classes
+    return Pair(more, less, _error(high[each] - low[each] for each in high if each in low), name)
+
+
+def _error(values: Iterable[float]) -> list[float]:
+    """The standard error of a mean; nothing of a single value."""
+    known = list(values)
+    return [statistics.stdev(known) / math.sqrt(len(known))] if len(known) > 1 else []
 
 
 def above(difference: float, error: float) -> str:
@@ -81,24 +76,17 @@ def above(difference: float, error: float) -> str:
 
 def alike(difference: float, error: float) -> str:
     """Whether a difference is small either way, twice its standard error included."""
-    return _within(abs(difference), error)
+    return no_worse(-abs(difference), error)
 
 
 def no_worse(difference: float, error: float) -> str:
     """Whether a difference is above zero, or below it by little, likewise."""
-    return _within(-difference, error)
-
-
-def _within(size: float, error: float) -> str:
-    if size + error <= SMALL:
+    if error - difference <= SMALL:
         return HELD
-    return NOT_HELD if size - error > SMALL else OPEN
+    return NOT_HELD if -difference - error > SMALL else OPEN
 
 
-Judge = Callable[[float, float], str]
-
-
-def verdict(pairs: Iterable[Pair], rule: Judge = above) -> str:
+def verdict(pairs: Iterable[Pair], rule: Callable[[float, float], str] = above) -> str:
     """A statement on every pair: it holds if it holds for all, and does not if for one it does not.
 
     So the more pairs, the harder it is to hold by chance, and the easier not to hold.

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from report.conftest import CHANGED, PRECISIONS, SETTINGS
 
-from nat.report.claims import Claim, claims, how_judged
+from nat.report.claims import Claim, claims
 from nat.report.frame import Report
 from nat.report.table import Measured
 from nat.report.verdict import (
@@ -45,11 +45,11 @@ def test_verdict_of_one_seed(more: float, less: float, judged: str) -> None:
 def test_error_is_twice_the_largest_standard_error() -> None:
     # differences 1, 2, 3: deviation 1, standard error 1 / sqrt(3)
     pair = Pair(measured(61, 62, 63), measured(60, 60, 60), [])
-    assert pair.difference.text == "+2.0 (± 2 SE: 1.2)"
+    assert str(pair.difference) == "+2.0 (± 2 SE: 1.2)"
     assert verdict([pair]) == HELD
     # 500 images, 50 %: 2 sqrt(2 * 50 * 50 / 500)
     both = measured(50), measured(50)
-    assert of_accuracies(*both, 500).difference.text.endswith("± 2 SE: 6.3)")
+    assert str(of_accuracies(*both, 500).difference).endswith("± 2 SE: 6.3)")
     assert Pair(*both, [0.1, 2.0]).difference.error == 4
 
 
@@ -62,7 +62,7 @@ def test_other_seeds_are_taken_as_independent() -> None:
 
 def test_unknown_error_is_told() -> None:
     pair = Pair(measured(2), measured(1), [])
-    assert pair.difference.text == "+1.0 (± 2 SE unknown)"
+    assert str(pair.difference) == "+1.0 (± 2 SE unknown)"
     assert verdict([pair]) == HELD
 
 
@@ -97,7 +97,6 @@ def test_everything_holds(make_results: Any) -> None:
     # Tables 1 and 2; k; often, best, random, every, best period; checkpoints; Tables 3 and 4
     count = 3 + 3 + 4 + 1 + 4 + 1 + 3 + (3 + 1) + 4 + 7
     assert sum(len(claim.pairs) for claim in made.values()) == count
-    assert f"22 statements rest on {count} comparisons" in how_judged([*made.values()])
 
 
 SPHERE = "targets on the sphere are better than discrete ones, whatever k"

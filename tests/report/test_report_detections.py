@@ -13,17 +13,26 @@ from matplotlib.patches import Rectangle
 from shown import detected
 
 from nat.illustrate.detected import Detected, load_detected, save_detected
-from nat.report.figures.detections import DIFFICULT, MISSED, RIGHT, WRONG, Kind, caption, draw
+from nat.report import page
+from nat.report.figures.detections import DIFFICULT, MISSED, RIGHT, WRONG, Kind, draw
 from nat.report.figures.labels import places
-from nat.report.results import Picked
+from nat.report.results import DETECTIONS, Result, Run
 from nat.runtime.errors import UserError
 
 COLUMNS = ("boxes", "boxes_in", "scores", "right", "neither")
 
 
+def result(shown: Detected) -> Result:
+    return Result("", Run(DETECTIONS, "nat"), 0, {}, shown.provenance, content=shown)
+
+
+def caption(picked: Result) -> str:
+    return page.caption("detections", shown=picked)
+
+
 @pytest.fixture
-def picked(shown: Detected) -> Picked:
-    return Picked(0, "results/illustrate/0/detections.npz", shown)
+def picked(shown: Detected) -> Result:
+    return result(shown)
 
 
 @pytest.fixture
@@ -32,9 +41,9 @@ def shown() -> Detected:
 
 
 @pytest.fixture
-def but(shown: Detected) -> Callable[..., Picked]:
+def but(shown: Detected) -> Callable[..., Result]:
     """The file with other contents."""
-    return lambda **changes: Picked(0, "", dataclasses.replace(shown, **changes))
+    return lambda **changes: result(dataclasses.replace(shown, **changes))
 
 
 def frames(figure: Figure, kind: Kind) -> list[Rectangle]:
@@ -54,7 +63,7 @@ def texts(figure: Figure) -> list[str]:
     return [text.get_text() for text in figure.axes[0].texts]
 
 
-def test_each_kind_is_framed_in_its_own_way(picked: Picked) -> None:
+def test_each_kind_is_framed_in_its_own_way(picked: Result) -> None:
     figure = draw(picked)
     # a difficult object, and a detection of it
     expected = {RIGHT: 2, WRONG: 2, MISSED: 1, DIFFICULT: 2}
@@ -74,7 +83,7 @@ def test_each_kind_is_framed_in_its_own_way(picked: Picked) -> None:
     assert said[-4:] == [RIGHT.name, WRONG.name, MISSED.name, DIFFICULT.name]
 
 
-def test_frames_lie_where_the_boxes_are(picked: Picked, shown: Detected) -> None:
+def test_frames_lie_where_the_boxes_are(picked: Result, shown: Detected) -> None:
     figure = draw(picked)
     first = figure.axes[0].images[0]
     left, right, bottom, top = first.get_extent()
@@ -88,7 +97,7 @@ def test_frames_lie_where_the_boxes_are(picked: Picked, shown: Detected) -> None
     np.testing.assert_array_equal(first.get_array(), shown.images[0, :30, :40])
 
 
-def test_images_stay_on_the_sheet_and_apart(but: Callable[..., Picked]) -> None:
+def test_images_stay_on_the_sheet_and_apart(but: Callable[..., Result]) -> None:
     for sizes in ([[40, 40]] * 3, [[5, 40]] * 3, [[40, 10], [40, 40], [20, 40]]):
         figure = draw(but(sizes=np.array(sizes)))
         width, height = figure.get_size_inches()
@@ -103,7 +112,7 @@ def test_images_stay_on_the_sheet_and_apart(but: Callable[..., Picked]) -> None:
         assert extents[2][3] < extents[0][2]
 
 
-def test_legend_tells_of_what_is_there(shown: Detected, but: Callable[..., Picked]) -> None:
+def test_legend_tells_of_what_is_there(shown: Detected, but: Callable[..., Result]) -> None:
     kept = {name: getattr(shown, name)[shown.right] for name in COLUMNS}
     none = np.zeros(len(shown.objects), bool)
     figure = draw(but(**kept, missed=none, difficult=none))
@@ -111,7 +120,7 @@ def test_legend_tells_of_what_is_there(shown: Detected, but: Callable[..., Picke
     assert not {WRONG.name, MISSED.name, DIFFICULT.name} & set(texts(figure))
 
 
-def test_caption_names_classes_and_rules(picked: Picked) -> None:
+def test_caption_names_classes_and_rules(picked: Result) -> None:
     text = caption(picked)
     assert "highest average precision, a_disc|50% (71.5 %), and" in text
     assert "the lowest, across (12.2 %)" in text
@@ -119,7 +128,7 @@ def test_caption_names_classes_and_rules(picked: Picked) -> None:
     assert "on all 200 test images: 0.50 for a_disc|50% (precision 80.0 %, recall 62.5 %)" in text
 
 
-def test_one_class_and_nothing_found(shown: Detected, but: Callable[..., Picked]) -> None:
+def test_one_class_and_nothing_found(shown: Detected, but: Callable[..., Result]) -> None:
     only = dict(shown.facts["classes"][0], score=None, precision=None, recall=None)
     first = {name: getattr(shown, name)[:1] for name in ("images", "sizes", "labels")}
     nothing = {name: getattr(shown, name)[:0] for name in COLUMNS}

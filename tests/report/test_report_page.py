@@ -10,17 +10,20 @@ import pytest
 from report.conftest import ACCURACIES, PRECISIONS, SETTINGS, VOC_STAGES, history, result, write
 
 from nat.report import page
-from nat.report.content import content
+from nat.report.claims import claims
 from nat.report.facts import files
 from nat.report.frame import Report, anchor
 from nat.report.results import Run
-from nat.report.tables import TABLES
+from nat.report.table import Measured
+from nat.report.tables import TABLES, what_helped
 
 
 def render(folder: Path, settings: Any = SETTINGS) -> dict[str, str]:
     """Both pages without figures, which take most of the time."""
     report = Report(settings, folder)
-    return page.render(list(content(report, [make(report) for make in TABLES], [])))
+    tables = {table.stem: table for table in (make(report) for make in TABLES)}
+    shown = {"claims": claims(report), "tables": tables, "helped": what_helped(report)}
+    return page.render(report, images={}, **shown)
 
 
 class Text(HTMLParser):
@@ -110,9 +113,8 @@ def test_no_number_stands_in_the_tables_alone(make_results: Any) -> None:
     means = report.frame.groupby(["stage", "method", "override", "metric"])["number"].mean()
     known = {f"{mean:.2f}" for mean in means}
     for make in TABLES:
-        for row in make(report).rows:
-            for cell in row.cells:
-                assert cell.kind != "measured" or f"{cell.mean:.2f}" in known
+        for cell in make(report).frame.to_numpy().ravel():
+            assert not isinstance(cell, Measured) or f"{cell.mean:.2f}" in known
 
 
 def test_first_sentences_tell_what_was_found(make_results: Any) -> None:
@@ -125,6 +127,7 @@ def test_first_sentences_tell_what_was_found(make_results: Any) -> None:
     assert "precision of 55.0 %: 15.0 points more than the untrained one (40.0 %). Of" in first
     assert "Of 17 statements of the paper that these numbers can test, 17 held" in first
     assert "of 5 that are added to them, 5." in first
+    assert "22 statements rest on 34 comparisons" in text
     assert second == "Every number is of one seed."
 
 

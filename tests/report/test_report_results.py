@@ -9,9 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from report.conftest import SETTINGS, result, write
 
-from nat.report.content import left_out
+from nat.report.facts import left_out
 from nat.report.frame import Report
-from nat.report.results import NOT_LISTED, OTHER_DATA, OTHER_SETTINGS, TWICE, Run
+from nat.report.results import NOT_LISTED, OTHER_DATA, OTHER_SETTINGS, TWICE
 from nat.report.settings import Variants, get, matches, with_override
 from nat.runtime.errors import UserError
 
@@ -56,13 +56,11 @@ def test_overrides_change_settings_by_name() -> None:
     assert (changed["target_type"], changed["targets"]) == ("onehot", {"dimension": 16, "k": 10})
     assert get(SETTINGS, "targets.k") == 100
     assert with_override(SETTINGS, "permute_every=never")["permute_every"] == "never"
-    for wrong, said in (
-        ("lr=1", "no setting lr"),
-        ("targets.q=1", "targets.q"),
-        ("x", "NAME=VALUE"),
-    ):
+    for wrong, said in (("lr=1", "no setting lr"), ("targets.q=1", "targets.q")):
         with pytest.raises(UserError, match=said):
             with_override(SETTINGS, wrong)
+    with pytest.raises(ValueError, match="NAME=VALUE"):
+        with_override(SETTINGS, "x")
 
 
 def test_values_of_a_factor_stand_in_order(settings: Any) -> None:
@@ -91,7 +89,7 @@ def test_the_own_value_is_the_own_run(make_results: Any, settings: Any) -> None:
     write(folder, result("probe", "nat", MLP | {"mlp": 71.0}, "permute_every=3", seed=1))
     report = Report(settings, folder)
     assert dropped(report) == {"probe/nat,permute_every=3-0.json": TWICE}
-    assert report.measured(Run("probe", "nat"), "mlp").values == (70.0, 71.0)
+    assert report.measured("nat", "mlp").values == (70.0, 71.0)
 
 
 def test_results_that_do_not_count_are_told(make_results: Any, settings: Any) -> None:
@@ -113,12 +111,12 @@ def test_results_that_do_not_count_are_told(make_results: Any, settings: Any) ->
         ["probe/nat,augment.crop=8-0.json", "probe/nat,no.such=8-0.json", "probe/other-3.json"],
         NOT_LISTED,
     )
-    assert report.measured(Run("probe", "nat"), "mlp").seeds == (0, 2)
-    assert report.measured(Run("probe", "random"), "mlp").seeds == (0, 1)
-    assert left_out(report) == [
+    assert report.measured("nat", "mlp").seeds == (0, 2)
+    assert report.measured("random", "mlp").seeds == (0, 1)
+    assert left_out(report) == (
         "6 results with other settings, 3 of methods or ablations that params.yaml does not list, "
         "2 on other data are left out."
-    ]
+    )
     counted = report.frame.drop_duplicates("file").set_index("file")["counted"]
     assert counted["results/probe/nat-1.json"] == 0
     assert counted["results/probe/nat-0.json"] == 1
@@ -127,28 +125,35 @@ def test_results_that_do_not_count_are_told(make_results: Any, settings: Any) ->
 def test_one_result_is_told_of_as_one(make_results: Any, settings: Any) -> None:
     folder = make_results(seeds=(0, 1))
     change(folder / "probe/nat-0.json", "provenance", "parameters", "probe", to={"epochs": 1})
-    assert left_out(Report(settings, folder)) == ["1 result with other settings is left out."]
+    assert left_out(Report(settings, folder)) == "1 result with other settings is left out."
     (folder / "probe/nat-0.json").unlink()
-    assert left_out(Report(settings, folder)) == []
+    assert left_out(Report(settings, folder)) == ""
 
 
-def test_a_store_may_be_named(make_results: Any, settings: Any) -> None:
-    folder = make_results(seeds=(0, 1))
-    for path in folder.glob("[tp]r*/*-1.json"):
+def test_results_on_most_stores_count(make_results: Any, settings: Any) -> None:
+    folder = make_results(seeds=(0, 1, 2))
+    for path in folder.glob("[tp]r*/*-[12].json"):
         change(path, "provenance", "store", to="fashion-mnist-new")
-    report = Report(settings, folder, "fashion-mnist-new")
-    assert report.measured(Run("probe", "nat"), "mlp").seeds == (1,)
-    assert report.measured(Run("detect", "nat"), "map").seeds == (1,)
+    report = Report(settings, folder)
+    assert report.measured("nat", "mlp").seeds == (1, 2)
+    assert report.measured("nat", "map", "detect").seeds == (1, 2)
+
+
+def test_other_settings_alone_are_one_line(make_results: Any, settings: Any) -> None:
+    folder = make_results()
+    settings["model"]["hidden"] = 33
+    settings["finetune"]["hidden"] = settings["detect"]["iterations"] = 9
+    settings["probe"]["epochs"] = 9
     with pytest.raises(
         UserError, match=r"none of its .* results was made with the settings in use"
     ):
-        Report(settings, folder, "another")
+        Report(settings, folder)
 
 
 def test_unlisted_methods_do_not_count(make_results: Any, settings: Any) -> None:
     settings["methods"].remove("labels")
     report = Report(settings, make_results())
-    assert report.measured(Run("probe", "labels"), "mlp") is None
+    assert report.measured("labels", "mlp") is None
     assert set(dropped(report).values()) == {NOT_LISTED}
 
 

@@ -4,6 +4,7 @@ import csv
 import io
 import re
 import statistics
+from shutil import copytree
 from typing import Any
 
 import pandas
@@ -17,13 +18,12 @@ from nat.report.formats import comma_separated, escape_latex, escape_markdown, l
 from nat.report.frame import Report
 from nat.report.page import markdown
 from nat.report.table import (
+    NONE,
     Cell,
-    Column,
     Difference,
     Measured,
     Missing,
     Quoted,
-    Row,
     Table,
     several,
     signed,
@@ -38,28 +38,32 @@ from nat.report.tables import (
     targets,
     what_helped,
 )
+from nat.report.verdict import HELD, NOT_HELD, OPEN
+from nat.runtime.settings.families import PACKAGE
 
-QUOTED, TOY = Column("ImageNet (paper)", "Acc@1"), Column("Toy, measured", "MLP", "Toy")
+QUOTED, TOY = ("ImageNet (paper)", "Acc@1"), ("Toy, measured", "MLP")
 
 
-def table(columns: list[Column], *rows: Row, notes: tuple[str, ...] = ()) -> Table:
-    return Table("t", "T", "Method", "x_y", columns, list(rows), list(notes))
+def table(columns: list[tuple[str, str]], rows: dict[str, list[Cell]], note: str = "") -> Table:
+    frame = pandas.DataFrame(
+        list(rows.values()),
+        index=pandas.Index(rows, name="Method"),
+        columns=pandas.MultiIndex.from_tuples(columns),
+        dtype=object,
+    )
+    return Table("t", "T", "x_y", frame, [note], [(1,) if note else ()] * len(rows))
 
 
 def measured(*values: float, data: str = "Toy") -> Measured:
     return Measured(values, tuple(range(len(values))), data)
 
 
-def rows(made: Table) -> dict[str, tuple[Cell, ...]]:
-    return {row.name: row.cells for row in made.rows}
-
-
 def texts(made: Table, name: str) -> list[str]:
-    return [cell.text for cell in rows(made)[name]]
+    return [str(cell) for cell in made.frame.loc[name]]
 
 
 def test_a_column_holds_one_kind_and_one_data_set() -> None:
-    table([QUOTED, TOY], Row("a", (Quoted("1"), measured(2))))
+    table([QUOTED, TOY], {"a": [Quoted("1"), measured(2)]})
     for column, cell in (
         (QUOTED, measured(1)),
         (QUOTED, measured(1, data="ImageNet")),
@@ -68,9 +72,7 @@ def test_a_column_holds_one_kind_and_one_data_set() -> None:
         (TOY, Difference(1, None, "ImageNet")),
     ):
         with pytest.raises(ValueError, match="a: "):
-            table([column], Row("a", (cell,)))
-    with pytest.raises(ValueError, match="zip"):
-        table([QUOTED, TOY], Row("a", (Quoted("1"),)))
+            table([column], {"a": [cell]})
 
 
 @given(st.lists(st.floats(0, 100), min_size=2, max_size=6))
@@ -82,8 +84,8 @@ def test_mean_and_deviation(values: list[float]) -> None:
 
 def test_numbers_in_words() -> None:
     assert measured(70.04).deviation is None
-    assert measured(70.04).text == "70.0"
-    assert measured(70.0, 72.0).text == "71.0 ± 1.4"
+    assert str(measured(70.04)) == "70.0"
+    assert str(measured(70.0, 72.0)) == "71.0 ± 1.4"
     assert [signed(x) for x in (0.04, -0.04, 1, -1)] == ["0.0", "0.0", "+1.0", "−1.0"]  # noqa: RUF001
     assert [several(n) for n in (set(), {1}, {3}, {1, 2, 3})] == [
         "one seed", "one seed", "3 seeds", "1 to 3 seeds",
@@ -93,8 +95,8 @@ def test_numbers_in_words() -> None:
 
 def test_a_difference_is_told_with_its_error() -> None:
     cell = Difference(-1.234, 0.5, "Toy")
-    made = table([TOY], Row("a", (cell,)), Row("b", (Missing(),)))
-    assert cell.text == "−1.2 (± 2 SE: 0.5)"  # noqa: RUF001 - a minus
+    made = table([TOY], {"a": [cell], "b": [Missing(NONE)]})
+    assert str(cell) == "−1.2 (± 2 SE: 0.5)"  # noqa: RUF001 - a minus
     assert comma_separated(made).splitlines()[1:] == ["a,-1.23,0.50", "b,,"]
     assert r"$-$1.2 ($\pm$ 2 SE: 0.5)" in latex(made)
 
@@ -104,7 +106,7 @@ def test_tables_join_paper_and_measurement(make_results: Any, settings: Any, dat
     name = {"fashion-mnist": "Fashion-MNIST", "imagenet": "ImageNet"}[data]
     report = Report(settings, make_results(data=data))
     third, fourth = table_3(report), table_4(report)
-    assert [f"{column.group}: {column.name}" for column in third.columns] == [
+    assert [": ".join(column) for column in third.frame.columns] == [
         "ImageNet (paper): Acc@1",
         f"{name}, measured: MLP",
         f"{name}, measured: linear",
@@ -114,10 +116,10 @@ def test_tables_join_paper_and_measurement(make_results: Any, settings: Any, dat
         (third, paper.TABLE_3, "Labels"),
         (fourth, paper.TABLE_4, "Random"),
     ):
-        assert list(rows(made)) == [*(row.name for row in quoted), added]
+        assert list(made.frame.index) == [*(row.name for row in quoted), added]
         for row in quoted:
-            cells = rows(made)[row.name][: len(row.numbers)]
-            assert [c.text if isinstance(c, Quoted) else None for c in cells] == list(row.numbers)
+            cells = made.frame.loc[row.name][: len(row.numbers)]
+            assert [str(c) if isinstance(c, Quoted) else None for c in cells] == list(row.numbers)
     assert texts(third, "NAT")[1:] == ["70.0", "66.0", "67.0"]
     assert texts(fourth, "NAT")[3:] == ["45.0", "55.0", "40.0"]
     assert set(third.quoted_only()) == {
@@ -128,16 +130,17 @@ def test_tables_join_paper_and_measurement(make_results: Any, settings: Any, dat
 def test_a_new_method_gets_rows(
     make_results: Any, settings: Any, tmp_path: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    (tmp_path / "mine.py").write_text(
-        '"""x"""\nimport torch\nLABEL = "My method"\nREFERENCE = "me"'
-    )
-    monkeypatch.setattr("nat.report.names.METHODS", tmp_path)
+    copytree(PACKAGE / "methods", tmp_path / "methods")
+    mine = '"""x"""\nimport torch\nLABEL = "My method"\nREFERENCE = "me"'
+    for name, text in (("mine", mine), ("plain", "")):
+        (tmp_path / f"methods/{name}.py").write_text(text)
+    monkeypatch.setattr("nat.runtime.settings.families.PACKAGE", tmp_path)
     settings["methods"] += ["mine", "plain"]
     both = ACCURACIES | {"mine": (75.0, 74.0, 73.0)}, PRECISIONS | {"plain": (50.0, 51.0, 52.0)}
     report = Report(settings, make_results(accuracies=both[0], precisions=both[1]))
     for made, added in ((table_3(report), "Labels"), (table_4(report), "Random")):
-        assert list(rows(made))[-3:] == [added, "My method (me)", "plain"]
-        assert {made.notes[note - 1] for note in made.rows[-1].notes} == {
+        assert list(made.frame.index)[-3:] == [added, "My method (me)", "plain"]
+        assert {made.notes[note - 1] for note in made.marks[-1]} == {
             "a row that the paper's table does not have"
         }
     assert texts(table_3(report), "My method (me)") == ["–", "75.0", "74.0", "73.0"]  # noqa: RUF001
@@ -166,17 +169,17 @@ def test_tables_1_and_2_compare_with_their_first_row(make_results: Any, settings
     assert texts(table_1(report), "Square loss") == ["58.4", "89.5", minus]
     assert texts(table_1(report), "Softmax") == ["59.2", "90.0", "–"]  # noqa: RUF001
     assert "by loss, with sobel pre-processing." in table_1(report).caption
-    assert [row.name for row in table_2(report).rows] == ["clean", "high-pass", "sobel"]
+    assert list(table_2(report).frame.index) == ["clean", "high-pass", "sobel"]
     assert texts(table_2(report), "sobel")[:2] == ["57.4", "90.0"]
 
 
 def test_periods_quote_what_the_paper_prints(make_results: Any, settings: Any) -> None:
     made = periods(Report(settings, make_results()))
-    assert [row.name for row in made.rows] == [
+    assert list(made.frame.index) == [
         "every epoch", "every 2 epochs", "every 3 epochs", "every 6 epochs", "P fixed (never)",
         "random trunk",
     ]  # fmt: skip
-    quoted = [row.cells[0].text for row in made.rows]
+    quoted = [str(cell) for cell in made.frame.iloc[:, 0]]
     assert quoted == ["–", "–", "36.0", "–", "26.4", "12.0"]  # noqa: RUF001
     assert texts(made, "P fixed (never)")[1:6] == ["54.0", "50.0", "51.0", "never", "4,000"]
     assert texts(made, "every epoch")[4:6] == ["2.5", "4,000"]
@@ -186,25 +189,25 @@ def test_periods_quote_what_the_paper_prints(make_results: Any, settings: Any) -
 def test_targets_and_alignments(make_results: Any, settings: Any) -> None:
     settings["ablations"]["nat"].append("augment.crop=8")
     made = targets(Report(settings, make_results()))
-    assert [row.name for row in made.rows] == [
+    assert list(made.frame.index) == [
         "sphere, d = 16, exact alignment (reference)", "sphere, d = 8", "sphere, d = 64",
         "discrete, best k", "discrete, k = 10", "discrete, k = 100", "discrete, k = 1,000",
         "low discrepancy", "mixture", "greedy alignment", "Sinkhorn alignment", "augment.crop = 8",
     ]  # fmt: skip
     assert texts(made, "augment.crop = 8")[1:4] == ["not run"] * 3
-    assert made.rows[0].cells[0] == Quoted("36.0")
-    assert made.rows[0].cells[-1] == Missing()
+    assert made.frame.iloc[0, 0] == "36.0"
+    assert made.frame.iloc[0, -1] == NONE
     settings["alignment"] = "greedy"
     again = targets(Report(settings, make_results(settings=settings)))
     assert texts(again, "sphere, exact alignment")[0] == "36.0"
-    assert again.rows[0].cells[0] == Missing()
+    assert again.frame.iloc[0, 0] == NONE
 
 
 def test_what_helped_is_told(make_results: Any, settings: Any) -> None:
-    text = what_helped(Report(settings, make_results(images=100_000)))
-    assert "Better than the reference by more than ± 2 SE: none." in text
-    assert "Worse by more than ± 2 SE: sphere, d = 8; " in text
-    assert "took greedy alignment 1.0 times; Sinkhorn alignment 1.0 times as long" in text
+    found = what_helped(Report(settings, make_results(images=100_000)))
+    assert found[HELD] == found[OPEN] == []
+    assert "sphere, d = 8" in found[NOT_HELD]
+    assert found["costs"] == ["greedy alignment 1.0 times", "Sinkhorn alignment 1.0 times"]
 
 
 def test_quoted_numbers_are_in_italics(make_results: Any, settings: Any) -> None:
@@ -221,23 +224,23 @@ def test_every_format_is_rectangular_and_numeric(make_results: Any, settings: An
         text = comma_separated(made)
         lines = list(csv.reader(io.StringIO(text)))
         assert len({len(line) for line in lines}) == 1
-        assert len(lines) == len(made.rows) + 1
+        assert len(lines) == len(made.frame) + 1
         frame = pandas.read_csv(io.StringIO(text), index_col=0)
         assert all(kind.kind in "fi" for kind in frame.dtypes)
         pipes = [line.count("|") for line in markdown(made).splitlines() if line.startswith("|")]
-        assert set(pipes) == {len(made.columns) + 2}
+        assert set(pipes) == {made.frame.shape[1] + 2}
         body = latex(made).split(r"\midrule")[1].split(r"\bottomrule")[0].strip()
         for line in body.splitlines():
-            assert len(re.findall(r"(?<!\\)&", line)) == len(made.columns)
+            assert len(re.findall(r"(?<!\\)&", line)) == made.frame.shape[1]
             assert line.endswith(r"\\")
 
 
 def test_markdown_escapes() -> None:
     assert escape_markdown("a|b*c_d<e>`[f]") == r"a\|b\*c\_d\<e\>\`\[f\]"
-    made = table([Column("g", "c|")], Row("a|b", (Quoted("1"),), (1,)), notes=("n*",))
+    made = table([("g (paper)", "c|")], {"a|b": [Quoted("1")]}, "n*")
     text = markdown(made)
     assert r"| a\|b¹ | *1* |" in text
-    assert r"| Method | g: c\| |" in text
+    assert r"| Method | g (paper): c\| |" in text
     assert "\n¹ n\\*\n" in text
     assert text.startswith(r"**T.** x\_y")
 
@@ -246,10 +249,10 @@ def test_latex_escapes() -> None:
     assert escape_latex("A & B_1 50% #2 {x} $~^\\") == (
         r"A \& B\_1 50\% \#2 \{x\} \$\textasciitilde{}\textasciicircum{}\textbackslash{}"
     )
-    made = table([Column("g&", "c%")], Row("a_b", (Quoted("> 1"),), (1,)), notes=("n#",))
+    made = table([("g& (paper)", "c%")], {"a_b": [Quoted("> 1")]}, "n#")
     text = latex(made)
     assert r"a\_b$^{1}$ & \textit{$>$ 1} \\" in text
     assert r"\caption{x\_y}" in text
-    assert r" & g\& \\" in text
+    assert r" & g\& (paper) \\" in text
     assert r"Method & c\% \\" in text
     assert r"$^{1}$ n\#" in text

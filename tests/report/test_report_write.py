@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 from report.conftest import ACCURACIES, PRECISIONS, SETTINGS
 
-from nat.report.figures import DRAWINGS, draw_all, evolution, factor, training
+from nat.report import page
+from nat.report.figures import DRAWINGS, accuracy, draw_all, training
 from nat.report.figures.filters import mosaic
 from nat.report.figures.style import apart
 from nat.report.frame import Report
@@ -142,7 +143,7 @@ def test_other_paces_of_reassignment(
 ) -> None:
     settings["permute_every"] = every
     report = Report(settings, make_results(settings=settings))
-    assert words in training.caption(report)
+    assert words in page.caption("training", report=report)
     texts = [text.get_text() for axes in training.draw(report).axes for text in axes.texts]
     assert ("never" in texts) == (every == "never")
 
@@ -150,9 +151,9 @@ def test_other_paces_of_reassignment(
 def test_curve_without_checkpoints_or_labels(make_results: Any) -> None:
     accuracies = {method: ACCURACIES[method] for method in ("nat", "random")}
     report = Report(SETTINGS, make_results(between=(), accuracies=accuracies))
-    axes = evolution.draw(report).axes[0]
+    axes = accuracy.by_epoch(report).axes[0]
     assert axes.lines[0].get_xdata().tolist() == [0, 6]
-    assert "labels" not in evolution.caption(report)
+    assert "labels" not in page.caption("figure2_left", report=report)
     assert not [text for text in axes.texts if "labels" in text.get_text()]
 
 
@@ -163,12 +164,11 @@ def test_figures_of_factors_show_what_was_measured(make_results: Any) -> None:
     for path in folder.glob("probe/nat,targets.dimension*"):
         path.unlink()
     report = Report(SETTINGS, folder)
-    drawn = {image.stem: image for image, _ in draw_all(report)}
+    drawn = {image.stem: image for image in draw_all(report)}
     assert "dimension" not in drawn
-    shown = [variant.value for variant, _ in factor.measured(report, "targets.k")]
-    assert shown == [10, 1000]
+    assert list(accuracy.measured(report, "targets.k").points) == [10, 1000]
     assert "Markers: means of 2 seeds" in drawn["classes"].caption
-    axes = factor.draw(report, "permute_every").axes[0]
+    axes = accuracy.by_factor(accuracy.measured(report, "permute_every")).axes[0]
     assert [label.get_text() for label in axes.get_xticklabels()] == ["1", "2", "3", "6", "never"]
     lines = [text.get_text() for text in axes.texts]
     assert "untrained, MLP 50.5 %" in lines
@@ -177,7 +177,7 @@ def test_figures_of_factors_show_what_was_measured(make_results: Any) -> None:
 
 def test_a_spread_without_precisions_shows_no_detections(make_results: Any) -> None:
     folder = make_results(precisions={m: means[:2] for m, means in PRECISIONS.items()})
-    assert "detections" not in {image.stem for image, _ in draw_all(Report(SETTINGS, folder))}
+    assert "detections" not in {image.stem for image in draw_all(Report(SETTINGS, folder))}
 
 
 def test_labels_are_moved_apart_and_keep_their_order() -> None:

@@ -1,32 +1,27 @@
-"""The figures, each in a file of its own: ``draw`` makes it, ``caption`` says what is shown."""
+"""The figures: what is shown, how it is drawn, and of which runs it is."""
 
 from collections.abc import Callable, Iterator
 from functools import partial
 from typing import Any, NamedTuple
 
+from matplotlib import rc_context
 from matplotlib.figure import Figure
 
-from nat.report.content import Image
-from nat.report.figures import (
-    detections,
-    evolution,
-    factor,
-    filters,
-    neighbours,
-    overview,
-    training,
-)
-from nat.report.figures.style import look, render
+from nat.report import page
+from nat.report.figures import accuracy, detections, filters, neighbours, overview, training
+from nat.report.figures.style import render
 from nat.report.frame import Report
-from nat.report.results import PICKED, Run
+from nat.report.results import DETECTIONS, FEATURES, Run
 
 ACCURACY = "Accuracy of MLP, linear classifier and kNN by "
+ILLUSTRATED = [Run(FEATURES, "nat")]
 
 
 class Drawing(NamedTuple):
     """A figure: its files' name, title and text for who cannot see it, and how it is made.
 
-    ``shows`` picks what is drawn, None where there is nothing; ``runs`` are those that it shows.
+    ``shows`` picks what is drawn, None where there is nothing; ``runs`` are those that it shows,
+    none where what is drawn tells them itself. Its caption is the macro of its name in captions.j2.
     """
 
     stem: str
@@ -34,60 +29,56 @@ class Drawing(NamedTuple):
     alt: str
     shows: Callable[[Report], Any]
     draw: Callable[[Any], Figure]
-    caption: Callable[[Any], str]
-    runs: Callable[[Report], list[Run]]
+    runs: list[Run]
 
 
-def _of_report(module: Any, shows: Callable[[Report], Any], *runs: Run) -> tuple[Any, ...]:
-    return shows, module.draw, module.caption, lambda _: list(runs)
+class Image(NamedTuple):
+    """A figure as the page shows it, and its files' bytes."""
+
+    stem: str
+    title: str
+    alt: str
+    caption: str
+    runs: list[Run]
+    svg: bytes
+    png: bytes
 
 
-def _illustrated(module: Any) -> tuple[Any, ...]:
-    return _of_report(module, lambda report: report.illustrated, Run(f"{PICKED} features", "nat"))
-
-
-def _by_factor(name: str) -> tuple[Any, ...]:
-    def shows(report: Report) -> Report | None:
-        return report if any(v.override for v, _ in factor.measured(report, name)) else None
-
-    each = (factor.draw, factor.caption, factor.runs)
-    return shows, *(partial(function, factor=name) for function in each)
+def _by_factor(stem: str, title: str, by: str, name: str) -> Drawing:
+    shows = partial(accuracy.measured, name=name)
+    return Drawing(stem, title, ACCURACY + by, shows, accuracy.by_factor, [])
 
 
 DRAWINGS = (
     Drawing("figure1", "Figure 1", "Images, their gradients, the convnet, and features matched to "
-            "targets on the sphere", *_illustrated(overview)),
+            "targets on the sphere", lambda r: r.illustrated, overview.draw, ILLUSTRATED),
     Drawing("detections", "Detections", "Test images of the best and the worst detected class, "
-            "with framed detections and scores", *_of_report(
-                detections, lambda report: report.detected, Run("detect", "nat"),
-                Run(f"{PICKED} detections", "nat"))),
+            "with framed detections and scores", lambda r: r.detected, detections.draw,
+            [Run("detect", "nat"), Run(DETECTIONS, "nat")]),
     Drawing("training", "Training", "Loss, share of reassigned images and kNN accuracy by epoch",
-            *_of_report(training, lambda report: report if report.histories else None,
-                        Run("train", "nat"))),
+            lambda r: r if r.histories else None, training.draw, [Run("train", "nat")]),
     Drawing("figure2_left", "Figure 2, left", f"{ACCURACY}epochs of unsupervised training",
-            *_of_report(evolution, lambda report: report if len(report.curve) > 1 else None,
-                        *(Run("probe", method) for method in ("nat", "random", "labels")))),
+            lambda r: r if len(r.curve) > 1 else None, accuracy.by_epoch,
+            [Run("probe", method) for method in ("nat", "random", "labels")]),
     Drawing("figure3", "Figure 3", "Query images and their three nearest neighbours, with class "
-            "names", *_illustrated(neighbours)),
+            "names", lambda r: r.illustrated, neighbours.draw, ILLUSTRATED),
     Drawing("figure4", "Figure 4", "First-layer filters in grey, trained with labels and with NAT",
-            *_illustrated(filters)),
-    Drawing("figure2_right", "Figure 2, right", f"{ACCURACY}the period of the updates of P",
-            *_by_factor("permute_every")),
-    Drawing("classes", "Discrete targets", f"{ACCURACY}the number of discrete targets",
-            *_by_factor("targets.k")),
-    Drawing("dimension", "Dimension", f"{ACCURACY}the dimension of the targets",
-            *_by_factor("targets.dimension")),
+            lambda r: r.illustrated, filters.draw, ILLUSTRATED),
+    _by_factor("figure2_right", "Figure 2, right", "the period of the updates of P",
+               "permute_every"),
+    _by_factor("classes", "Discrete targets", "the number of discrete targets", "targets.k"),
+    _by_factor("dimension", "Dimension", "the dimension of the targets", "targets.dimension"),
 )  # fmt: skip
 
 
-def draw_all(report: Report) -> Iterator[tuple[Image, bytes]]:
-    """The figures that there is something to show in; each with its bytes as PNG."""
+def draw_all(report: Report) -> Iterator[Image]:
+    """The figures that there is something to show in."""
     measured = {result.run for result in report.counted}
-    with look():
-        for drawing in DRAWINGS:
-            shown = drawing.shows(report)
+    with rc_context(fname=page.TEMPLATES / "figures.mplstyle"):
+        for stem, title, alt, shows, draw, runs in DRAWINGS:
+            shown = shows(report)
             if shown is not None:
-                figure, caption = drawing.draw(shown), drawing.caption(shown)
+                figure, caption = draw(shown), page.caption(stem, report=report, shown=shown)
                 png, svg = (render(figure, ending) for ending in ("png", "svg"))
-                runs = [run for run in drawing.runs(report) if run in measured]
-                yield Image(*drawing[:3], caption, svg, runs), png
+                known = [run for run in runs or shown.runs if run in measured]
+                yield Image(stem, title, alt, caption, known, svg, png)

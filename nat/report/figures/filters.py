@@ -5,27 +5,27 @@ import math
 import numpy as np
 from matplotlib.figure import Figure
 
-from nat.report.figures.style import place_array, sheet
-from nat.report.results import Picked
+from nat.report.figures.style import place_image, sheet
+from nat.report.results import Result
 
 SHEET, MARGIN, BETWEEN = 11.0, 0.15, 0.45  # inches
 FINE, GAP = 8, 6  # pixels of the figure for a filter's pixel, and between filters
 
 
-def draw(picked: Picked) -> Figure:
+def draw(result: Result) -> Figure:
     """Two grids of filters, strongest first."""
-    both = {
-        "Trained with labels": picked.content.labels_filters,
-        "Trained with NAT": picked.content.nat_filters,
+    shown = result.content
+    grids = {
+        "Trained with labels": mosaic(shown.labels_filters),
+        "Trained with NAT": mosaic(shown.nat_filters),
     }
-    grids = {title: mosaic(filters) for title, filters in both.items()}
     width = (SHEET - 2 * MARGIN - BETWEEN) / 2
-    rows, columns = next(iter(grids.values())).shape
+    rows, columns = grids["Trained with labels"].shape
     height = width * rows / columns
     figure, axes = sheet(SHEET, height + 2 * MARGIN + 0.35)
     for index, (title, grid) in enumerate(grids.items()):
         x = MARGIN + index * (width + BETWEEN)
-        place_array(axes, grid, (x, MARGIN), width, (-1, 1))
+        place_image(axes, grid, (x, MARGIN), width, (-1, 1))
         axes.text(x, MARGIN + height + 0.14, title, weight="bold", size=13)
     return figure
 
@@ -43,10 +43,8 @@ def mosaic(filters: np.ndarray) -> np.ndarray:
     filters = filters[np.argsort(-np.square(filters).sum((1, 2)), kind="stable")]
     n, side, _ = filters.shape
     # the most square grid without holes, if one is not too wide
-    columns = next(
-        (c for c in range(math.isqrt(n - 1) + 1, 2 * math.isqrt(n) + 1) if n % c == 0), 0
-    )
-    columns = columns or math.isqrt(n - 1) + 1
+    least = math.isqrt(n - 1) + 1
+    columns = next((c for c in range(least, 2 * math.isqrt(n) + 1) if n % c == 0), least)
     rows, step = -(-n // columns), GAP + side * FINE
     grid = np.full((rows * step - GAP, columns * step - GAP), np.nan)
     for place, kernel in enumerate(filters):
@@ -54,16 +52,3 @@ def mosaic(filters: np.ndarray) -> np.ndarray:
         large = np.kron(kernel / (np.abs(kernel).max() or 1), np.ones((FINE, FINE)))
         grid[top : top + side * FINE, left : left + side * FINE] = large
     return grid
-
-
-def caption(picked: Picked) -> str:
-    """What is shown and how it was scaled."""
-    filters = picked.content.nat_filters
-    width, side = len(filters), filters.shape[1]
-    return (
-        f"The {width} filters of conv1 composed with what comes before it "
-        f"({picked.content.facts['preprocessing']}), as they act on "
-        f"grey images ({side} x {side} pixels), of the trunk trained with labels (left) and "
-        "with NAT (right). Each is scaled by its largest value, middle grey is zero; strongest (L2 "
-        "norm) first."
-    )

@@ -14,36 +14,33 @@ def places(frames: Sequence[Frame], size: tuple[float, float], area: Frame) -> l
     nearest free place in ``area``. None where all of it is taken. ``size`` is width and height of a
     label; coordinates go upwards. No two places overlap.
     """
-    taken: list[Frame] = []
     found: list[Frame | None] = []
     for frame in frames:
+        taken = [place for place in found if place]
         free = (
             place
             for place in _candidates(frame, size, area)
             if _inside(place, area) and not any(_overlap(place, other) for other in taken)
         )
-        found.append(place := next(free, None))
-        taken += [place] if place else []
+        found.append(next(free, None))
     return found
 
 
 def _candidates(frame: Frame, size: tuple[float, float], area: Frame) -> Iterator[Frame]:
     (left, bottom, right, top), (width, height) = frame, size
-    for y in (top, bottom - height, top - height, bottom):
-        for x in (left, right - width):
-            yield x, y, x + width, y + height
-    xs = np.arange(area[0], area[2] - width, width / 4)
-    ys = np.arange(area[1], area[3] - height, height / 4)
-    grid = [(float(x), float(y)) for x in xs for y in ys]
-    for x, y in sorted(grid, key=lambda p: (p[0] - left) ** 2 + (p[1] - top) ** 2):
+    near = [(x, y) for y in (top, bottom - height, top - height, bottom)
+            for x in (left, right - width)]  # fmt: skip
+    xs = np.arange(area[0], area[2] - width, width / 4).tolist()
+    ys = np.arange(area[1], area[3] - height, height / 4).tolist()
+    grid = [(x, y) for x in xs for y in ys]
+    grid.sort(key=lambda p: (p[0] - left) ** 2 + (p[1] - top) ** 2)
+    for x, y in near + grid:
         yield x, y, x + width, y + height
 
 
 def _inside(place: Frame, area: Frame) -> bool:
-    slack = 1e-9
-    return all(a >= b - slack for a, b in zip(place[:2], area[:2], strict=True)) and all(
-        a <= b + slack for a, b in zip(place[2:], area[2:], strict=True)
-    )
+    left, bottom, right, top = np.subtract(place, area)
+    return bool(min(left, bottom) >= -1e-9 and max(right, top) <= 1e-9)
 
 
 def _overlap(one: Frame, other: Frame) -> bool:

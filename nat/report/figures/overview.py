@@ -14,18 +14,18 @@ from matplotlib.patches import Circle, FancyArrowPatch, Polygon, Rectangle
 
 from nat.illustrate.illustration import Illustration
 from nat.report.figures.style import (
+    FAINT,
     FEATURE,
     INK,
     SHADE,
     SOFT,
     TARGET,
     apart,
-    place_array,
     place_image,
     sheet,
+    write,
 )
-from nat.report.names import data_name
-from nat.report.results import Picked
+from nat.report.results import Result
 
 WIDTH, HEIGHT = 11.2, 5.85
 MIDDLE, TITLES = 2.98, 5.55  # the heights of what is drawn, and of what it is called
@@ -33,9 +33,9 @@ MIDDLE, TITLES = 2.98, 5.55  # the heights of what is drawn, and of what it is c
 CENTRE, OUTER, INNER, THUMBNAIL = (8.96, MIDDLE), 1.5, 0.92, 0.5
 
 
-def draw(picked: Picked) -> Figure:
+def draw(result: Result) -> Figure:
     """The whole figure, from left to right."""
-    shown: Illustration = picked.content
+    shown: Illustration = result.content
     figure, axes = sheet(WIDTH, HEIGHT)
     _images(axes, shown)
     _gradients(axes, shown)
@@ -45,43 +45,27 @@ def draw(picked: Picked) -> Figure:
     return figure
 
 
-def caption(picked: Picked) -> str:
-    """What is shown, how it was projected and how the images were chosen."""
-    shown: Illustration = picked.content
-    facts = shown.facts
-    return (
-        f"The method on this run's own data. Images of {data_name(facts['source'])} pass through "
-        f"the convnet to unit vectors in {facts['dimension']} dimensions (features, blue), which "
-        "the assignment P matches one to one to fixed random vectors (targets, orange). Both lie "
-        "on one sphere and are drawn on two circles. Their directions are those in the plane in "
-        "which features and targets agree most. Of each eighth of the circle the image is shown "
-        "whose target lies closest to the plane, however well it matches; thin lines belong to "
-        f"{len(shown.other_features)} other images. In all dimensions the mean cosine of a "
-        f"feature and its target is {facts['cosine']:.2f} (0: unrelated, 1: equal), of the "
-        f"images shown {shown.cosines.min():.2f} to {shown.cosines.max():.2f}."
-    )
-
-
 def _images(axes: Axes, shown: Illustration) -> None:
     size, step = 0.72, 0.79
-    _title(axes, 0.95, "images", "$X$")
+    _title(axes, 0.95, "images $X$")
     top = MIDDLE + step * math.ceil(len(shown.images) / 2) / 2
     for index, image in enumerate(shown.images):
         row, column = divmod(index, 2)
-        place_image(axes, image, (0.2 + column * step, top - (row + 1) * step), size)
+        corner = (0.2 + column * step, top - (row + 1) * step)
+        place_image(axes, image, corner, size, frame=FAINT)
 
 
 def _gradients(axes: Axes, shown: Illustration) -> None:
     size, x = 0.86, 2.14
     sees = shown.facts["preprocessing"]
-    _title(axes, x + size / 2, "gradients" if sees == "sobel" else sees, "")
+    _title(axes, x + size / 2, "gradients" if sees == "sobel" else sees)
     limit = float(np.abs(shown.gradients).max()) or 1.0
     names = (r"$\partial_x$", r"$\partial_y$") if sees == "sobel" else ("",)
     heights = (MIDDLE + 0.2, MIDDLE - 0.2 - size)
     for gradient, name, y in zip(shown.gradients, names, heights, strict=False):
-        place_array(axes, gradient.astype(float), (x, y), size, (-limit, limit))
+        place_image(axes, gradient.astype(float), (x, y), size, (-limit, limit))
         edge = y + size + 0.15 if y > MIDDLE else y - 0.15
-        axes.text(x + size / 2, edge, name, ha="center", va="center", size=13)
+        write(axes, x + size / 2, edge, name, size=13)
     _arrow(axes, 1.76, x - 0.04)
     _arrow(axes, x + size + 0.04, 3.3)
 
@@ -89,35 +73,32 @@ def _gradients(axes: Axes, shown: Illustration) -> None:
 def _convnet(axes: Axes, shown: Illustration) -> None:
     """Cuboids: the higher the larger the feature map, the thicker the more channels."""
     facts = shown.facts
-    sides = [side for _, side in facts["layers"]]
-    widths = [width for width, _ in facts["layers"]]
+    widths, sides = zip(*facts["layers"], strict=True)
     unit = 1.7 / sum(math.sqrt(width) for width in widths)
     x = 3.36
-    _title(axes, 4.75, "convnet", r"$f_\theta$")
-    axes.text(x - 0.1, 1.34, "conv", ha="right", va="center", size=12)
-    axes.text(x - 0.1, 1.09, "channels", ha="right", va="center", size=11, color=SOFT)
+    _title(axes, 4.75, r"convnet $f_\theta$")
+    write(axes, x - 0.1, 1.34, "conv", ha="right")
+    write(axes, x - 0.1, 1.09, "channels", ha="right", color=SOFT, size=11)
     for index, (width, side) in enumerate(facts["layers"], start=1):
         height = 0.5 + 1.6 * (side - min(sides)) / max(max(sides) - min(sides), 1)
         thick = unit * math.sqrt(width)
         _cuboid(axes, x, MIDDLE - 0.1, thick, height)
-        axes.text(x + thick / 2, 1.34, f"{index}", ha="center", va="center", size=12)
-        axes.text(x + thick / 2, 1.09, f"{width}", ha="center", va="center", size=11, color=SOFT)
+        write(axes, x + thick / 2, 1.34, f"{index}")
+        write(axes, x + thick / 2, 1.09, f"{width}", color=SOFT, size=11)
         x += thick + 0.1
     x += 0.12
-    sizes = (facts["hidden"], facts["hidden"], facts["dimension"])
     for index, height in enumerate((1.9, 1.9, 1.3)):
         colour = FEATURE if index == 2 else SHADE
         corner = (x + 0.25 * index, MIDDLE - height / 2)
         axes.add_patch(Rectangle(corner, 0.13, height, facecolor=colour, edgecolor=INK))
-    axes.text(x + 0.32, 1.34, "MLP", ha="center", va="center", size=12)
-    text = "-".join(map(str, sizes))
-    axes.text(x - 0.06, 1.09, text, ha="left", va="center", size=11, color=SOFT)
+    write(axes, x + 0.32, 1.34, "MLP")
+    sizes = "{hidden}-{hidden}-{dimension}".format_map(facts)
+    write(axes, x - 0.06, 1.09, sizes, 11, ha="left", color=SOFT)
     _arrow(axes, x + 0.68, CENTRE[0] - OUTER - 0.76)
 
 
 def _sphere(axes: Axes, shown: Illustration) -> None:
-    d = shown.facts["dimension"]
-    _title(axes, CENTRE[0], "unit sphere in", rf"$\mathbb{{R}}^{{{d}}}$")
+    _title(axes, CENTRE[0], rf"unit sphere in $\mathbb{{R}}^{{{shown.facts['dimension']}}}$")
     for radius, ground in ((OUTER, "white"), (INNER, "#FBEFE8")):
         axes.add_patch(Circle(CENTRE, radius, facecolor=ground, edgecolor=INK, linewidth=1.2))
     others = list(zip(_angles(shown.other_features), _angles(shown.other_targets), strict=True))
@@ -137,11 +118,11 @@ def _sphere(axes: Axes, shown: Illustration) -> None:
         axes.plot(*zip(*_match(angle, aim), strict=True), color=INK, linewidth=2, zorder=3)
         axes.plot(*zip(feature, middle, strict=True), color=FEATURE, linewidth=1.2, zorder=2)
         corner = (middle[0] - THUMBNAIL / 2, middle[1] - THUMBNAIL / 2)
-        place_image(axes, image, corner, THUMBNAIL, FEATURE)
+        place_image(axes, image, corner, THUMBNAIL, frame=FEATURE)
         axes.plot(*feature, "o", color=FEATURE, markeredgecolor="white", markersize=11, zorder=6)
         axes.plot(*target, "D", color=TARGET, markeredgecolor="white", markersize=10, zorder=6)
-    axes.text(CENTRE[0], CENTRE[1] + 0.1, "targets $C$", ha="center", va="center", size=12)
-    axes.text(CENTRE[0], CENTRE[1] - 0.14, "fixed noise", ha="center", va="center", size=11)
+    write(axes, CENTRE[0], CENTRE[1] + 0.1, "targets $C$")
+    write(axes, CENTRE[0], CENTRE[1] - 0.14, "fixed noise", size=11)
 
 
 def _match(angle: float, aim: float) -> list[tuple[float, float]]:
@@ -157,25 +138,23 @@ def _training(axes: Axes) -> None:
     """The objective, the gradient's way back, and the key."""
     y = 0.36
     objective = r"$\max_\theta\ \max_{P}\ \mathrm{Tr}\,(P\,C\,f_\theta(X)^{\!\top})$"
-    axes.text(0.2, y, objective, va="center", size=15)
-    axes.text(3.1, y + 0.03, "$P$: one target for each image", va="center", size=12)
+    write(axes, 0.2, y, objective, ha="left", size=15)
+    write(axes, 3.1, y + 0.03, "$P$: one target for each image", ha="left")
     axes.plot(6.2, y + 0.03, "o", color=FEATURE, markersize=11)
-    axes.text(6.36, y + 0.03, r"feature $f_\theta(x_i)$", va="center", size=12)
+    write(axes, 6.36, y + 0.03, r"feature $f_\theta(x_i)$", ha="left")
     axes.plot(8.2, y + 0.03, "D", color=TARGET, markersize=9)
-    axes.text(8.36, y + 0.03, r"target $c_j$", va="center", size=12)
+    write(axes, 8.36, y + 0.03, r"target $c_j$", ha="left")
     axes.plot([9.8, 10.1], [y + 0.03] * 2, color=INK, linewidth=2)
-    axes.text(10.22, y + 0.03, r"$P_{ij}=1$", va="center", size=12)
+    write(axes, 10.22, y + 0.03, r"$P_{ij}=1$", ha="left")
     way = FancyArrowPatch((CENTRE[0] - 1.6, 0.98), (4.9, 0.78), connectionstyle="arc3,rad=-0.14",
                           arrowstyle="-|>", mutation_scale=17, linewidth=1.8,
                           linestyle=(0, (4, 2)), color=TARGET)  # fmt: skip
     axes.add_patch(way)
-    text = "gradient: towards the targets"
-    axes.text(4.82, 0.79, text, color=TARGET, size=12, ha="right", va="center")
+    write(axes, 4.82, 0.79, "gradient: towards the targets", color=TARGET, ha="right")
 
 
-def _title(axes: Axes, x: float, words: str, symbol: str) -> None:
-    text = f"{words} {symbol}".strip()
-    axes.text(x, TITLES, text, ha="center", va="center", size=14, weight="bold")
+def _title(axes: Axes, x: float, text: str) -> None:
+    write(axes, x, TITLES, text, 14, weight="bold")
 
 
 def _arrow(axes: Axes, start: float, end: float) -> None:

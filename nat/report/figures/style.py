@@ -5,18 +5,14 @@ alone. The ground is white and opaque, so that figures read on dark pages too.
 """
 
 import io
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-from matplotlib import rc_context
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
-
-from nat.report.table import Measured, several
 
 BLUE, ORANGE, GREEN, VERMILLION = "#0072B2", "#E69F00", "#009E73", "#D55E00"
 INK, SOFT, FAINT, SHADE = "#1A1A1A", "#5C5C5C", "#D9D9D9", "#BFD9EA"
@@ -24,39 +20,6 @@ INK, SOFT, FAINT, SHADE = "#1A1A1A", "#5C5C5C", "#D9D9D9", "#BFD9EA"
 FEATURE, TARGET = BLUE, VERMILLION
 PROBE = {"mlp": (BLUE, "o", "-"), "linear": (VERMILLION, "s", "--"), "knn": (GREEN, "^", "-.")}
 DPI = 160
-
-SETTINGS: dict[Any, Any] = {
-    "font.family": "DejaVu Sans",  # comes with matplotlib, so it is the same everywhere
-    "font.size": 11,
-    "text.color": INK,
-    "axes.labelcolor": INK,
-    "axes.edgecolor": SOFT,
-    "axes.titlesize": 12,
-    "axes.titleweight": "bold",
-    "axes.titlelocation": "left",
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-    "axes.grid": True,
-    "axes.axisbelow": True,
-    "grid.color": "#EBEBEB",
-    "grid.linewidth": 0.8,
-    "xtick.color": SOFT,
-    "ytick.color": SOFT,
-    "lines.linewidth": 2,
-    "lines.markersize": 6,
-    "figure.facecolor": "white",
-    "savefig.facecolor": "white",
-    "svg.hashsalt": "nat",  # names inside an SVG are random without it
-    "svg.fonttype": "path",
-}
-
-
-@contextmanager
-def look() -> Iterator[None]:
-    """Draw and save figures within this."""
-    with rc_context(SETTINGS):
-        yield
-
 
 METADATA: dict[str, Any] = {"png": {"Software": None}, "svg": {"Date": None, "Creator": None}}
 
@@ -79,28 +42,28 @@ def sheet(width: float, height: float) -> tuple[Figure, Axes]:
 
 
 def place_image(
-    axes: Axes, image: np.ndarray, corner: tuple[float, float], size: float,
-    frame: str = FAINT, line: float = 1.6,
-) -> None:  # fmt: skip
-    """Draw uint8 (channels, side, side) on a sheet, its lower left ``corner`` and size in inches.
-
-    ``frame`` is the frame's colour, ``line`` its width in points.
-    """
-    pixels = image[0] if len(image) == 1 else image.transpose(1, 2, 0)
-    place_array(axes, pixels, corner, size, (0, 255))
-    look: dict[str, Any] = {"fill": False, "edgecolor": frame, "linewidth": line, "zorder": 5}
-    axes.add_patch(Rectangle(corner, size, size, **look))
-
-
-def place_array(
     axes: Axes, image: np.ndarray, corner: tuple[float, float], width: float,
-    limits: tuple[float, float],
+    limits: tuple[float, float] = (0, 255), frame: str = "", line: float = 1.6,
 ) -> None:  # fmt: skip
-    """Draw grey values between ``limits``, or RGB, on a sheet, ``width`` inches wide."""
+    """Draw an image on a sheet, ``width`` inches wide, its lower left at ``corner``.
+
+    It is grey (h, w) with values between ``limits``, or uint8 (channels, h, w). ``frame`` is the
+    colour of a frame around it, if there is one, ``line`` its width in points.
+    """
+    if image.ndim == 3:
+        image = image[0] if len(image) == 1 else image.transpose(1, 2, 0)
     (x, y), height = corner, width * image.shape[0] / image.shape[1]
-    extent = (x, x + width, y, y + height)
-    axes.imshow(image, cmap="gray", vmin=limits[0], vmax=limits[1], extent=extent, aspect="auto",
-                interpolation="nearest", zorder=4)  # fmt: skip
+    axes.imshow(image, cmap="gray", vmin=limits[0], vmax=limits[1],
+                extent=(x, x + width, y, y + height), aspect="auto", interpolation="nearest",
+                zorder=4)  # fmt: skip
+    if frame:
+        axes.add_patch(Rectangle(corner, width, height, fill=False, edgecolor=frame,
+                                 linewidth=line, zorder=5))  # fmt: skip
+
+
+def write(axes: Axes, x: float, y: float, text: str, size: float = 12, **look: Any) -> None:
+    """Write on a sheet, centred unless ``look`` says otherwise."""
+    axes.text(x, y, text, **{"size": size, "ha": "center", "va": "center", **look})
 
 
 def name_ends(
@@ -139,12 +102,6 @@ def apart(values: Sequence[float], distance: float, period: float | None = None)
     moved = np.empty_like(placed)
     moved[order] = placed
     return moved.tolist()
-
-
-def spread_of(cells: Sequence[Measured], words: str) -> str:
-    """A caption's last sentence, on seeds; ``{}`` in ``words`` stands for how many."""
-    counts = {len(cell.values) for cell in cells}
-    return "One seed." if counts == {1} else words.format(several(counts))
 
 
 def whole_epochs(axes: Axes, last: int) -> None:
