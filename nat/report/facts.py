@@ -1,18 +1,15 @@
 """The page's plain facts: settings, time, hardware, and where each number comes from."""
 
 from collections import Counter
-from collections.abc import Iterable, Iterator
-from typing import Any, NamedTuple
+from collections.abc import Iterator, Sequence
+from typing import Any
 
 import pandas as pd
 
-from nat.report import paper
-from nat.report.frame import Report, anchor
+from nat.report.frame import Report
 from nat.report.names import TARGETS, label
-from nat.report.results import OF_CLASS, ON_VOC, Result
-from nat.report.table import NONE, Table
-
-TASKS = ("Classification, fc6-8 trained", "Classification, all trained", "Detection")
+from nat.report.results import OF_CLASS, Result
+from nat.report.table import NONE
 
 
 def settings(report: Report) -> dict[str, str]:
@@ -56,11 +53,6 @@ def time(report: Report) -> pd.DataFrame:
     return by_stage.agg(runs="size", seconds="sum")
 
 
-def minutes(seconds: float) -> str:
-    """Seconds in minutes, with one decimal."""
-    return f"{seconds / 60:.1f}" if seconds >= 3 else "< 0.1"
-
-
 def circumstances(result: Result) -> dict[str, Any]:
     """Where and how a result was measured."""
     where = result.provenance
@@ -101,63 +93,27 @@ def left_out(report: Report) -> str:
     return f"{', '.join(told)} {'are' if first > 1 or others else 'is'} left out."
 
 
-def missing(report: Report, tables: Iterable[Table]) -> Iterator[str]:
-    """What the paper measured and this page does not."""
-    if report.data != "ImageNet":
-        yield (
-            "ImageNet: what is said here of Tables 1 to 3, of section 4.1 and of the figures is of "
-            f"{report.data}."
-        )
-    if report.voc != "VOC 2007":
-        yield "VOC 2007, classification and detection."
-    run = {result.run.stage for result in report.counted}
-    for stage, task in zip(ON_VOC, TASKS, strict=True):
-        if stage not in run:
-            yield f"{task}, on any data."
-    known = {row.name for row in (*paper.TABLE_1, *paper.TABLE_2, *paper.TABLE_3, *paper.TABLE_4)}
-    for table in tables:
-        if quoted := [name for name in table.quoted_only() if name in known]:
-            yield f"{table.title}, rows quoted only: {', '.join(quoted)}."
-
-
-class Fact(NamedTuple):
-    """A name, its value in each file of a run, and its anchor if numbers link to it."""
-
-    name: str
-    each: list[str]
-    anchor: str = ""
-
-
 def sources(report: Report) -> Iterator[dict[str, Any]]:
-    """Where the numbers of each run come from: Facts of its files, those of classes apart."""
+    """Where the numbers of each run come from: what each of its files says, in a column each."""
     for results in report.groups:
-        run = results[0].run
-        facts = _beside([result.measured for result in results])
-        numbers = [fact._replace(anchor=anchor(run, fact.name)) for fact in facts]
+        numbers = _beside([result.measured for result in results])
+        of_class = numbers.filter(like=OF_CLASS, axis=0)
+        parameters = (pd.json_normalize(r.provenance["parameters"]).map(str) for r in results)
         yield {
-            "run": run,
+            "run": results[0].run,
             "files": files([result.file for result in results]),
-            "own": [fact for fact in numbers if OF_CLASS not in fact.name],
-            "of_class": [fact for fact in numbers if OF_CLASS in fact.name],
+            "own": numbers.drop(of_class.index),
+            "of_class": of_class,
             "facts": _beside([circumstances(result) for result in results]),
-            "parameters": _beside([_flat(r.provenance["parameters"]) for r in results]),
+            "parameters": _beside([each.iloc[0] for each in parameters]),
         }
 
 
-def _beside(tables: list[dict[str, Any]]) -> list[Fact]:
-    """Every name, and its value in each table; numbers with up to six digits, a dash for none."""
-    frame = pd.DataFrame(tables, dtype=object).map(_text, na_action="ignore").T.fillna(NONE)
-    return [Fact(name, values) for name, *values in frame.itertuples()]
-
-
-def _text(value: Any) -> str:
-    return f"{value:.6g}" if isinstance(value, float) else str(value)
-
-
-def _flat(parameters: dict[str, Any]) -> dict[str, str]:
-    """Settings as text by their dotted names."""
-    flat = pd.json_normalize(parameters).astype(object).iloc[0]
-    return {name: NONE if value is None else str(value) for name, value in flat.items()}
+def _beside(tables: Sequence[Any]) -> pd.DataFrame:
+    """A row for every name; numbers with up to six digits, a dash for none."""
+    frame = pd.DataFrame(tables, dtype=object).T
+    texts = frame.map(lambda value: f"{value:.6g}" if isinstance(value, float) else str(value))
+    return texts.where(frame.notna(), NONE)
 
 
 def files(names: list[str]) -> str:

@@ -2,6 +2,7 @@
 
 import re
 from functools import cached_property
+from itertools import groupby
 from pathlib import Path
 from typing import Any
 
@@ -34,12 +35,12 @@ class Report:
     """Everything that tables and figures are made of.
 
     Attributes:
-        variants: what params.yaml lists.
-        settings: of params.yaml.
+        settings: of params.yaml; ``variants`` is what they list.
         results: every file, counted or not, in the order of stages, methods and seeds.
         illustrated: what Figures 1, 3 and 4 show, of the first seed that has it; may be None.
         detected: images with detections, likewise.
         counted: the results that count, the two above behind them.
+        data: the name of what methods were trained on and probed with; ``voc`` of the VOC set.
     """
 
     def __init__(self, settings: Settings, folder: Path) -> None:
@@ -51,6 +52,8 @@ class Report:
             for stage in (FEATURES, DETECTIONS)
         )
         self.counted = [result for result in self.results if not result.dropped]
+        named = {result.run.stage in ON_VOC: result.data for result in self.counted}
+        self.data, self.voc = named.get(False, "images"), named.get(True, "VOC-format set")
         self.counted += [each for each in (self.illustrated, self.detected) if each]
 
     def used(self, name: str) -> Any:
@@ -93,10 +96,7 @@ class Report:
         return self.measured(variant.method, metric, stage, variant.override)
 
     def probes(self, method: str, override: str = "", epoch: int = 0) -> dict[str, Measured]:
-        """Accuracies in percent of the three probes of a trunk; empty unless all were measured.
-
-        ``epoch`` is of a checkpoint, 0 stands for the whole training.
-        """
+        """The three probes of a trunk, at an epoch or the end; empty unless all were measured."""
         names = {name: checkpoint(epoch, name) if epoch else name for name in PROBES}
         found = {n: self.measured(method, metric, "probe", override) for n, metric in names.items()}
         return {name: cell for name, cell in found.items() if cell} if all(found.values()) else {}
@@ -127,20 +127,8 @@ class Report:
     @cached_property
     def groups(self) -> list[list[Result]]:
         """The results that count, those that differ by the seed alone together."""
-        found: dict[Run, list[Result]] = {}
-        for result in sorted(self.counted, key=lambda result: bool(result.run.override)):
-            found.setdefault(result.run, []).append(result)
-        return list(found.values())
-
-    @property
-    def data(self) -> str:
-        """The name for people of the data that the methods were trained on and probed with."""
-        return next((r.data for r in self.counted if r.run.stage in ON_IMAGES), "images")
-
-    @property
-    def voc(self) -> str:
-        """The name for people of the VOC-format set."""
-        return next((r.data for r in self.counted if r.run.stage in ON_VOC), "VOC-format set")
+        ordered = sorted(self.counted, key=lambda result: bool(result.run.override))
+        return [list(results) for _, results in groupby(ordered, key=lambda result: result.run)]
 
     @property
     def setup(self) -> str:

@@ -1,6 +1,8 @@
 """The files of numbers alone: all of them, and the few that ``dvc metrics`` and plots compare."""
 
 import json
+from collections.abc import Callable
+from typing import Any
 
 import pandas as pd
 
@@ -9,24 +11,18 @@ from nat.report.names import PROBES
 from nat.report.results import ON_VOC
 from nat.report.table import Measured
 
-# stages and numbers, and their names in metrics.json
-PLACES = {("probe", probe): probe for probe in PROBES}
-PLACES |= {(stage, "map"): name for stage, name in zip(
-    ON_VOC, ("voc_fc", "voc_all", "voc_detection"), strict=True)}  # fmt: skip
-
-
-def results_csv(report: Report) -> str:
-    """Every measured number in a row of its own; see frame.COLUMNS."""
-    return report.frame.to_csv(index=False, lineterminator="\n")
+# names in metrics.json, and the numbers and stages
+PLACES = {probe: (probe, "probe") for probe in PROBES}
+PLACES |= dict(zip(("voc_fc", "voc_all", "voc_detection"), (("map", s) for s in ON_VOC),
+                   strict=True))  # fmt: skip
 
 
 def summary(report: Report) -> dict[str, dict[str, Measured | None]]:
-    """Accuracies and mean average precisions in percent, by method."""
+    """By method: accuracies and mean average precisions in percent."""
     return {
-        method: {name: report.measured(method, metric, stage)
-                 for (stage, metric), name in PLACES.items()}
+        method: {name: report.measured(method, *place) for name, place in PLACES.items()}
         for method in report.variants.methods
-    }  # fmt: skip
+    }
 
 
 def summary_lines(report: Report) -> list[str]:
@@ -37,27 +33,20 @@ def summary_lines(report: Report) -> list[str]:
 
 def metrics(report: Report) -> str:
     """The summary as flat JSON, mean over seeds, e.g. ``nat_mlp``, ``labels_voc_all``."""
-    flat = {
-        f"{method}_{name}": round(cell.mean, 2)
-        for name in PLACES.values()
-        for method, cells in summary(report).items()
-        if (cell := cells[name]) is not None
-    }
+    methods = summary(report).items()
+    cells = {f"{method}_{name}": row[name] for name in PLACES for method, row in methods}
+    flat = {name: round(cell.mean, 2) for name, cell in cells.items() if cell}
     return json.dumps(flat, indent=2) + "\n"
 
 
-def evolution(report: Report) -> str:
-    """CSV with columns epoch, mlp, linear, knn: percent, mean over seeds (Figure 2, left)."""
-    return _csv("epoch", report.curve)
-
-
 def by_period(report: Report) -> str:
-    """CSV with columns period, mlp, linear, knn: percent, mean over seeds (Figure 2, right)."""
+    """CSV as below, by the periods in which P is updated (Figure 2, right)."""
     variants = report.variants.of("nat", "permute_every")
-    return _csv("period", {v.value: report.probes("nat", v.override) for v in variants})
+    return probes("period", {v.value: report.probes("nat", v.override) for v in variants})
 
 
-def _csv(name: str, rows: dict) -> str:
+def probes(name: str, rows: dict[Any, dict[str, Measured]]) -> str:
+    """CSV with columns ``name``, mlp, linear, knn: percent, mean over seeds."""
     means = [[key, *(cell.mean for cell in row.values())] for key, row in rows.items() if row]
     frame = pd.DataFrame(means, columns=[name, *PROBES])
     return frame.to_csv(index=False, float_format="%.2f", lineterminator="\n")
@@ -72,10 +61,10 @@ def training(report: Report) -> str:
     return texts.to_csv(index=False, lineterminator="\n")
 
 
-FILES = {
-    "results.csv": results_csv,
+FILES: dict[str, Callable[[Report], str]] = {
+    "results.csv": lambda report: report.frame.to_csv(index=False, lineterminator="\n"),
     "metrics.json": metrics,
-    "evolution.csv": evolution,
+    "evolution.csv": lambda report: probes("epoch", report.curve),  # Figure 2, left
     "by_period.csv": by_period,
     "training.csv": training,
 }

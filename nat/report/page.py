@@ -13,12 +13,10 @@ from typing import Any
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
-from nat.report import facts, paper
-from nat.report.formats import comma_separated, escape_markdown, latex, raised, spans
+from nat.report import facts, paper, table
+from nat.report.claims import SMALL
 from nat.report.frame import Report, anchor, subject
 from nat.report.names import data_name, pace
-from nat.report.table import Measured, Missing, Quoted, Table, count, several
-from nat.report.verdict import SMALL
 
 TEMPLATES = Path(__file__).parent / "templates"
 
@@ -47,25 +45,25 @@ def render(report: Report, **shown: Any) -> dict[str, str]:
     return {"index.html": html.render(known | more), "README.md": _spaced(readme.render(known))}
 
 
-def markdown(table: Table) -> str:
+def markdown(shown: table.Table) -> str:
     """A pipe table, its caption above and its notes below."""
     parts: Any = _environment(_in_markdown).get_template("md.j2").module
-    return _spaced(parts.numbers(table))
+    return _spaced(parts.numbers(shown))
 
 
 def _in_markdown(value: Any) -> Any:
     if isinstance(value, Markup):
         return value
-    text = escape_markdown(str(value))
-    return Markup(f"*{text}*" if isinstance(value, Quoted) else text)
+    text = table.escape_markdown(str(value))
+    return Markup(f"*{text}*" if isinstance(value, table.Quoted) else text)
 
 
 def _in_html(value: Any) -> Any:
-    if isinstance(value, Quoted):
+    if isinstance(value, table.Quoted):
         return Markup("<i>{}</i>").format(value)
-    if isinstance(value, Missing):
+    if isinstance(value, table.Missing):
         return Markup('<span class="none">{}</span>').format(value)
-    if isinstance(value, Measured):
+    if isinstance(value, table.Measured):
         return Markup('<a class="number" href="#{}">{}</a>').format(value.anchor, str(value))
     return value
 
@@ -81,18 +79,22 @@ def _environment(put_out: Callable[[Any], Any]) -> Environment:
         lstrip_blocks=True,
     )
     environment.filters |= {
-        "anchor": anchor, "csv": comma_separated, "data_name": data_name, "flow": _flow,
-        "inlined": _inlined, "latex": latex, "minutes": facts.minutes, "pace": pace,
-        "raised": raised, "span": lambda numbers: f"{numbers.min():.2f} to {numbers.max():.2f}",
-        "spans": spans, "subject": subject,
-    }  # fmt: skip
-    environment.globals |= {"count": count, "paper": paper.TEXT, "several": several, "small": SMALL}
+        "anchor": anchor,
+        "csv": table.comma_separated,
+        "data_name": data_name,
+        "flow": lambda text: Markup(" ".join(text.split())),  # however a template breaks it
+        "inlined": _inlined,
+        "latex": table.latex,
+        "minutes": lambda seconds: f"{seconds / 60:.1f}" if seconds >= 3 else "< 0.1",
+        "pace": pace,
+        "raised": table.raised,
+        "span": lambda numbers: f"{numbers.min():.2f} to {numbers.max():.2f}",
+        "spans": table.spans,
+        "subject": subject,
+    }
+    known = {"count": table.count, "paper": paper.TEXT, "several": table.several, "small": SMALL}
+    environment.globals |= known
     return environment
-
-
-def _flow(text: Markup) -> Markup:
-    """Text in one line, however a template breaks it."""
-    return Markup(" ".join(text.split()))
 
 
 def _spaced(text: str) -> str:

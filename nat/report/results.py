@@ -1,6 +1,7 @@
 """Reads the folder results/, and tells which results were made with the settings in use."""
 
 import json
+import re
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -24,10 +25,7 @@ STAGES = (*ON_IMAGES, *ON_VOC)
 PICKED = "illustrate"
 LOADERS: dict[str, Any] = {"features.npz": load_illustration, "detections.npz": load_detected}
 FEATURES, DETECTIONS = (f"{PICKED} {Path(name).stem}" for name in LOADERS)  # as stages
-# numbers of these files, in words
-FACTS = {
-    "ap": "average precision", "score": "least score", "precision": "precision", "recall": "recall",
-}  # fmt: skip
+NAMES = re.compile(rf"({'|'.join(STAGES)})/[^/]+\.json|{PICKED}/[0-9]+/({'|'.join(LOADERS)})")
 OTHER_SETTINGS, OTHER_DATA = "with other settings", "on other data"
 NOT_LISTED, TWICE = "of methods or ablations that params.yaml does not list", "that are there twice"
 OF_CLASS = ": "  # between a number's name and the class it is of
@@ -76,15 +74,11 @@ class Run(NamedTuple):
 
 @dataclass
 class Result:
-    """A file of results/.
+    """A file of results/: ``file`` is its name, results/ first; never an absolute path.
 
-    Attributes:
-        file: its name, results/ first; never an absolute path.
-        run: and ``seed``: what was measured.
-        measured: numbers by name, in percent but for losses and costs.
-        history: a row for each epoch of a training.
-        content: an Illustration or Detected, of a file of what figures show.
-        dropped: why it does not count; empty if it does.
+    ``measured`` are numbers by name, in percent but for losses and costs; ``history`` has a row for
+    each epoch of a training; ``content`` is what figures show, an Illustration or Detected.
+    ``dropped`` is why it does not count; empty if it does.
     """
 
     file: str
@@ -102,22 +96,16 @@ class Result:
         return data_name(self.provenance["data"])
 
     @property
-    def store(self) -> tuple[str, str]:
-        """The data, and which preparation of it."""
-        return self.provenance["data"], self.provenance["store"] or ""
-
-    @property
     def training(self) -> tuple[str, str, int]:
         """Method, override and seed."""
-        return self.run.method, self.run.override, self.seed
+        return *self.run[1:], self.seed
 
 
 def read_results(folder: Path, variants: Variants) -> tuple[list[Result], list[Result]]:
-    """Every result, with why it does not count if it does not, and what the figures show.
+    """Every result, whether it counts or not, and what the figures show.
 
     A result counts if params.yaml lists its method and ablation, if it was made with the settings
-    in use, and on the same data as most others. What was measured of a training counts only if the
-    training's own result does.
+    in use and on the same data as most others, and if its training's own result counts.
 
     Raises:
         UserError: a file is foreign, damaged or of another version, or nothing counts.
@@ -126,14 +114,17 @@ def read_results(folder: Path, variants: Variants) -> tuple[list[Result], list[R
         raise UserError(f"{folder}: not found; make it with `dvc repro`")
     results: list[Result] = []
     shown: list[Result] = []
-    for entry in _visible(folder):
-        if entry.name not in (PICKED, *STAGES) or not entry.is_dir():
-            raise _foreign(entry)
-        if entry.name == PICKED:
-            seeds = sorted(_visible(entry), key=lambda e: (len(e.name), e.name))
-            shown = [each for seed in seeds for each in _shown(seed, folder)]
+    for path in sorted(path for path in folder.rglob("*") if not path.is_dir()):
+        name = path.relative_to(folder).as_posix()
+        if name.startswith(".") or "/." in name:
+            continue
+        if not NAMES.fullmatch(name):
+            raise UserError(f"{path}: is no result of this project; move it out of the results")
+        name = f"{folder.resolve().name}/{name}"
+        if path.name in LOADERS:
+            shown.append(_shown(path, name))
         else:
-            results += [_read(file, folder) for file in _visible(entry)]
+            results.append(_read(path, name))
     results.sort(key=lambda r: (STAGES.index(r.run.stage), *r.training))
     for one, other in pairwise(results):
         if (one.run, one.seed) == (other.run, other.seed):
@@ -147,27 +138,13 @@ def read_results(folder: Path, variants: Variants) -> tuple[list[Result], list[R
     lost = {r.training for r in results if r.run.stage == "train" and r.dropped}
     return results, [
         each
-        for each in shown
+        for each in sorted(shown, key=lambda each: each.seed)
         if not lost & {("nat", "", each.seed), ("labels", "", each.seed)}
         and matches(each.provenance["parameters"], variants.settings)
     ]
 
 
-def _visible(folder: Path) -> list[Path]:
-    return sorted(entry for entry in folder.iterdir() if not entry.name.startswith("."))
-
-
-def _foreign(path: Path) -> UserError:
-    return UserError(f"{path}: is no result of this project; move it out of the results")
-
-
-def _named(path: Path, folder: Path) -> str:
-    return f"{folder.resolve().name}/{path.relative_to(folder).as_posix()}"
-
-
-def _read(path: Path, folder: Path) -> Result:
-    if path.suffix != ".json" or not path.is_file():
-        raise _foreign(path)
+def _read(path: Path, name: str) -> Result:
     with reading(path, "result of this project", "move it away, or make it again with `dvc repro`"):
         content = json.loads(path.read_text(encoding="utf-8"))
         if isinstance(content, dict) and content.get("schema", SCHEMA) != SCHEMA:
@@ -177,28 +154,24 @@ def _read(path: Path, folder: Path) -> Result:
             raise ValueError(f"it is of the stage {made.stage}, but lies in {path.parent.name}")
     run = Run(made.stage, made.method, made.override)
     numbers = {name: value for name, value in made.numbers() if value is not None}
-    provenance = made.provenance.model_dump()
-    return Result(_named(path, folder), run, made.seed, numbers, provenance, made.history)
+    return Result(name, run, made.seed, numbers, made.provenance.model_dump(), made.history)
 
 
-def _shown(place: Path, folder: Path) -> Iterator[Result]:
-    """What figures show of a seed, of which ``place`` is the folder."""
-    if not (place.is_dir() and place.name.isascii() and place.name.isdecimal()):
-        raise _foreign(place)
-    for path in _visible(place):
-        if path.name not in LOADERS:
-            raise _foreign(path)
-        content = LOADERS[path.name](path)
-        run = Run(f"{PICKED} {path.stem}", "nat")
+def _shown(path: Path, name: str) -> Result:
+    content = LOADERS[path.name](path)
+    run, facts = Run(f"{PICKED} {path.stem}", "nat"), content.facts
+    measured = {"mean cosine of feature and target": facts.get("cosine")}
+    if run.stage == DETECTIONS:
+        named = {"ap": "average precision", "score": "least score"}
+        keys = ("ap", "score", "precision", "recall")
         measured = {
-            f"{words} of {each['name']}": each[key]
-            for each in content.facts["classes"]
-            if run.stage == DETECTIONS
-            for key, words in FACTS.items()
-            if each[key] is not None
-        } or {"mean cosine of feature and target": content.facts["cosine"]}
-        yield Result(_named(path, folder), run, int(place.name), measured, content.provenance,
-                     content=content)  # fmt: skip
+            f"{named.get(k, k)} of {each['name']}": each[k]
+            for each in facts["classes"]
+            for k in keys
+        }
+    known = {name: number for name, number in measured.items() if number is not None}
+    seed = int(path.parent.name)
+    return Result(name, run, seed, known, content.provenance, content=content)
 
 
 def _judge(results: list[Result], variants: Variants) -> None:
@@ -218,9 +191,10 @@ def _judge(results: list[Result], variants: Variants) -> None:
             seen.add((result.run, result.seed))
     for stages in (ON_IMAGES, ON_VOC):
         asked = [result for result in results if result.run.stage in stages and not result.dropped]
-        counts = Counter(sorted(result.store for result in asked)).most_common(1)
-        for result in asked:
-            result.dropped = "" if result.store == counts[0][0] else OTHER_DATA
+        stores = [(r.provenance["data"], r.provenance["store"] or "") for r in asked]
+        most = Counter(sorted(stores)).most_common(1)
+        for result, store in zip(asked, stores, strict=True):
+            result.dropped = "" if store == most[0][0] else OTHER_DATA
     trained = [result for result in results if result.run.stage == "train"]
     counted = {result.training for result in trained if not result.dropped}
     lost = {r.training: r.dropped for r in trained if r.training not in counted}

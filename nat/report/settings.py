@@ -71,18 +71,14 @@ class Variant:
         """What tables call it, short."""
         kind = str(get(self.in_use, "target_type"))
         targets, *_ = TARGETS.get(kind, (kind,))
-        match self.factor:
-            case "targets.dimension":
-                return f"{targets}, d = {self.value:,}"
-            case "targets.k":
-                return f"{targets}, k = {self.value:,}"
-            case "permute_every":
-                return pace(self.value)
-            case "alignment":
-                return f"{ALIGNMENTS.get(self.value, self.value)} alignment"
-            case "target_type":
-                return targets
-        return f"{self.factor} = {self.value}"
+        named = {
+            "targets.dimension": "{targets}, d = {value:,}",
+            "targets.k": "{targets}, k = {value:,}",
+            "target_type": "{targets}",
+            "permute_every": pace(self.value),
+            "alignment": f"{ALIGNMENTS.get(self.value, self.value)} alignment",
+        }.get(self.factor, "{factor} = {value}")
+        return named.format(targets=targets, value=self.value, factor=self.factor)
 
 
 class Variants:

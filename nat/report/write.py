@@ -9,11 +9,11 @@ from pathlib import Path
 from nat.report import page
 from nat.report.claims import claims
 from nat.report.facts import left_out
-from nat.report.formats import comma_separated, latex
 from nat.report.frame import Report
 from nat.report.numbers import FILES, summary_lines
 from nat.report.settings import Settings
-from nat.report.tables import TABLES, what_helped
+from nat.report.table import comma_separated, latex
+from nat.report.tables import tables, what_helped
 from nat.runtime.io.files import atomic_write, check_output
 from nat.runtime.io.outputs import FILE_OF_OURS, NOTHING, beginning
 
@@ -51,18 +51,20 @@ def write_report(settings: Settings, results: Path, out: Path) -> list[str]:
 
 def files(report: Report) -> dict[str, bytes]:
     """Every file's bytes by its name, the page first; the same results give the same bytes."""
-    tables = {table.stem: table for table in (make(report) for make in TABLES)}
+    made = tables(report)
     texts = {name: make(report) for name, make in FILES.items()}
-    for stem, table in tables.items():
+    for stem, table in made.items():
         for ending, form in (("md", page.markdown), ("csv", comma_separated), ("tex", latex)):
             texts[f"tables/{stem}.{ending}"] = form(table)
     # after everything that may be refused: Matplotlib takes a second to import
     from nat.report.figures import draw_all
 
-    images = {image.stem: image for image in draw_all(report)}
-    shown = {"claims": claims(report), "tables": tables, "images": images}
-    texts = page.render(report, helped=what_helped(report), **shown) | texts
-    made = {name: text.encode() for name, text in texts.items()}
-    for stem, image in images.items():
-        made |= {f"figures/{stem}.png": image.png, f"figures/{stem}.svg": image.svg}
-    return made
+    images = draw_all(report)
+    shown = {"claims": claims(report), "tables": made, "helped": what_helped(made["targets"])}
+    texts = page.render(report, images=images, **shown) | texts
+    drawn = {
+        f"figures/{stem}.{kind}": image[kind]
+        for stem, image in images.items()
+        for kind in ("png", "svg")
+    }
+    return {name: text.encode() for name, text in texts.items()} | drawn

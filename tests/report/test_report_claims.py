@@ -9,21 +9,22 @@ from hypothesis import given
 from hypothesis import strategies as st
 from report.conftest import CHANGED, PRECISIONS, SETTINGS
 
-from nat.report.claims import Claim, claims
-from nat.report.frame import Report
-from nat.report.table import Measured
-from nat.report.verdict import (
+from nat.report.claims import (
     HELD,
     NOT_HELD,
     OPEN,
     SMALL,
+    Claim,
     Pair,
     above,
     alike,
+    claims,
     no_worse,
     of_accuracies,
     verdict,
 )
+from nat.report.frame import Report
+from nat.report.table import Measured
 
 
 def measured(*values: float, first: int = 0) -> Measured:

@@ -14,8 +14,7 @@ from shown import detected
 
 from nat.illustrate.detected import Detected, load_detected, save_detected
 from nat.report import page
-from nat.report.figures.detections import DIFFICULT, MISSED, RIGHT, WRONG, Kind, draw
-from nat.report.figures.labels import places
+from nat.report.figures.detections import DIFFICULT, MISSED, RIGHT, WRONG, Kind, draw, places
 from nat.report.results import DETECTIONS, Result, Run
 from nat.runtime.errors import UserError
 

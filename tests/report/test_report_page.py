@@ -15,14 +15,14 @@ from nat.report.facts import files
 from nat.report.frame import Report, anchor
 from nat.report.results import Run
 from nat.report.table import Measured
-from nat.report.tables import TABLES, what_helped
+from nat.report.tables import tables, what_helped
 
 
 def render(folder: Path, settings: Any = SETTINGS) -> dict[str, str]:
     """Both pages without figures, which take most of the time."""
     report = Report(settings, folder)
-    tables = {table.stem: table for table in (make(report) for make in TABLES)}
-    shown = {"claims": claims(report), "tables": tables, "helped": what_helped(report)}
+    made = tables(report)
+    shown = {"claims": claims(report), "tables": made, "helped": what_helped(made["targets"])}
     return page.render(report, images={}, **shown)
 
 
@@ -112,8 +112,8 @@ def test_no_number_stands_in_the_tables_alone(make_results: Any) -> None:
     report = Report(SETTINGS, make_results(seeds=(0, 1)))
     means = report.frame.groupby(["stage", "method", "override", "metric"])["number"].mean()
     known = {f"{mean:.2f}" for mean in means}
-    for make in TABLES:
-        for cell in make(report).frame.to_numpy().ravel():
+    for made in tables(report).values():
+        for cell in made.frame.to_numpy().ravel():
             assert not isinstance(cell, Measured) or f"{cell.mean:.2f}" in known
 
 

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from report.conftest import ACCURACIES, PRECISIONS
 
 from nat.report import paper
-from nat.report.formats import comma_separated, escape_latex, escape_markdown, latex, raised
+from nat.report.claims import HELD, NOT_HELD, OPEN
 from nat.report.frame import Report
 from nat.report.page import markdown
 from nat.report.table import (
@@ -25,20 +25,15 @@ from nat.report.table import (
     Missing,
     Quoted,
     Table,
+    comma_separated,
+    escape_latex,
+    escape_markdown,
+    latex,
+    raised,
     several,
     signed,
 )
-from nat.report.tables import (
-    TABLES,
-    periods,
-    table_1,
-    table_2,
-    table_3,
-    table_4,
-    targets,
-    what_helped,
-)
-from nat.report.verdict import HELD, NOT_HELD, OPEN
+from nat.report.tables import tables, what_helped
 from nat.runtime.settings.families import PACKAGE
 
 QUOTED, TOY = ("ImageNet (paper)", "Acc@1"), ("Toy, measured", "MLP")
@@ -105,7 +100,7 @@ def test_a_difference_is_told_with_its_error() -> None:
 def test_tables_join_paper_and_measurement(make_results: Any, settings: Any, data: str) -> None:
     name = {"fashion-mnist": "Fashion-MNIST", "imagenet": "ImageNet"}[data]
     report = Report(settings, make_results(data=data))
-    third, fourth = table_3(report), table_4(report)
+    third, fourth = (tables(report)[name] for name in ("table3", "table4"))
     assert [": ".join(column) for column in third.frame.columns] == [
         "ImageNet (paper): Acc@1",
         f"{name}, measured: MLP",
@@ -113,17 +108,17 @@ def test_tables_join_paper_and_measurement(make_results: Any, settings: Any, dat
         f"{name}, measured: kNN",
     ]
     for made, quoted, added in (
-        (third, paper.TABLE_3, "Labels"),
-        (fourth, paper.TABLE_4, "Random"),
+        (third, paper.TABLES["Table 3"], "Labels"),
+        (fourth, paper.TABLES["Table 4"], "Random"),
     ):
         assert list(made.frame.index) == [*(row.name for row in quoted), added]
         for row in quoted:
             cells = made.frame.loc[row.name][: len(row.numbers)]
-            assert [str(c) if isinstance(c, Quoted) else None for c in cells] == list(row.numbers)
+            assert [str(c) if isinstance(c, Quoted) else "-" for c in cells] == row.numbers
     assert texts(third, "NAT")[1:] == ["70.0", "66.0", "67.0"]
     assert texts(fourth, "NAT")[3:] == ["45.0", "55.0", "40.0"]
     assert set(third.quoted_only()) == {
-        row.name for row in paper.TABLE_3 if row.key not in ("random", "nat")
+        row.name for row in paper.TABLES["Table 3"] if row.key not in ("random", "nat")
     }
 
 
@@ -138,25 +133,25 @@ def test_a_new_method_gets_rows(
     settings["methods"] += ["mine", "plain"]
     both = ACCURACIES | {"mine": (75.0, 74.0, 73.0)}, PRECISIONS | {"plain": (50.0, 51.0, 52.0)}
     report = Report(settings, make_results(accuracies=both[0], precisions=both[1]))
-    for made, added in ((table_3(report), "Labels"), (table_4(report), "Random")):
+    for made, added in ((tables(report)["table3"], "Labels"), (tables(report)["table4"], "Random")):
         assert list(made.frame.index)[-3:] == [added, "My method (me)", "plain"]
         assert {made.notes[note - 1] for note in made.marks[-1]} == {
             "a row that the paper's table does not have"
         }
-    assert texts(table_3(report), "My method (me)") == ["–", "75.0", "74.0", "73.0"]  # noqa: RUF001
-    assert texts(table_4(report), "plain")[3:] == ["50.0", "51.0", "52.0"]
-    assert texts(table_3(report), "plain")[1:] == ["not run"] * 3
+    assert texts(tables(report)["table3"], "My method (me)") == ["–", "75.0", "74.0", "73.0"]  # noqa: RUF001
+    assert texts(tables(report)["table4"], "plain")[3:] == ["50.0", "51.0", "52.0"]
+    assert texts(tables(report)["table3"], "plain")[1:] == ["not run"] * 3
 
 
 def test_numbers_over_seeds(make_results: Any, settings: Any) -> None:
     folder = make_results(seeds=(3, 4, 5))
-    made = table_3(Report(settings, folder))
+    made = tables(Report(settings, folder))["table3"]
     assert texts(made, "NAT")[1] == "71.0 ± 1.0"
     assert "over 3 seeds." in made.caption
     line = next(line for line in comma_separated(made).splitlines() if line.startswith("NAT,"))
     assert line == "NAT,36.0,71.00,1.00,3,67.00,1.00,3,68.00,1.00,3"
     (folder / "probe/labels-4.json").unlink()
-    made = table_3(Report(settings, folder))
+    made = tables(Report(settings, folder))["table3"]
     assert "over 3 seeds, but for those that say their number n of seeds." in made.caption
     assert texts(made, "Labels")[1] == "91.0 ± 1.4 (n = 2)"
     assert texts(made, "NAT")[1] == "71.0 ± 1.0"
@@ -166,15 +161,15 @@ def test_tables_1_and_2_compare_with_their_first_row(make_results: Any, settings
     report = Report(settings, make_results())
     # 500 images: 2 sqrt((90 * 10 + 89.5 * 10.5) / 500)
     minus = "−0.5 (± 2 SE: 3.8)"  # noqa: RUF001 - a minus
-    assert texts(table_1(report), "Square loss") == ["58.4", "89.5", minus]
-    assert texts(table_1(report), "Softmax") == ["59.2", "90.0", "–"]  # noqa: RUF001
-    assert "by loss, with sobel pre-processing." in table_1(report).caption
-    assert list(table_2(report).frame.index) == ["clean", "high-pass", "sobel"]
-    assert texts(table_2(report), "sobel")[:2] == ["57.4", "90.0"]
+    assert texts(tables(report)["table1"], "Square loss") == ["58.4", "89.5", minus]
+    assert texts(tables(report)["table1"], "Softmax") == ["59.2", "90.0", "–"]  # noqa: RUF001
+    assert "by loss, with sobel pre-processing." in tables(report)["table1"].caption
+    assert list(tables(report)["table2"].frame.index) == ["clean", "high-pass", "sobel"]
+    assert texts(tables(report)["table2"], "sobel")[:2] == ["57.4", "90.0"]
 
 
 def test_periods_quote_what_the_paper_prints(make_results: Any, settings: Any) -> None:
-    made = periods(Report(settings, make_results()))
+    made = tables(Report(settings, make_results()))["periods"]
     assert list(made.frame.index) == [
         "every epoch", "every 2 epochs", "every 3 epochs", "every 6 epochs", "P fixed (never)",
         "random trunk",
@@ -188,7 +183,7 @@ def test_periods_quote_what_the_paper_prints(make_results: Any, settings: Any) -
 
 def test_targets_and_alignments(make_results: Any, settings: Any) -> None:
     settings["ablations"]["nat"].append("augment.crop=8")
-    made = targets(Report(settings, make_results()))
+    made = tables(Report(settings, make_results()))["targets"]
     assert list(made.frame.index) == [
         "sphere, d = 16, exact alignment (reference)", "sphere, d = 8", "sphere, d = 64",
         "discrete, best k", "discrete, k = 10", "discrete, k = 100", "discrete, k = 1,000",
@@ -198,20 +193,20 @@ def test_targets_and_alignments(make_results: Any, settings: Any) -> None:
     assert made.frame.iloc[0, 0] == "36.0"
     assert made.frame.iloc[0, -1] == NONE
     settings["alignment"] = "greedy"
-    again = targets(Report(settings, make_results(settings=settings)))
+    again = tables(Report(settings, make_results(settings=settings)))["targets"]
     assert texts(again, "sphere, exact alignment")[0] == "36.0"
     assert again.frame.iloc[0, 0] == NONE
 
 
 def test_what_helped_is_told(make_results: Any, settings: Any) -> None:
-    found = what_helped(Report(settings, make_results(images=100_000)))
+    found = what_helped(tables(Report(settings, make_results(images=100_000)))["targets"])
     assert found[HELD] == found[OPEN] == []
     assert "sphere, d = 8" in found[NOT_HELD]
     assert found["costs"] == ["greedy alignment 1.0 times", "Sinkhorn alignment 1.0 times"]
 
 
 def test_quoted_numbers_are_in_italics(make_results: Any, settings: Any) -> None:
-    made = table_4(Report(settings, make_results()))
+    made = tables(Report(settings, make_results()))["table4"]
     line = next(line for line in markdown(made).splitlines() if line.startswith("| NAT"))
     assert line == "| NAT | *56.7* | *65.3* | *49.4* | 45.0 | 55.0 | 40.0 |"
     line = next(line for line in latex(made).splitlines() if line.startswith("NAT"))
@@ -220,7 +215,7 @@ def test_quoted_numbers_are_in_italics(make_results: Any, settings: Any) -> None
 
 def test_every_format_is_rectangular_and_numeric(make_results: Any, settings: Any) -> None:
     report = Report(settings, make_results(seeds=(0, 1)))
-    for made in (make(report) for make in TABLES):
+    for made in tables(report).values():
         text = comma_separated(made)
         lines = list(csv.reader(io.StringIO(text)))
         assert len({len(line) for line in lines}) == 1

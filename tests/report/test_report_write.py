@@ -22,7 +22,7 @@ from nat.runtime.errors import UserError
 TABLE_NAMES = ("table1", "table2", "table3", "table4", "periods", "targets")
 NAMES = {"README.md", "index.html", *FILES}
 NAMES |= {f"tables/{name}.{ending}" for name in TABLE_NAMES for ending in ("md", "csv", "tex")}
-NAMES |= {f"figures/{drawing.stem}.{ending}" for drawing in DRAWINGS for ending in ("png", "svg")}
+NAMES |= {f"figures/{stem}.{ending}" for stem in DRAWINGS for ending in ("png", "svg")}
 
 
 def contents(folder: Path) -> dict[str, bytes]:
@@ -104,7 +104,7 @@ def test_numbers_of_nothing_keep_their_heads(make_results: Any) -> None:
     assert FILES["evolution.csv"](report) == "epoch,mlp,linear,knn\n"
     assert FILES["training.csv"](report) == "epoch,loss,reassigned\n"
     assert FILES["by_period.csv"](report) == "period,mlp,linear,knn\n"
-    assert list(draw_all(report)) == []
+    assert draw_all(report) == {}
 
 
 def test_writes_beside_foreign_files(make_results: Any, tmp_path: Path) -> None:
@@ -164,10 +164,10 @@ def test_figures_of_factors_show_what_was_measured(make_results: Any) -> None:
     for path in folder.glob("probe/nat,targets.dimension*"):
         path.unlink()
     report = Report(SETTINGS, folder)
-    drawn = {image.stem: image for image in draw_all(report)}
+    drawn = draw_all(report)
     assert "dimension" not in drawn
     assert list(accuracy.measured(report, "targets.k").points) == [10, 1000]
-    assert "Markers: means of 2 seeds" in drawn["classes"].caption
+    assert "Markers: means of 2 seeds" in drawn["classes"]["caption"]
     axes = accuracy.by_factor(accuracy.measured(report, "permute_every")).axes[0]
     assert [label.get_text() for label in axes.get_xticklabels()] == ["1", "2", "3", "6", "never"]
     lines = [text.get_text() for text in axes.texts]
@@ -177,7 +177,7 @@ def test_figures_of_factors_show_what_was_measured(make_results: Any) -> None:
 
 def test_a_spread_without_precisions_shows_no_detections(make_results: Any) -> None:
     folder = make_results(precisions={m: means[:2] for m, means in PRECISIONS.items()})
-    assert "detections" not in {image.stem for image in draw_all(Report(SETTINGS, folder))}
+    assert "detections" not in draw_all(Report(SETTINGS, folder))
 
 
 def test_labels_are_moved_apart_and_keep_their_order() -> None:

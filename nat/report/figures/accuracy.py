@@ -3,6 +3,7 @@
 import math
 from typing import Any, NamedTuple
 
+import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.transforms import offset_copy
@@ -37,10 +38,10 @@ def by_epoch(report: Report) -> Figure:
         cells = [row[probe] for row in report.curve.values()]
         means = [cell.mean for cell in cells]
         axes.plot(epochs, means, color=colour, marker=marker, linestyle=line)
-        if any(cell.deviation for cell in cells):
-            low = [cell.mean - (cell.deviation or 0) for cell in cells]
-            high = [cell.mean + (cell.deviation or 0) for cell in cells]
-            axes.fill_between(epochs, low, high, color=colour, alpha=0.18, linewidth=0)
+        spread = [cell.deviation or 0 for cell in cells]
+        if any(spread):
+            band = np.subtract(means, spread), np.add(means, spread)
+            axes.fill_between(epochs, *band, color=colour, alpha=0.18, linewidth=0)
         ends.append((PROBES[probe], means[-1], colour))
     axes.margins(y=0.1)
     if labels := report.measured("labels", "mlp"):

@@ -1,26 +1,25 @@
 """Detections in test images: of the class that is detected best, and of the worst one."""
 
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Iterator, Sequence
+from itertools import compress
+from typing import NamedTuple
 
 import numpy as np
-from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.patches import Rectangle
 from matplotlib.patheffects import withStroke
 
 from nat.illustrate.detected import Detected
-from nat.report.figures.labels import Frame, places
-from nat.report.figures.style import BLUE, INK, SOFT, VERMILLION, place_image, sheet, write
+from nat.report.figures.style import BLUE, INK, SOFT, VERMILLION, Sheet
 from nat.report.results import Result
 
 SHEET, MARGIN, BETWEEN = 11.0, 0.12, 0.14  # inches
 HIGHEST, TITLE, LEGEND = 2.6, 0.42, 0.46  # of an image, of the line above a row, of the legend
 LABEL = (0.36, 0.17)  # of a score
 
+Frame = Sequence[float]  # left, bottom, right, top
 
-@dataclass(frozen=True)
-class Kind:
+
+class Kind(NamedTuple):
     """How the frames of one kind look; no two kinds differ by colour alone."""
 
     name: str
@@ -43,33 +42,28 @@ def draw(result: Result) -> Figure:
     aspects = shown.sizes[:, 1] / shown.sizes[:, 0]
     room = [(SHEET - 2 * MARGIN - BETWEEN * (len(row) - 1)) / aspects[row].sum() for row in rows]
     height = min(HIGHEST, *room)
-    figure, axes = sheet(SHEET, (height + TITLE) * len(rows) + LEGEND)
-    for label, row in enumerate(rows):
-        y = LEGEND + (height + TITLE) * (len(rows) - 1 - label)
-        _title(axes, classes[label], "Worst" if label else "Best", y + height + 0.13)
-        x = MARGIN
+    sheet = Sheet(SHEET, (height + TITLE) * len(rows) + LEGEND)
+    for label, (row, each) in enumerate(zip(rows, classes, strict=True)):
+        x, y = MARGIN, LEGEND + (height + TITLE) * (len(rows) - 1 - label)
+        title = f"{'Worst' if label else 'Best'} class: {each['name']}"
+        least = "" if each["score"] is None else f"; scores from {each['score']:.2f} on"
+        measured = f"average precision {each['ap']:.1f} %{least}"
+        above, right = y + height + 0.13, SHEET - MARGIN
+        # a class may be called $
+        sheet.axes.text(x, above, title, size=13, weight="bold", parse_math=False)
+        sheet.axes.text(right, above, measured, size=11, color=SOFT, ha="right")
         for image in row:
-            _image(axes, shown, int(image), (x, y), height)
+            _image(sheet, shown, int(image), x, y, height)
             x += height * aspects[image] + BETWEEN
-    _legend(axes, shown)
-    return figure
+    _legend(sheet, shown)
+    return sheet.figure
 
 
-def _title(axes: Axes, each: dict, word: str, y: float) -> None:
-    least = "" if each["score"] is None else f"; scores from {each['score']:.2f} on"
-    measured = f"average precision {each['ap']:.1f} %{least}"
-    # a class may be called $
-    axes.text(MARGIN, y, f"{word} class: {each['name']}", size=13, weight="bold", parse_math=False)
-    axes.text(SHEET - MARGIN, y, measured, size=11, color=SOFT, ha="right")
-
-
-def _image(
-    axes: Axes, shown: Detected, image: int, corner: tuple[float, float], height: float
-) -> None:
+def _image(sheet: Sheet, shown: Detected, image: int, x: float, y: float, height: float) -> None:
     """An image with its frames, the best score in front."""
     high, wide = shown.sizes[image]
-    scale, (x, y) = height / high, corner
-    place_image(axes, shown.images[image, :high, :wide], corner, wide * scale)
+    scale = height / high
+    sheet.image(shown.images[image, :high, :wide], x, y, wide * scale)
 
     def on_sheet(box: np.ndarray) -> Frame:
         left, top, right, bottom = (float(v) * scale for v in box)
@@ -78,45 +72,75 @@ def _image(
     for row in np.flatnonzero(shown.objects_in == image):
         if shown.missed[row] or shown.difficult[row]:
             kind = MISSED if shown.missed[row] else DIFFICULT
-            _frame(axes, on_sheet(shown.objects[row]), kind, 6)
+            _frame(sheet, on_sheet(shown.objects[row]), kind, 6)
     found = np.flatnonzero(shown.boxes_in == image)
     frames = [on_sheet(box) for box in shown.boxes[found]]
     labels = places(frames, LABEL, (x, y, x + wide * scale, y + height))
     for order, (row, frame, label) in enumerate(zip(found, frames, labels, strict=True)):
         kind = RIGHT if shown.right[row] else DIFFICULT if shown.neither[row] else WRONG
-        _frame(axes, frame, kind, 8 - order / len(found))
+        _frame(sheet, frame, kind, 8 - order / len(found))
         if label:
-            _score(axes, float(shown.scores[row]), label, kind)
+            left, bottom, right, top = label
+            sheet.box(left, bottom, right - left, top - bottom, facecolor=kind.colour,
+                      edgecolor="white", linewidth=0.8, zorder=9)  # fmt: skip
+            sheet.write((left + right) / 2, (bottom + top) / 2 - 0.005, f"{shown.scores[row]:.2f}",
+                        9, color="white", va="center_baseline", zorder=10)  # fmt: skip
 
 
-def _frame(axes: Axes, frame: Frame, kind: Kind, order: float) -> None:
+def _frame(sheet: Sheet, frame: Frame, kind: Kind, order: float) -> None:
     """A frame, on white so that it is seen on any image."""
-    white = [withStroke(linewidth=kind.line + 1.6, foreground="white")]
-    axes.add_patch(_box(frame, fill=False, edgecolor=kind.colour, linewidth=kind.line,
-                        linestyle=(0, kind.dashes) if kind.dashes else "-", path_effects=white,
-                        zorder=order))  # fmt: skip
-
-
-def _score(axes: Axes, score: float, place: Frame, kind: Kind) -> None:
-    left, bottom, right, top = place
-    axes.add_patch(_box(place, facecolor=kind.colour, edgecolor="white", linewidth=0.8, zorder=9))
-    write(axes, (left + right) / 2, (bottom + top) / 2 - 0.005, f"{score:.2f}", 9, color="white",
-          va="center_baseline", zorder=10)  # fmt: skip
-
-
-def _box(frame: Frame, **look: Any) -> Rectangle:
     left, bottom, right, top = frame
-    return Rectangle((left, bottom), right - left, top - bottom, **look)
+    sheet.box(left, bottom, right - left, top - bottom, fill=False, edgecolor=kind.colour,
+              linewidth=kind.line, linestyle=(0, kind.dashes) if kind.dashes else "-", zorder=order,
+              path_effects=[withStroke(linewidth=kind.line + 1.6, foreground="white")]
+              )  # fmt: skip
 
 
-def _legend(axes: Axes, shown: Detected) -> None:
+def _legend(sheet: Sheet, shown: Detected) -> None:
     """The kinds that are there."""
-    wrong = ~(shown.right | shown.neither)
-    there = ((RIGHT, shown.right), (WRONG, wrong), (MISSED, shown.missed),
-             (DIFFICULT, shown.difficult))  # fmt: skip
+    of_each = shown.right, ~(shown.right | shown.neither), shown.missed, shown.difficult
     x = MARGIN
-    for kind in (kind for kind, of_it in there if of_it.any()):
-        axes.add_patch(Rectangle((x, 0.07), 0.42, 0.26, facecolor=SOFT))  # frames lie on images
-        _frame(axes, (x + 0.07, 0.13, x + 0.35, 0.27), kind, 6)
-        axes.text(x + 0.5, 0.2, kind.name, va="center_baseline", size=11)
+    for kind in compress((RIGHT, WRONG, MISSED, DIFFICULT), (each.any() for each in of_each)):
+        sheet.box(x, 0.07, 0.42, 0.26, facecolor=SOFT)  # frames lie on images
+        _frame(sheet, (x + 0.07, 0.13, x + 0.35, 0.27), kind, 6)
+        sheet.axes.text(x + 0.5, 0.2, kind.name, va="center_baseline", size=11)
         x += 0.5 + 0.08 * len(kind.name) + 0.4
+
+
+def places(frames: Sequence[Frame], size: tuple[float, float], area: Frame) -> list[Frame | None]:
+    """A place for the label of each frame, the first frames choosing first; no two overlap.
+
+    Above the frame's upper left corner if it can be, else below, to the right, or within; else the
+    nearest free place in ``area``. None where all of it is taken. ``size`` is width and height of a
+    label; coordinates go upwards.
+    """
+    found: list[Frame | None] = []
+    for frame in frames:
+        taken = [place for place in found if place]
+        free = (
+            place
+            for place in _candidates(frame, size, area)
+            if _inside(place, area) and not any(_overlap(place, other) for other in taken)
+        )
+        found.append(next(free, None))
+    return found
+
+
+def _candidates(frame: Frame, size: tuple[float, float], area: Frame) -> Iterator[Frame]:
+    (left, bottom, right, top), (width, height) = frame, size
+    heights = (top, bottom - height, top - height, bottom)
+    near = [(x, y) for y in heights for x in (left, right - width)]
+    xs = np.arange(area[0], area[2] - width, width / 4).tolist()
+    ys = np.arange(area[1], area[3] - height, height / 4).tolist()
+    grid = [(x, y) for x in xs for y in ys]
+    grid.sort(key=lambda p: (p[0] - left) ** 2 + (p[1] - top) ** 2)
+    yield from ((x, y, x + width, y + height) for x, y in near + grid)
+
+
+def _inside(place: Frame, area: Frame) -> bool:
+    left, bottom, right, top = np.subtract(place, area)
+    return bool(min(left, bottom) >= -1e-9 and max(right, top) <= 1e-9)
+
+
+def _overlap(one: Frame, other: Frame) -> bool:
+    return one[0] < other[2] and other[0] < one[2] and one[1] < other[3] and other[1] < one[3]

@@ -5,7 +5,7 @@ import math
 import numpy as np
 from matplotlib.figure import Figure
 
-from nat.report.figures.style import place_image, sheet
+from nat.report.figures.style import Sheet
 from nat.report.results import Result
 
 SHEET, MARGIN, BETWEEN = 11.0, 0.15, 0.45  # inches
@@ -15,29 +15,22 @@ FINE, GAP = 8, 6  # pixels of the figure for a filter's pixel, and between filte
 def draw(result: Result) -> Figure:
     """Two grids of filters, strongest first."""
     shown = result.content
-    grids = {
-        "Trained with labels": mosaic(shown.labels_filters),
-        "Trained with NAT": mosaic(shown.nat_filters),
-    }
+    grids = {"labels": mosaic(shown.labels_filters), "NAT": mosaic(shown.nat_filters)}
     width = (SHEET - 2 * MARGIN - BETWEEN) / 2
-    rows, columns = grids["Trained with labels"].shape
+    rows, columns = grids["labels"].shape
     height = width * rows / columns
-    figure, axes = sheet(SHEET, height + 2 * MARGIN + 0.35)
-    for index, (title, grid) in enumerate(grids.items()):
-        x = MARGIN + index * (width + BETWEEN)
-        place_image(axes, grid, (x, MARGIN), width, (-1, 1))
-        axes.text(x, MARGIN + height + 0.14, title, weight="bold", size=13)
-    return figure
+    sheet = Sheet(SHEET, height + 2 * MARGIN + 0.35)
+    for index, (name, grid) in enumerate(grids.items()):
+        x, title = MARGIN + index * (width + BETWEEN), f"Trained with {name}"
+        sheet.image(grid, x, MARGIN, width, (-1, 1))
+        sheet.axes.text(x, MARGIN + height + 0.14, title, weight="bold", size=13)
+    return sheet.figure
 
 
 def mosaic(filters: np.ndarray) -> np.ndarray:
-    """Filters side by side, each divided by its largest absolute value, strongest (L2) first.
+    """Filters (w, k, k) side by side, each divided by its largest absolute value.
 
-    Args:
-        filters: float (w, k, k).
-
-    Returns:
-        Values between -1 and 1; NaN, which is drawn white, between the filters.
+    The strongest (L2) is first. Between the filters there is NaN, which is drawn white.
     """
     filters = filters.astype(np.float64)
     filters = filters[np.argsort(-np.square(filters).sum((1, 2)), kind="stable")]

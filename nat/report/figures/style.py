@@ -1,7 +1,7 @@
-"""One look for every figure: colours, sizes, and files that are the same bytes every time.
+"""What figures share: colours, sheets to draw on, labels, and files that are always the same bytes.
 
 Colours are Okabe and Ito's, told apart with any colour vision; no meaning is carried by colour
-alone. The ground is white and opaque, so that figures read on dark pages too.
+alone. All else of the look is in figures.mplstyle.
 """
 
 import io
@@ -20,7 +20,6 @@ INK, SOFT, FAINT, SHADE = "#1A1A1A", "#5C5C5C", "#D9D9D9", "#BFD9EA"
 FEATURE, TARGET = BLUE, VERMILLION
 PROBE = {"mlp": (BLUE, "o", "-"), "linear": (VERMILLION, "s", "--"), "knn": (GREEN, "^", "-.")}
 DPI = 160
-
 METADATA: dict[str, Any] = {"png": {"Software": None}, "svg": {"Date": None, "Creator": None}}
 
 
@@ -32,52 +31,45 @@ def render(figure: Figure, ending: str) -> bytes:
     return file.getvalue()
 
 
-def sheet(width: float, height: float) -> tuple[Figure, Axes]:
+class Sheet:
     """A figure whose one axes has inches as coordinates, from its lower left corner."""
-    figure = Figure(figsize=(width, height))
-    axes = figure.add_axes((0, 0, 1, 1))
-    axes.set(xlim=(0, width), ylim=(0, height))
-    axes.axis("off")
-    return figure, axes
 
+    def __init__(self, width: float, height: float) -> None:
+        self.figure = Figure(figsize=(width, height))
+        self.axes = self.figure.add_axes((0, 0, 1, 1))
+        self.axes.set(xlim=(0, width), ylim=(0, height))
+        self.axes.axis("off")
 
-def place_image(
-    axes: Axes, image: np.ndarray, corner: tuple[float, float], width: float,
-    limits: tuple[float, float] = (0, 255), frame: str = "", line: float = 1.6,
-) -> None:  # fmt: skip
-    """Draw an image on a sheet, ``width`` inches wide, its lower left at ``corner``.
+    def write(self, x: float, y: float, text: str, size: float = 12, **look: Any) -> None:
+        """Write, centred unless ``look`` says otherwise."""
+        self.axes.text(x, y, text, **{"size": size, "ha": "center", "va": "center", **look})
 
-    It is grey (h, w) with values between ``limits``, or uint8 (channels, h, w). ``frame`` is the
-    colour of a frame around it, if there is one, ``line`` its width in points.
-    """
-    if image.ndim == 3:
-        image = image[0] if len(image) == 1 else image.transpose(1, 2, 0)
-    (x, y), height = corner, width * image.shape[0] / image.shape[1]
-    axes.imshow(image, cmap="gray", vmin=limits[0], vmax=limits[1],
-                extent=(x, x + width, y, y + height), aspect="auto", interpolation="nearest",
-                zorder=4)  # fmt: skip
-    if frame:
-        axes.add_patch(Rectangle(corner, width, height, fill=False, edgecolor=frame,
-                                 linewidth=line, zorder=5))  # fmt: skip
+    def box(self, x: float, y: float, width: float, height: float, **look: Any) -> None:
+        """Draw a rectangle."""
+        self.axes.add_patch(Rectangle((x, y), width, height, **look))
 
-
-def write(axes: Axes, x: float, y: float, text: str, size: float = 12, **look: Any) -> None:
-    """Write on a sheet, centred unless ``look`` says otherwise."""
-    axes.text(x, y, text, **{"size": size, "ha": "center", "va": "center", **look})
+    def image(
+        self, image: np.ndarray, x: float, y: float, width: float,
+        limits: tuple[float, float] = (0, 255), **frame: Any,
+    ) -> None:  # fmt: skip
+        """Draw grey (h, w) of values between ``limits``, or uint8 (channels, h, w), and a frame."""
+        if image.ndim == 3:
+            image = image[0] if len(image) == 1 else image.transpose(1, 2, 0)
+        height = width * image.shape[0] / image.shape[1]
+        self.axes.imshow(image, cmap="gray", vmin=limits[0], vmax=limits[1], aspect="auto",
+                         extent=(x, x + width, y, y + height), interpolation="nearest",
+                         zorder=4)  # fmt: skip
+        if frame:
+            self.box(x, y, width, height, fill=False, zorder=5, **{"linewidth": 1.6, **frame})
 
 
 def name_ends(
     axes: Axes, ends: list[tuple[str, float, str]], least: float, place: tuple[float, float],
     coordinates: Any,
 ) -> None:  # fmt: skip
-    """Write names and last values of lines beside their ends, ``least`` of the height apart.
+    """Write name and last value of lines beside their ``ends``, in percent and colour of each.
 
-    Args:
-        axes: with its final limits.
-        ends: name, value in percent and colour of each line.
-        least: share of the axes' height between two of them.
-        place: x, and the points to its right.
-        coordinates: of x and the values.
+    They are at least ``least`` of the final height apart; ``place`` is x and points to its right.
     """
     low, high = axes.get_ylim()
     heights = apart([value for _, value, _ in ends], least * (high - low))
@@ -99,9 +91,7 @@ def apart(values: Sequence[float], distance: float, period: float | None = None)
         around = placed[0] + period if period else np.inf
         push = np.clip(distance - np.diff(placed, append=around), 0, None) / 2
         placed += np.roll(push, 1) - push
-    moved = np.empty_like(placed)
-    moved[order] = placed
-    return moved.tolist()
+    return placed[np.argsort(order)].tolist()
 
 
 def whole_epochs(axes: Axes, last: int) -> None:
