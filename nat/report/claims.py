@@ -10,9 +10,7 @@ They are judged by differences and their standard errors.
 """
 
 import math
-import statistics
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator
 from itertools import pairwise
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -32,17 +30,16 @@ HELD, NOT_HELD, OPEN = "held", "did not hold", "undecided"
 SMALL = 2.3
 
 
-@dataclass(frozen=True)
-class Pair:
-    """Two numbers to compare.
+class Pair(NamedTuple):
+    """Two numbers to compare: ``more`` is said to be larger, or to be as large.
 
-    ``more`` is said to be larger, or to be as large. ``errors`` are standard errors of the
-    difference, in points, other than the one over seeds; ``name`` sets the pair apart from others.
+    ``error`` is a standard error of the difference, in points, other than the one over seeds, NaN
+    where there is none; ``name`` sets the pair apart from others.
     """
 
     more: Measured
     less: Measured
-    errors: list[float]
+    error: float = math.nan
     name: str = ""
 
     @property
@@ -51,14 +48,11 @@ class Pair:
 
         Over seeds these are paired where both numbers have the same ones, else independent.
         """
-        more, less = self.more, self.less
-        if more.seeds == less.seeds:
-            seeds = _error(a - b for a, b in zip(more.values, less.values, strict=True))
-        else:
-            both = [*_error(more.values), *_error(less.values)]
-            seeds = [math.hypot(*both)] if len(both) == 2 else []
-        errors = [2 * error for error in (*self.errors, *seeds)]
-        return Difference(more.mean - less.mean, max(errors, default=None), more.data)
+        more, less = (pd.Series(cell.values) for cell in (self.more, self.less))
+        paired = self.more.seeds == self.less.seeds
+        seeds = (more - less).sem() if paired else math.hypot(more.sem(), less.sem())
+        error = 2 * pd.Series([self.error, seeds]).max()
+        return Difference(self.more.mean - self.less.mean, error, self.more.data)
 
 
 def of_accuracies(more: Measured, less: Measured, images: int, name: str = "") -> Pair:
@@ -68,21 +62,7 @@ def of_accuracies(more: Measured, less: Measured, images: int, name: str = "") -
     do not lower it, as they share their test images.
     """
     variance = sum(cell.mean * (100 - cell.mean) for cell in (more, less))
-    return Pair(more, less, [math.sqrt(variance / images)] if images else [], name)
-
-
-def of_precisions(
-    more: Measured, less: Measured, classes: Iterable[Mapping[str, float]], name: str = ""
-) -> Pair:
-    """Two mean average precisions, whose error is from the spread of differences over classes."""
-    high, low = classes
-    return Pair(more, less, _error(high[each] - low[each] for each in high if each in low), name)
-
-
-def _error(values: Iterable[float]) -> list[float]:
-    """The standard error of a mean; nothing of a single value."""
-    known = list(values)
-    return [statistics.stdev(known) / math.sqrt(len(known))] if len(known) > 1 else []
+    return Pair(more, less, math.sqrt(variance / images) if images else math.nan, name)
 
 
 def above(difference: float, error: float) -> str:
@@ -113,7 +93,7 @@ def verdict(pairs: Iterable[Pair], rule: Callable[[float, float], str] = above) 
     So the more pairs, the harder it is to hold by chance, and the easier not to hold.
     """
     differences = [pair.difference for pair in pairs]
-    verdicts = {rule(each.value, each.error or 0) for each in differences}
+    verdicts = {rule(each.value, each.known_error) for each in differences}
     return next((v for v in (NOT_HELD, OPEN) if v in verdicts), HELD)
 
 
@@ -168,8 +148,8 @@ def _by_run(report: Report, more: str, less: str, name: str) -> Iterator[Pair]:
             told = name.format(value=varied, pace=pace(varied))
             (method, stage, _), (another, than, _) = more.split()[:3], less.split()[:3]
             if stage in ON_VOC:
-                classes = report.by_class(method, stage), report.by_class(another, than)
-                yield of_precisions(high, low, classes, told)
+                by_class = report.by_class(method, stage) - report.by_class(another, than)
+                yield Pair(high, low, by_class.sem(), told)
             else:
                 yield of_accuracies(high, low, report.images("val"), told)
 

@@ -7,7 +7,7 @@ from typing import Any
 import pandas as pd
 
 from nat.report.frame import Report
-from nat.report.names import TARGETS, label
+from nat.report.names import TARGETS, data_name, label
 from nat.report.results import OF_CLASS, Result
 from nat.report.table import NONE
 
@@ -46,8 +46,8 @@ def time(report: Report) -> pd.DataFrame:
     """Runs and seconds by stage and method, of the methods' own runs and of section 4.1."""
     rows = []
     for result in (result for results in report.groups for result in results):
-        whose = label(result.run.method) + (" (section 4.1)" if result.run.override else "")
-        rows.append((result.run.stage, whose, result.provenance["seconds"]))
+        whose = label(result.method) + (" (section 4.1)" if result.override else "")
+        rows.append((result.stage, whose, result.provenance.seconds))
     frame = pd.DataFrame(rows, columns=["stage", "method", "seconds"])
     by_stage = frame.groupby(["stage", "method"], sort=False)["seconds"]
     return by_stage.agg(runs="size", seconds="sum")
@@ -56,18 +56,18 @@ def time(report: Report) -> pd.DataFrame:
 def circumstances(result: Result) -> dict[str, Any]:
     """Where and how a result was measured."""
     where = result.provenance
-    hardware = f"{where['hardware']}, on {where['device']}, threads: {where['threads']}"
-    if where.get("processes", 1) > 1:
-        hardware += f", processes: {where['processes']}"
-    libraries = (f"{name} {version}" for name, version in where["versions"].items())
+    hardware = f"{where.hardware}, on {where.device}, threads: {where.threads}"
+    if where.processes > 1:
+        hardware += f", processes: {where.processes}"
+    libraries = (f"{name} {version}" for name, version in where.versions.items())
     return {
         "file": result.file,
         "seed": result.seed,
-        "data": result.data,
-        "commit": where["commit"],
-        "seconds": where["seconds"],
+        "data": data_name(where.data),
+        "commit": where.commit,
+        "seconds": where.seconds,
         "hardware": hardware,
-        "versions": ", ".join([f"Python {where['python']}", *libraries]),
+        "versions": ", ".join([f"Python {where.python}", *libraries]),
     }
 
 
@@ -96,9 +96,9 @@ def left_out(report: Report) -> str:
 def sources(report: Report) -> Iterator[dict[str, Any]]:
     """Where the numbers of each run come from: what each of its files says, in a column each."""
     for results in report.groups:
-        numbers = _beside([result.measured for result in results])
+        numbers = _beside([result.numbers for result in results])
         of_class = numbers.filter(like=OF_CLASS, axis=0)
-        parameters = (pd.json_normalize(r.provenance["parameters"]).map(str) for r in results)
+        parameters = (pd.json_normalize(r.provenance.parameters).map(str) for r in results)
         yield {
             "run": results[0].run,
             "files": files([result.file for result in results]),

@@ -12,6 +12,7 @@ from nat.report.names import PROBES, data_name, label
 from nat.report.results import (
     DETECTIONS,
     FEATURES,
+    OF_CLASS,
     ON_IMAGES,
     ON_VOC,
     Result,
@@ -28,7 +29,6 @@ COLUMNS = [
 ]  # fmt: skip
 KEY = ["stage", "method", "override", "metric"]
 EPOCH = re.compile(r"epoch (\d+), ")
-AP = "ap: "  # begins the names of average precisions of a class
 
 
 class Report:
@@ -48,11 +48,11 @@ class Report:
         self.settings, self.variants = settings, Variants(settings)
         self.results, shown = read_results(folder, self.variants)
         self.illustrated, self.detected = (
-            next((each for each in shown if each.run.stage == stage), None)
+            next((each for each in shown if each.stage == stage), None)
             for stage in (FEATURES, DETECTIONS)
         )
         self.counted = [result for result in self.results if not result.dropped]
-        named = {result.run.stage in ON_VOC: result.data for result in self.counted}
+        named = {r.stage in ON_VOC: data_name(r.provenance.data) for r in self.counted}
         self.data, self.voc = named.get(False, "images"), named.get(True, "VOC-format set")
         self.counted += [each for each in (self.illustrated, self.detected) if each]
 
@@ -65,13 +65,13 @@ class Report:
         """A row for every measured number (COLUMNS); what does not count has 0 in ``counted``."""
         rows = []
         for result in [*self.counted, *(r for r in self.results if r.dropped)]:
-            variant = self.variants.canonical(result.run.method, result.run.override)
+            variant = self.variants.canonical(result.method, result.override)
             factor = variant.factor if variant else ""
             value = str(variant.value) if variant and factor else ""
             start = (*result.run, factor, value, result.seed)
             where = result.provenance
-            end = where["data"], result.file, where["commit"], int(not result.dropped)
-            rows += [(*start, metric, number, *end) for metric, number in result.measured.items()]
+            end = where.data, result.file, where.commit, int(not result.dropped)
+            rows += [(*start, metric, number, *end) for metric, number in result.numbers.items()]
         return pd.DataFrame(rows, columns=COLUMNS)
 
     @cached_property
@@ -101,11 +101,12 @@ class Report:
         found = {n: self.measured(method, metric, "probe", override) for n, metric in names.items()}
         return {name: cell for name, cell in found.items() if cell} if all(found.values()) else {}
 
-    def by_class(self, method: str, stage: str) -> dict[str, float]:
+    def by_class(self, method: str, stage: str) -> pd.Series:
         """Average precision in percent of each class, mean over the seeds."""
-        run = Run(stage, method)
-        named = [(name, cell) for (of, name), cell in self._cells.items() if of == run]
-        return {name[len(AP) :]: cell.mean for name, cell in named if name.startswith(AP)}
+        means = {
+            name: c.mean for (run, name), c in self._cells.items() if run == (stage, method, "")
+        }
+        return pd.Series(means, dtype=float).filter(like=f"ap{OF_CLASS}")
 
     @cached_property
     def curve(self) -> dict[int, dict[str, Measured]]:
@@ -117,6 +118,12 @@ class Report:
         rows |= {e: self.probes("nat", epoch=e) for e in between if 0 < e < last}
         return {epoch: row for epoch, row in (rows | {last: self.probes("nat")}).items() if row}
 
+    def by_value(self, factor: str) -> dict[Any, dict[str, Measured]]:
+        """Probes of NAT's trunk by the values of a setting."""
+        variants = self.variants.of("nat", factor)
+        rows = {variant.value: self.probes("nat", variant.override) for variant in variants}
+        return {value: row for value, row in rows.items() if row}
+
     @cached_property
     def histories(self) -> list[pd.DataFrame]:
         """NAT's trainings: columns epoch, loss, reassigned (percent), knn; a row for each epoch."""
@@ -127,7 +134,7 @@ class Report:
     @cached_property
     def groups(self) -> list[list[Result]]:
         """The results that count, those that differ by the seed alone together."""
-        ordered = sorted(self.counted, key=lambda result: bool(result.run.override))
+        ordered = sorted(self.counted, key=lambda result: bool(result.override))
         return [list(results) for _, results in groupby(ordered, key=lambda result: result.run)]
 
     @property
@@ -139,7 +146,7 @@ class Report:
 
     def images(self, part: str) -> int:
         """How many images of that data there are in a part (train, val); 0 if no result tells."""
-        where = (r.provenance["images"] for r in self.counted if r.run.stage in ON_IMAGES)
+        where = (r.provenance.images for r in self.counted if r.stage in ON_IMAGES)
         return next((each[part] for each in where if part in each), 0)
 
 

@@ -39,15 +39,9 @@ def metrics(report: Report) -> str:
     return json.dumps(flat, indent=2) + "\n"
 
 
-def by_period(report: Report) -> str:
-    """CSV as below, by the periods in which P is updated (Figure 2, right)."""
-    variants = report.variants.of("nat", "permute_every")
-    return probes("period", {v.value: report.probes("nat", v.override) for v in variants})
-
-
 def probes(name: str, rows: dict[Any, dict[str, Measured]]) -> str:
     """CSV with columns ``name``, mlp, linear, knn: percent, mean over seeds."""
-    means = [[key, *(cell.mean for cell in row.values())] for key, row in rows.items() if row]
+    means = [[key, *(cell.mean for cell in row.values())] for key, row in rows.items()]
     frame = pd.DataFrame(means, columns=[name, *PROBES])
     return frame.to_csv(index=False, float_format="%.2f", lineterminator="\n")
 
@@ -65,6 +59,6 @@ FILES: dict[str, Callable[[Report], str]] = {
     "results.csv": lambda report: report.frame.to_csv(index=False, lineterminator="\n"),
     "metrics.json": metrics,
     "evolution.csv": lambda report: probes("epoch", report.curve),  # Figure 2, left
-    "by_period.csv": by_period,
+    "by_period.csv": lambda report: probes("period", report.by_value("permute_every")),
     "training.csv": training,
 }

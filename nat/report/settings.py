@@ -43,14 +43,10 @@ def matches(parameters: Any, in_use: Any) -> bool:
         return isinstance(in_use, dict) and all(
             name in in_use and matches(value, in_use[name]) for name, value in parameters.items()
         )
-    return _plain(parameters) == _plain(in_use)
-
-
-def _plain(value: Any) -> Any:
-    """A value to compare: a list is a tuple, and True is not 1."""
-    if isinstance(value, list | tuple):
-        return [_plain(each) for each in value]
-    return (bool, value) if isinstance(value, bool) else value
+    if isinstance(parameters, list | tuple):
+        same = isinstance(in_use, list | tuple) and len(parameters) == len(in_use)
+        return same and all(map(matches, parameters, in_use))
+    return parameters == in_use and isinstance(parameters, bool) == isinstance(in_use, bool)
 
 
 @dataclass(frozen=True)

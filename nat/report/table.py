@@ -76,14 +76,19 @@ class Measured:
 
 @dataclass(frozen=True)
 class Difference:
-    """A difference of two means in points, and twice its standard error; None where unknown."""
+    """A difference of two means in points, and twice its standard error; NaN where unknown."""
 
     value: float
-    error: float | None
+    error: float
     data: str
 
+    @property
+    def known_error(self) -> float:
+        """Twice the standard error, 0 where it is unknown."""
+        return 0.0 if math.isnan(self.error) else self.error
+
     def __str__(self) -> str:
-        known = " unknown" if self.error is None else f": {self.error:.1f}"
+        known = " unknown" if math.isnan(self.error) else f": {self.error:.1f}"
         return f"{signed(self.value)} (± 2 SE{known})"
 
 
@@ -173,7 +178,7 @@ def _numbers(cell: Cell) -> list[str]:
         case Quoted() if cell[:1].isdigit():
             return [cell]
         case Difference(value, error):
-            return [f"{value:.2f}", "" if error is None else f"{error:.2f}"]
+            return [f"{value:.2f}", "" if math.isnan(error) else f"{error:.2f}"]
         case Measured():
             deviation = "" if cell.deviation is None else f"{cell.deviation:.2f}"
             return [f"{cell.mean:.2f}", deviation, str(cell.n)]

@@ -108,7 +108,7 @@ def what_helped(table: Table) -> dict[str, list[str]]:
     usual, *_ = frame["alignment, ms"]
     for name, cost, difference in frame[["alignment, ms", MINUS]].itertuples():
         if isinstance(difference, Difference):
-            ways[above(difference.value, difference.error or 0)].append(name)
+            ways[above(difference.value, difference.known_error)].append(name)
         known = isinstance(cost, Measured) and isinstance(usual, Measured)
         if known and name.endswith(" alignment"):
             ways["costs"].append(f"{name} {cost.mean / usual.mean:.1f} times")

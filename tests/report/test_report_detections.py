@@ -12,17 +12,19 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 from shown import detected
 
+from nat.illustrate.arrays import Provenance
 from nat.illustrate.detected import Detected, load_detected, save_detected
 from nat.report import page
 from nat.report.figures.detections import DIFFICULT, MISSED, RIGHT, WRONG, Kind, draw, places
-from nat.report.results import DETECTIONS, Result, Run
+from nat.report.results import DETECTIONS, Result
 from nat.runtime.errors import UserError
 
 COLUMNS = ("boxes", "boxes_in", "scores", "right", "neither")
 
 
 def result(shown: Detected) -> Result:
-    return Result("", Run(DETECTIONS, "nat"), 0, {}, shown.provenance, content=shown)
+    named = {"schema": 1, "stage": DETECTIONS, "method": "nat", "override": "", "seed": 0}
+    return Result(**named, measured={}, provenance=Provenance(**shown.provenance), content=shown)
 
 
 def caption(picked: Result) -> str:

@@ -64,7 +64,7 @@ def test_a_column_holds_one_kind_and_one_data_set() -> None:
         (QUOTED, measured(1, data="ImageNet")),
         (TOY, Quoted("36.0")),
         (TOY, measured(1, data="ImageNet")),
-        (TOY, Difference(1, None, "ImageNet")),
+        (TOY, Difference(1, 2, "ImageNet")),
     ):
         with pytest.raises(ValueError, match="a: "):
             table([column], {"a": [cell]})

@@ -75,21 +75,17 @@ class Factor(NamedTuple):
 
 
 def measured(report: Report, name: str) -> Factor | None:
-    """The values of which all probes were measured; None if there is only NAT's own."""
-    variants = report.variants.of("nat", name)
-    found = [v for v in variants if report.probes("nat", v.override)]
-    if not any(variant.override for variant in found):
-        return None
-    points = {v.value: report.probes("nat", v.override) for v in found}
+    """The values of which all probes were measured; None if there are no two."""
+    points, variants = report.by_value(name), report.variants.of("nat", name)
     levels = {"untrained, MLP": report.measured("random", "mlp")}
-    if name == "targets.k":
-        for variant in report.variants.of("nat", "target_type"):
-            if variant.value == "sphere":
-                levels["sphere, MLP"] = report.of(variant, "mlp")
-                found.append(variant)
+    for variant in report.variants.of("nat", "target_type") if name == "targets.k" else ():
+        if variant.value == "sphere":
+            levels["sphere, MLP"] = report.of(variant, "mlp")
+            variants.append(variant)
     known = {name: cell for name, cell in levels.items() if cell is not None}
-    runs = dict.fromkeys(Run("probe", "nat", variant.override) for variant in found)
-    return Factor(report, name, points, known, [*runs, Run("probe", "random")])
+    runs = dict.fromkeys(Run("probe", "nat", variant.override) for variant in variants)
+    shown = Factor(report, name, points, known, [*runs, Run("probe", "random")])
+    return shown if len(points) > 1 else None
 
 
 def by_factor(shown: Factor) -> Figure:
