@@ -10,11 +10,12 @@ They are judged by differences and their standard errors.
 """
 
 import math
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from itertools import pairwise
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import numpy as np
 import pandas as pd
 
 from nat.report.frame import Report
@@ -28,6 +29,12 @@ HELD, NOT_HELD, OPEN = "held", "did not hold", "undecided"
 # Points. The paper calls 2.3 (Table 2, clean to sobel) no significant drop and 0.8 (Table 1)
 # similar; the larger of the two is what counts as small here.
 SMALL = 2.3
+# the least and the largest difference, in points, with which a statement holds
+RULES = {
+    "above": (math.ulp(0.0), math.inf),
+    "alike": (-SMALL, SMALL),
+    "no worse": (-SMALL, math.inf),
+}
 
 
 class Pair(NamedTuple):
@@ -65,35 +72,21 @@ def of_accuracies(more: Measured, less: Measured, images: int, name: str = "") -
     return Pair(more, less, math.sqrt(variance / images) if images else math.nan, name)
 
 
-def above(difference: float, error: float) -> str:
-    """Whether a difference is above zero by more than twice its standard error."""
-    if abs(difference) <= error:
-        return OPEN
-    return HELD if difference > 0 else NOT_HELD
-
-
-def alike(difference: float, error: float) -> str:
-    """Whether a difference is small either way, twice its standard error included."""
-    return no_worse(-abs(difference), error)
-
-
-def no_worse(difference: float, error: float) -> str:
-    """Whether a difference is above zero, or below it by little, likewise."""
-    if error - difference <= SMALL:
+def judge(difference: Difference, rule: str = "above") -> str:
+    """Whether all that is within ± 2 SE of a difference is as the rule has it, or none of it."""
+    error, (least, most) = np.nan_to_num(difference.error), RULES[rule]
+    low, high = difference.value - error, difference.value + error
+    if least <= low and high <= most:
         return HELD
-    return NOT_HELD if -difference - error > SMALL else OPEN
+    return NOT_HELD if high < min(least, 0) or low > most else OPEN
 
 
-RULES = {"above": above, "alike": alike, "no worse": no_worse}
-
-
-def verdict(pairs: Iterable[Pair], rule: Callable[[float, float], str] = above) -> str:
+def verdict(pairs: Iterable[Pair], rule: str = "above") -> str:
     """A statement on every pair: it holds if it holds for all, and does not if for one it does not.
 
     So the more pairs, the harder it is to hold by chance, and the easier not to hold.
     """
-    differences = [pair.difference for pair in pairs]
-    verdicts = {rule(each.value, each.known_error) for each in differences}
+    verdicts = {judge(pair.difference, rule) for pair in pairs}
     return next((v for v in (NOT_HELD, OPEN) if v in verdicts), HELD)
 
 
@@ -119,7 +112,7 @@ def claims(report: Report) -> list[Claim]:
     for row in STATEMENTS.itertuples():
         compare = _by_epoch if "epoch=" in row.more else _by_run
         if pairs := list(compare(report, row.more, row.less, row.name)):
-            text, judged = row.text.format(first=first, last=last), verdict(pairs, RULES[row.rule])
+            text, judged = row.text.format(first=first, last=last), verdict(pairs, row.rule)
             found.append(Claim(text, row.source, bool(row.added), pairs, judged))
     return found
 

@@ -9,17 +9,7 @@ from typing import Any
 import pandas as pd
 
 from nat.report.names import PROBES, data_name, label
-from nat.report.results import (
-    DETECTIONS,
-    FEATURES,
-    OF_CLASS,
-    ON_IMAGES,
-    ON_VOC,
-    Result,
-    Run,
-    checkpoint,
-    read_results,
-)
+from nat.report.results import OF_CLASS, ON_IMAGES, ON_VOC, Result, Run, checkpoint, read_results
 from nat.report.settings import Settings, Variant, Variants, get
 from nat.report.table import Measured
 
@@ -47,10 +37,7 @@ class Report:
         """Read results/; raises what ``read_results`` does."""
         self.settings, self.variants = settings, Variants(settings)
         self.results, shown = read_results(folder, self.variants)
-        self.illustrated, self.detected = (
-            next((each for each in shown if each.stage == stage), None)
-            for stage in (FEATURES, DETECTIONS)
-        )
+        self.illustrated, self.detected = shown.get("features"), shown.get("detections")
         self.counted = [result for result in self.results if not result.dropped]
         named = {r.stage in ON_VOC: data_name(r.provenance.data) for r in self.counted}
         self.data, self.voc = named.get(False, "images"), named.get(True, "VOC-format set")

@@ -78,19 +78,13 @@ def _environment(put_out: Callable[[Any], Any]) -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters |= {
-        "anchor": anchor,
+    named = (anchor, data_name, pace, subject, table.latex, table.raised, table.spans)
+    environment.filters |= {function.__name__: function for function in named} | {
         "csv": table.comma_separated,
-        "data_name": data_name,
         "flow": lambda text: Markup(" ".join(text.split())),  # however a template breaks it
         "inlined": _inlined,
-        "latex": table.latex,
         "minutes": lambda seconds: f"{seconds / 60:.1f}" if seconds >= 3 else "< 0.1",
-        "pace": pace,
-        "raised": table.raised,
         "span": lambda numbers: f"{numbers.min():.2f} to {numbers.max():.2f}",
-        "spans": table.spans,
-        "subject": subject,
     }
     known = {"count": table.count, "paper": paper.TEXT, "several": table.several, "small": SMALL}
     environment.globals |= known

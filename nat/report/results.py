@@ -90,8 +90,8 @@ def checkpoint(epoch: int, probe: str) -> str:
     return f"epoch {epoch}, {probe}"
 
 
-def read_results(folder: Path, variants: Variants) -> tuple[list[Result], list[Result]]:
-    """Every result, whether it counts or not, and what the figures show.
+def read_results(folder: Path, variants: Variants) -> tuple[list[Result], dict[str, Result]]:
+    """Every result, whether it counts or not, and what figures show, of the first seed that has it.
 
     A result counts if params.yaml lists its method and ablation, if it was made with the settings
     in use and on the same data as most others, and if its training's own result counts.
@@ -123,12 +123,12 @@ def read_results(folder: Path, variants: Variants) -> tuple[list[Result], list[R
             "make them with `dvc repro`"
         )
     lost = {r.training for r in results if r.stage == "train" and r.dropped}
-    return results, [
-        each
-        for each in sorted(shown, key=lambda each: each.seed)
-        if not lost & {("nat", "", each.seed), ("labels", "", each.seed)}
-        and matches(each.provenance.parameters, variants.settings)
-    ]
+    first: dict[str, Result] = {}
+    for each in sorted(shown, key=lambda each: each.seed):
+        trainings = {("nat", "", each.seed), ("labels", "", each.seed)}
+        if not lost & trainings and matches(each.provenance.parameters, variants.settings):
+            first.setdefault(Path(each.file).stem, each)
+    return results, first
 
 
 def _read(path: Path) -> Result:

@@ -82,11 +82,6 @@ class Difference:
     error: float
     data: str
 
-    @property
-    def known_error(self) -> float:
-        """Twice the standard error, 0 where it is unknown."""
-        return 0.0 if math.isnan(self.error) else self.error
-
     def __str__(self) -> str:
         known = " unknown" if math.isnan(self.error) else f": {self.error:.1f}"
         return f"{signed(self.value)} (± 2 SE{known})"

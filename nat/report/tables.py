@@ -6,7 +6,7 @@ from dataclasses import replace
 import pandas as pd
 
 from nat.report import page, paper
-from nat.report.claims import HELD, NOT_HELD, OPEN, above, of_accuracies
+from nat.report.claims import HELD, NOT_HELD, OPEN, judge, of_accuracies
 from nat.report.frame import Report
 from nat.report.names import PROBES, cited
 from nat.report.results import ON_VOC
@@ -27,16 +27,22 @@ COST, SPEED = ("alignment_ms", "train"), ("images_per_second", "train")
 MINUS = "MLP minus reference"
 OF_NAT = BY_PROBE | {"alignment, ms": COST, "images/s": SPEED}
 
-# what the paper prints, what is measured beside it, and a note on the latter
-Line = tuple[paper.Row, Variant | None, str]
+# notes on what was measured
+REMARKS = {
+    ("table3", "random"): "measured: this trunk, untrained, with its own random weights",
+    ("table4", "labels"): "measured: a trunk trained with the labels of {data}",
+}
+
+# what the paper prints, and what is measured beside it
+Line = tuple[paper.Row, Variant | None]
 
 
 def of_labels(report: Report, title: str, corner: str, factor: str) -> Table:
     """Training with labels, by loss (Table 1) or pre-processing (Table 2)."""
     variants = {variant.value: variant for variant in report.variants.of("labels", factor)}
     unlisted = report.variants.own("")  # of which there is no result
-    lines = [(row, variants.get(row.key, unlisted), "") for row in paper.TABLES[title]]
-    first, reference, _ = lines[0]
+    lines = [(row, variants.get(row.key, unlisted)) for row in paper.TABLES[title]]
+    first, reference = lines[0]
     return _table(report, title, corner, lines, ACCURACY, reference, f"minus {first.name}")
 
 
@@ -46,12 +52,7 @@ def of_methods(report: Report, title: str, columns: Columns) -> Table:
     known, none = {row.key for row in rows}, ["-"] * len(rows[0].numbers)
     others = [method for method in report.variants.methods if method not in known]
     rows = [*rows, *(paper.Row(method, cited(method), none, ADDED) for method in others)]
-    remarks = {
-        ("Table 3", "random"): "measured: this trunk, untrained, with its own random weights",
-        ("Table 4", "labels"): f"measured: a trunk trained with the labels of {report.data}",
-    }
-    own = report.variants.own
-    lines = [(row, own(row.key), remarks.get((title, row.key), "")) for row in rows]
+    lines = [(row, report.variants.own(row.key)) for row in rows]
     return _table(report, title, "Method", lines, columns)
 
 
@@ -95,7 +96,7 @@ def _place(variant: Variant) -> tuple[int, float]:
 
 
 def _line(name: str, variant: Variant | None, number: str, note: str = "") -> Line:
-    return paper.Row("", name, [number], note), variant, ""
+    return paper.Row("", name, [number], note), variant
 
 
 def what_helped(table: Table) -> dict[str, list[str]]:
@@ -108,7 +109,7 @@ def what_helped(table: Table) -> dict[str, list[str]]:
     usual, *_ = frame["alignment, ms"]
     for name, cost, difference in frame[["alignment, ms", MINUS]].itertuples():
         if isinstance(difference, Difference):
-            ways[above(difference.value, difference.known_error)].append(name)
+            ways[judge(difference)].append(name)
         known = isinstance(cost, Measured) and isinstance(usual, Measured)
         if known and name.endswith(" alignment"):
             ways["costs"].append(f"{name} {cost.mean / usual.mean:.1f} times")
@@ -128,25 +129,26 @@ def _table(
     heads = [(papers + PAPER, name) for name in (TASKS if columns is TRANSFER else ACCURACY)]
     heads += [(data + HERE, name) for name in (*columns, minus) if name]
     first, *_ = columns.values()
+    stem = title.replace("Table ", "table").split()[0].lower()
     notes: list[str] = []
     rows, marks = [], []
-    for row, variant, remark in lines:
+    for row, variant in lines:
         cells = [_cell(report, variant, *column) for column in columns.values()]
         if reference:
             cells.append(_minus(report, cells[0], _cell(report, reference, *first)))
         measured = any(isinstance(cell, Measured) for cell in cells)
-        own = [note for note in (row.note, remark if measured else "") if note]
+        remark = REMARKS.get((stem, row.key), "").format(data=report.data) if measured else ""
+        own = [note for note in (row.note, remark) if note]
         notes += [note for note in own if note not in notes]
         marks.append(tuple(notes.index(note) + 1 for note in own))
         rows.append([Missing(NONE) if n == "-" else Quoted(n) for n in row.numbers] + cells)
     counts = {cell.n for row in rows for cell in row if isinstance(cell, Measured)}
     frame = pd.DataFrame(
         rows,
-        index=pd.Index([row.name for row, *_ in lines], name=corner),
+        index=pd.Index([row.name for row, _ in lines], name=corner),
         columns=pd.MultiIndex.from_tuples(heads),
         dtype=object,
     ).map(lambda c: replace(c, say_n=c.n < max(counts)) if isinstance(c, Measured) else c)
-    stem = title.replace("Table ", "table").split()[0].lower()
     caption = page.caption(stem, report=report, counts=counts)
     return Table(stem, title, caption, frame, notes, marks)
 

@@ -21,16 +21,12 @@ KEY = "index.html"
 
 
 def write_report(settings: Settings, results: Path, out: Path) -> list[str]:
-    """Write README.md, index.html, and the tables, figures and numbers that they show.
+    """Write the pages, and the tables, figures and numbers that they show; return lines to print.
 
     Args:
-        settings: all of params.yaml, as plain values: methods, ablations and profile are used, and
-            the others to tell which results count.
+        settings: all of params.yaml, as plain values.
         results: the folder of the stages' results.
         out: the reports' folder. If it has a page of ours, the files beside it are replaced.
-
-    Returns:
-        Lines to print: accuracies and mean average precisions, and where to read on.
 
     Raises:
         UserError: a result is foreign or damaged, none counts, or ``out`` cannot be written.

@@ -17,15 +17,13 @@ from nat.report.claims import (
     SMALL,
     Claim,
     Pair,
-    above,
-    alike,
     claims,
-    no_worse,
+    judge,
     of_accuracies,
     verdict,
 )
 from nat.report.frame import Report
-from nat.report.table import Measured
+from nat.report.table import Difference, Measured
 
 
 def measured(*values: float, first: int = 0) -> Measured:
@@ -74,14 +72,13 @@ POINTS, ERRORS = st.floats(-20, 20), st.floats(0, 10)
 @given(POINTS, ERRORS)
 def test_rules_agree_with_the_interval_around_the_difference(d: float, error: float) -> None:
     """A rule says held only if it would for every difference within the error."""
-    low, high = d - error, d + error
-    assert (above(d, error) == HELD) == (low > 0)
-    assert (above(d, error) == NOT_HELD) == (high < 0)
-    assert (no_worse(d, error) == HELD) == (-low <= SMALL)
-    assert (no_worse(d, error) == NOT_HELD) == (-high > SMALL)
-    assert (alike(d, error) == HELD) == (max(abs(low), abs(high)) <= SMALL)
-    assert alike(d, error) == alike(-d, error)
-    assert no_worse(d, error) == HELD or d < SMALL + error
+    low, high, found = d - error, d + error, Difference(d, error, "Toy")
+    assert (judge(found) == HELD) == (low > 0)
+    assert (judge(found) == NOT_HELD) == (high < 0)
+    assert (judge(found, "no worse") == HELD) == (low >= -SMALL)
+    assert (judge(found, "no worse") == NOT_HELD) == (high < -SMALL)
+    assert (judge(found, "alike") == HELD) == (max(abs(low), abs(high)) <= SMALL)
+    assert judge(found, "alike") == judge(Difference(-d, error, "Toy"), "alike")
 
 
 @given(st.lists(POINTS, min_size=1, max_size=5))

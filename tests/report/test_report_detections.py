@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
+from matplotlib.transforms import Bbox
 from shown import detected
 
 from nat.illustrate.arrays import Provenance
@@ -153,6 +154,7 @@ def test_file_is_read_as_written(shown: Detected, tmp_path: Path) -> None:
 
 
 COORDINATES = st.floats(0, 3, width=32)
+AREA = Bbox.from_extents(0, 0, 3, 3)
 FRAMES = st.lists(
     st.tuples(COORDINATES, COORDINATES, COORDINATES, COORDINATES).map(
         lambda v: (min(v[0], v[2]), min(v[1], v[3]), max(v[0], v[2]), max(v[1], v[3]))
@@ -163,9 +165,9 @@ FRAMES = st.lists(
 
 @given(FRAMES)
 def test_labels_neither_meet_nor_leave(boxes: list[tuple[float, ...]]) -> None:
-    found = places(boxes, (0.4, 0.2), (0, 0, 3, 3))
+    found = places([Bbox.from_extents(*box) for box in boxes], (0.4, 0.2), AREA)
     assert len(found) == len(boxes)
-    labels = [place for place in found if place is not None]
+    labels = [place.extents for place in found if place is not None]
     assert len(labels) == len(boxes)  # 12 labels always have room here
     for i, (left, bottom, right, top) in enumerate(labels):
         assert (right - left, top - bottom) == pytest.approx((0.4, 0.2))
@@ -177,9 +179,13 @@ def test_labels_neither_meet_nor_leave(boxes: list[tuple[float, ...]]) -> None:
 
 
 def test_labels_stand_at_their_frames() -> None:
-    area, size = (0, 0, 3, 3), (0.4, 0.2)
-    middle, high = (1.0, 1.0, 2.0, 2.0), (1.0, 1.0, 2.0, 2.9)
-    assert places([middle], size, area) == [pytest.approx((1.0, 2.0, 1.4, 2.2))]
-    assert places([high], size, area) == [pytest.approx((1.0, 0.8, 1.4, 1.0))]
-    assert places([middle] * 2, size, area)[1] == pytest.approx((1.6, 2.0, 2.0, 2.2))
-    assert places([middle], (4.0, 0.2), area) == [None]
+    size = (0.4, 0.2)
+    middle, high = Bbox.from_extents(1, 1, 2, 2), Bbox.from_extents(1, 1, 2, 2.9)
+
+    def extents(*frames: Bbox) -> list[list[float]]:
+        return [place.extents.tolist() for place in places(frames, size, AREA) if place]
+
+    assert extents(middle) == [pytest.approx([1.0, 2.0, 1.4, 2.2])]
+    assert extents(high) == [pytest.approx([1.0, 0.8, 1.4, 1.0])]
+    assert extents(middle, middle)[1] == pytest.approx([1.6, 2.0, 2.0, 2.2])
+    assert places([middle], (4.0, 0.2), AREA) == [None]

@@ -11,8 +11,8 @@ import pytest
 from report.conftest import ACCURACIES, PRECISIONS, SETTINGS
 
 from nat.report import page
-from nat.report.figures import DRAWINGS, accuracy, draw_all, training
-from nat.report.figures.filters import mosaic
+from nat.report.figures import DRAWINGS, curves, draw_all
+from nat.report.figures.learned import mosaic
 from nat.report.figures.style import apart
 from nat.report.frame import Report
 from nat.report.numbers import FILES
@@ -144,14 +144,14 @@ def test_other_paces_of_reassignment(
     settings["permute_every"] = every
     report = Report(settings, make_results(settings=settings))
     assert words in page.caption("training", report=report)
-    texts = [text.get_text() for axes in training.draw(report).axes for text in axes.texts]
+    texts = [text.get_text() for axes in curves.training(report).axes for text in axes.texts]
     assert ("never" in texts) == (every == "never")
 
 
 def test_curve_without_checkpoints_or_labels(make_results: Any) -> None:
     accuracies = {method: ACCURACIES[method] for method in ("nat", "random")}
     report = Report(SETTINGS, make_results(between=(), accuracies=accuracies))
-    axes = accuracy.by_epoch(report).axes[0]
+    axes = curves.by_epoch(report).axes[0]
     assert axes.lines[0].get_xdata().tolist() == [0, 6]
     assert "labels" not in page.caption("figure2_left", report=report)
     assert not [text for text in axes.texts if "labels" in text.get_text()]
@@ -166,9 +166,9 @@ def test_figures_of_factors_show_what_was_measured(make_results: Any) -> None:
     report = Report(SETTINGS, folder)
     drawn = draw_all(report)
     assert "dimension" not in drawn
-    assert list(accuracy.measured(report, "targets.k").points) == [10, 1000]
+    assert list(curves.measured(report, "targets.k").points) == [10, 1000]
     assert "Markers: means of 2 seeds" in drawn["classes"]["caption"]
-    axes = accuracy.by_factor(accuracy.measured(report, "permute_every")).axes[0]
+    axes = curves.by_factor(curves.measured(report, "permute_every")).axes[0]
     assert [label.get_text() for label in axes.get_xticklabels()] == ["1", "2", "3", "6", "never"]
     lines = [text.get_text() for text in axes.texts]
     assert "untrained, MLP 50.5 %" in lines

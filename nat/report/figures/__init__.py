@@ -12,7 +12,7 @@ from matplotlib import rc_context
 from matplotlib.figure import Figure
 
 from nat.report import page
-from nat.report.figures import accuracy, detections, filters, neighbours, overview, training
+from nat.report.figures import curves, detections, learned, overview
 from nat.report.figures.style import render
 from nat.report.frame import Report
 from nat.report.results import DETECTIONS, FEATURES, Run
@@ -25,11 +25,11 @@ BY_EPOCH = [Run("probe", method) for method in ("nat", "random", "labels")]
 DRAWINGS: dict[str, tuple[Callable[[Report], Any], Callable[[Any], Figure], list[Run]]] = {
     "figure1": (lambda r: r.illustrated, overview.draw, ILLUSTRATED),
     "detections": (lambda r: r.detected, detections.draw, DETECTED),
-    "training": (lambda r: r if r.histories else None, training.draw, [Run("train", "nat")]),
-    "figure2_left": (lambda r: r if len(r.curve) > 1 else None, accuracy.by_epoch, BY_EPOCH),
-    "figure3": (lambda r: r.illustrated, neighbours.draw, ILLUSTRATED),
-    "figure4": (lambda r: r.illustrated, filters.draw, ILLUSTRATED),
-    **{stem: (partial(accuracy.measured, name=name), accuracy.by_factor, [])
+    "training": (lambda r: r if r.histories else None, curves.training, [Run("train", "nat")]),
+    "figure2_left": (lambda r: r if len(r.curve) > 1 else None, curves.by_epoch, BY_EPOCH),
+    "figure3": (lambda r: r.illustrated, learned.neighbours, ILLUSTRATED),
+    "figure4": (lambda r: r.illustrated, learned.filters, ILLUSTRATED),
+    **{stem: (partial(curves.measured, name=name), curves.by_factor, [])
        for stem, name in (("figure2_right", "permute_every"), ("classes", "targets.k"),
                           ("dimension", "targets.dimension"))},
 }  # fmt: skip

@@ -1,12 +1,13 @@
 """Detections in test images: of the class that is detected best, and of the worst one."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from itertools import compress
 from typing import NamedTuple
 
 import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.patheffects import withStroke
+from matplotlib.transforms import Bbox
 
 from nat.illustrate.detected import Detected
 from nat.report.figures.style import BLUE, INK, SOFT, VERMILLION, Sheet
@@ -15,8 +16,6 @@ from nat.report.results import Result
 SHEET, MARGIN, BETWEEN = 11.0, 0.12, 0.14  # inches
 HIGHEST, TITLE, LEGEND = 2.6, 0.42, 0.46  # of an image, of the line above a row, of the legend
 LABEL = (0.36, 0.17)  # of a score
-
-Frame = Sequence[float]  # left, bottom, right, top
 
 
 class Kind(NamedTuple):
@@ -65,9 +64,9 @@ def _image(sheet: Sheet, shown: Detected, image: int, x: float, y: float, height
     scale = height / high
     sheet.image(shown.images[image, :high, :wide], x, y, wide * scale)
 
-    def on_sheet(box: np.ndarray) -> Frame:
+    def on_sheet(box: np.ndarray) -> Bbox:
         left, top, right, bottom = (float(v) * scale for v in box)
-        return x + left, y + height - bottom, x + right, y + height - top
+        return Bbox([[x + left, y + height - bottom], [x + right, y + height - top]])
 
     for row in np.flatnonzero(shown.objects_in == image):
         if shown.missed[row] or shown.difficult[row]:
@@ -75,25 +74,23 @@ def _image(sheet: Sheet, shown: Detected, image: int, x: float, y: float, height
             _frame(sheet, on_sheet(shown.objects[row]), kind, 6)
     found = np.flatnonzero(shown.boxes_in == image)
     frames = [on_sheet(box) for box in shown.boxes[found]]
-    labels = places(frames, LABEL, (x, y, x + wide * scale, y + height))
+    labels = places(frames, LABEL, Bbox.from_bounds(x, y, wide * scale, height))
     for order, (row, frame, label) in enumerate(zip(found, frames, labels, strict=True)):
         kind = RIGHT if shown.right[row] else DIFFICULT if shown.neither[row] else WRONG
         _frame(sheet, frame, kind, 8 - order / len(found))
         if label:
-            left, bottom, right, top = label
-            sheet.box(left, bottom, right - left, top - bottom, facecolor=kind.colour,
-                      edgecolor="white", linewidth=0.8, zorder=9)  # fmt: skip
-            sheet.write((left + right) / 2, (bottom + top) / 2 - 0.005, f"{shown.scores[row]:.2f}",
-                        9, color="white", va="center_baseline", zorder=10)  # fmt: skip
+            sheet.box(*label.bounds, facecolor=kind.colour, edgecolor="white", linewidth=0.8,
+                      zorder=9)  # fmt: skip
+            (x_middle, y_middle), score = (label.p0 + label.p1) / 2, f"{shown.scores[row]:.2f}"
+            sheet.write(x_middle, y_middle - 0.005, score, 9, color="white",
+                        va="center_baseline", zorder=10)  # fmt: skip
 
 
-def _frame(sheet: Sheet, frame: Frame, kind: Kind, order: float) -> None:
+def _frame(sheet: Sheet, frame: Bbox, kind: Kind, order: float) -> None:
     """A frame, on white so that it is seen on any image."""
-    left, bottom, right, top = frame
-    sheet.box(left, bottom, right - left, top - bottom, fill=False, edgecolor=kind.colour,
-              linewidth=kind.line, linestyle=(0, kind.dashes) if kind.dashes else "-", zorder=order,
-              path_effects=[withStroke(linewidth=kind.line + 1.6, foreground="white")]
-              )  # fmt: skip
+    white = [withStroke(linewidth=kind.line + 1.6, foreground="white")]
+    sheet.box(*frame.bounds, fill=False, edgecolor=kind.colour, linewidth=kind.line, zorder=order,
+              linestyle=(0, kind.dashes) if kind.dashes else "-", path_effects=white)  # fmt: skip
 
 
 def _legend(sheet: Sheet, shown: Detected) -> None:
@@ -102,45 +99,38 @@ def _legend(sheet: Sheet, shown: Detected) -> None:
     x = MARGIN
     for kind in compress((RIGHT, WRONG, MISSED, DIFFICULT), (each.any() for each in of_each)):
         sheet.box(x, 0.07, 0.42, 0.26, facecolor=SOFT)  # frames lie on images
-        _frame(sheet, (x + 0.07, 0.13, x + 0.35, 0.27), kind, 6)
+        _frame(sheet, Bbox([[x + 0.07, 0.13], [x + 0.35, 0.27]]), kind, 6)
         sheet.axes.text(x + 0.5, 0.2, kind.name, va="center_baseline", size=11)
         x += 0.5 + 0.08 * len(kind.name) + 0.4
 
 
-def places(frames: Sequence[Frame], size: tuple[float, float], area: Frame) -> list[Frame | None]:
+def places(frames: Sequence[Bbox], size: tuple[float, float], area: Bbox) -> list[Bbox | None]:
     """A place for the label of each frame, the first frames choosing first; no two overlap.
 
     Above the frame's upper left corner if it can be, else below, to the right, or within; else the
     nearest free place in ``area``. None where all of it is taken. ``size`` is width and height of a
     label; coordinates go upwards.
     """
-    found: list[Frame | None] = []
+    (width, height), found = size, list[Bbox | None]()
+    xs, ys = (
+        np.arange(area.x0, area.x1 - width, width / 4),
+        np.arange(area.y0, area.y1 - height, height / 4),
+    )
+    grid = np.stack(np.meshgrid(xs, ys, indexing="ij"), axis=-1).reshape(-1, 2)
     for frame in frames:
+        tops = (frame.y1, frame.y0 - height, frame.y1 - height, frame.y0)
+        near = [(x, y) for y in tops for x in (frame.x0, frame.x1 - width)]
+        far = np.square(grid - (frame.x0, frame.y1)).sum(axis=1)
+        candidates = (
+            Bbox.from_bounds(x, y, width, height)
+            for x, y in (*near, *grid[far.argsort(kind="stable")])
+        )
         taken = [place for place in found if place]
         free = (
             place
-            for place in _candidates(frame, size, area)
-            if _inside(place, area) and not any(_overlap(place, other) for other in taken)
+            for place in candidates
+            if np.allclose(Bbox.union([place, area]), area, rtol=0, atol=1e-9)
+            and not any(place.fully_overlaps(other) for other in taken)
         )
         found.append(next(free, None))
     return found
-
-
-def _candidates(frame: Frame, size: tuple[float, float], area: Frame) -> Iterator[Frame]:
-    (left, bottom, right, top), (width, height) = frame, size
-    heights = (top, bottom - height, top - height, bottom)
-    near = [(x, y) for y in heights for x in (left, right - width)]
-    xs = np.arange(area[0], area[2] - width, width / 4).tolist()
-    ys = np.arange(area[1], area[3] - height, height / 4).tolist()
-    grid = [(x, y) for x in xs for y in ys]
-    grid.sort(key=lambda p: (p[0] - left) ** 2 + (p[1] - top) ** 2)
-    yield from ((x, y, x + width, y + height) for x, y in near + grid)
-
-
-def _inside(place: Frame, area: Frame) -> bool:
-    left, bottom, right, top = np.subtract(place, area)
-    return bool(min(left, bottom) >= -1e-9 and max(right, top) <= 1e-9)
-
-
-def _overlap(one: Frame, other: Frame) -> bool:
-    return one[0] < other[2] and other[0] < one[2] and one[1] < other[3] and other[1] < one[3]

@@ -9,7 +9,6 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
@@ -63,23 +62,6 @@ class Sheet:
             self.box(x, y, width, height, fill=False, zorder=5, **{"linewidth": 1.6, **frame})
 
 
-def name_ends(
-    axes: Axes, ends: list[tuple[str, float, str]], least: float, place: tuple[float, float],
-    coordinates: Any,
-) -> None:  # fmt: skip
-    """Write name and last value of lines beside their ``ends``, in percent and colour of each.
-
-    They are at least ``least`` of the final height apart; ``place`` is x and points to its right.
-    """
-    low, high = axes.get_ylim()
-    heights = apart([value for _, value, _ in ends], least * (high - low))
-    for (name, value, colour), height in zip(ends, heights, strict=True):
-        weight = "normal" if colour == SOFT else "bold"
-        axes.annotate(f"{name} {value:.1f} %", (place[0], height), (place[1], 0),
-                      xycoords=coordinates, textcoords="offset points", color=colour, va="center",
-                      weight=weight, annotation_clip=False)  # fmt: skip
-
-
 def apart(values: Sequence[float], distance: float, period: float | None = None) -> list[float]:
     """Values moved apart to ``distance``, each as little as need be, so that labels do not meet.
 
@@ -92,11 +74,3 @@ def apart(values: Sequence[float], distance: float, period: float | None = None)
         push = np.clip(distance - np.diff(placed, append=around), 0, None) / 2
         placed += np.roll(push, 1) - push
     return placed[np.argsort(order)].tolist()
-
-
-def whole_epochs(axes: Axes, last: int) -> None:
-    """Ticks at whole epochs from 0 to ``last``, with ``last`` among them."""
-    step = next(s for s in (1, 2, 5, 10, 20, 50, 100, 200, 500, 10**9) if last / s <= 7)
-    ticks = [t for t in range(0, last, step) if last - t >= 0.6 * step]
-    axes.set_xticks([*ticks, last])
-    axes.set_xlabel("epoch")

@@ -1,19 +1,22 @@
-"""Figure 2 and its kin: accuracies of the three probes by epoch, and by the values of a setting."""
+"""Curves: how NAT trained, and the probes' accuracies by epoch and by a setting (Figure 2)."""
 
 import math
 from typing import Any, NamedTuple
 
 import numpy as np
+import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.layout_engine import ConstrainedLayoutEngine
 from matplotlib.transforms import offset_copy
 
-from nat.report.figures.style import FAINT, PROBE, SOFT, name_ends, whole_epochs
+from nat.report.figures.style import BLUE, FAINT, GREEN, PROBE, SOFT, VERMILLION, apart
 from nat.report.frame import Report
 from nat.report.names import PROBES
 from nat.report.results import Run
 from nat.report.table import Measured
 
+UNRELATED = 2.0  # the mean squared distance of unit vectors that are independent and uniform
 ASIDE = (-7, 0, 7)  # points that the probes of one value stand apart
 X_AXIS = {
     "permute_every": "epochs between updates of the assignment P",
@@ -46,8 +49,8 @@ def by_epoch(report: Report) -> Figure:
     axes.margins(y=0.1)
     if labels := report.measured("labels", "mlp"):
         _level(axes, f"trained with labels, MLP: {labels.mean:.1f} %", labels.mean)
-    name_ends(axes, ends, 0.055, (epochs[-1], 10), "data")
-    whole_epochs(axes, epochs[-1])
+    _name_ends(axes, ends, 0.055, (epochs[-1], 10), "data")
+    _whole_epochs(axes, epochs[-1])
     axes.set_xlim(-0.02 * epochs[-1], 1.02 * epochs[-1])
     axes.set_xlabel("epochs of unsupervised training (0: random weights)")
     return figure
@@ -106,7 +109,7 @@ def by_factor(shown: Factor) -> Figure:
         ends.append((name, cell.mean, SOFT))
     axes.margins(x=0.06, y=0.14)
     axes.autoscale_view()
-    name_ends(axes, ends, 0.06, (1, 6), ("axes fraction", "data"))
+    _name_ends(axes, ends, 0.06, (1, 6), ("axes fraction", "data"))
     if 0 < joined < len(values):
         middle = (places[-1] + places[-2]) / 2
         axes.axvline(middle, color=FAINT, linewidth=1.2, linestyle=(0, (2, 3)), zorder=1)
@@ -144,3 +147,69 @@ def _tick(axes: Axes, places: list[float], names: list[str]) -> None:
         shown.append(name if fits else "")
         last = place if fits else last
     axes.set_xticks(places, shown)
+
+
+def training(report: Report) -> Figure:
+    """Three panels; a line a seed."""
+    figure = Figure(figsize=(12, 3.7), layout=ConstrainedLayoutEngine(wspace=0.06))
+    left, middle, right = panels = list(figure.subplots(1, 3))
+    for history in report.histories:
+        permuted = history[history["reassigned"] > 0]  # exactly 0 in the epochs that leave P alone
+        checked = history[history["knn"].notna()]
+        left.plot(history["epoch"], history["loss"], color=BLUE, linewidth=1.4, zorder=2)
+        _marks(left, permuted, "loss")
+        middle.plot(permuted["epoch"], permuted["reassigned"], color=VERMILLION)
+        _marks(middle, permuted, "reassigned")
+        right.plot(checked["epoch"], checked["knn"], color=GREEN, marker="^")
+    left.axhline(UNRELATED, color=SOFT, linewidth=1.2, linestyle=":")
+    left.annotate("unrelated vectors: 2", (0, UNRELATED), (4, -4), textcoords="offset points",
+                  color=SOFT, va="top")  # fmt: skip
+    left.set_title("Squared distance to the target")
+    moves = report.used("permute_every") != "never"
+    if moves:
+        _marks(left, report.histories[0][:0], "loss", label="epochs that reassign")
+        left.legend(loc="upper right", bbox_to_anchor=(1, 0.9), frameon=False, handletextpad=0,
+                    borderaxespad=0)  # fmt: skip
+    middle.set_title("Images given another target")
+    middle.set(ylabel="% of an epoch's images", ylim=(0, 104))
+    right.set_title("kNN on conv5, a monitor")
+    right.set(ylabel="accuracy, %")
+    last = max(1, *(int(history["epoch"].iloc[-1]) for history in report.histories))
+    for axes in panels:
+        _whole_epochs(axes, last)
+        axes.set_xlim(0, 1.03 * last)
+    checks = any(history["knn"].notna().any() for history in report.histories)
+    for axes, shown in ((middle, moves), (right, checks)):
+        if not shown:
+            axes.text(0.5, 0.5, "never", transform=axes.transAxes, ha="center", color=SOFT)
+    return figure
+
+
+def _marks(axes: Axes, history: pd.DataFrame, column: str, label: str | None = None) -> None:
+    how: dict[str, Any] = {"color": VERMILLION, "edgecolor": "white", "linewidth": 0.6}
+    axes.scatter(history["epoch"], history[column], s=46, zorder=3, label=label, **how)
+
+
+def _name_ends(
+    axes: Axes, ends: list[tuple[str, float, str]], least: float, place: tuple[float, float],
+    coordinates: Any,
+) -> None:  # fmt: skip
+    """Write name and last value of lines beside their ``ends``, in percent and colour of each.
+
+    They are at least ``least`` of the final height apart; ``place`` is x and points to its right.
+    """
+    low, high = axes.get_ylim()
+    heights = apart([value for _, value, _ in ends], least * (high - low))
+    for (name, value, colour), height in zip(ends, heights, strict=True):
+        weight = "normal" if colour == SOFT else "bold"
+        axes.annotate(f"{name} {value:.1f} %", (place[0], height), (place[1], 0),
+                      xycoords=coordinates, textcoords="offset points", color=colour, va="center",
+                      weight=weight, annotation_clip=False)  # fmt: skip
+
+
+def _whole_epochs(axes: Axes, last: int) -> None:
+    """Ticks at whole epochs from 0 to ``last``, with ``last`` among them."""
+    step = next(s for s in (1, 2, 5, 10, 20, 50, 100, 200, 500, 10**9) if last / s <= 7)
+    ticks = [t for t in range(0, last, step) if last - t >= 0.6 * step]
+    axes.set_xticks([*ticks, last])
+    axes.set_xlabel("epoch")
