@@ -453,8 +453,8 @@ def test_what_is_no_image_of_a_class_is_counted(
         f"{folder}: not used: dangling links: 1 (val/{WNIDS[2]}/gone.JPEG); "
         "files of other kinds: 1 (.txt 1); folders that are no class: 1 (train/n0144076x); "
         "hidden or left by a system: 5 (train/.DS_Store, train/._n01440764, train/__MACOSX, ...); "
-        f"links to a folder around them: 1 (train/{WNIDS[1]}/around); "
-        "images beside the class folders: 1 (val/loose.JPEG)"
+        "images beside the class folders: 1 (val/loose.JPEG); "
+        f"links to a folder around them: 1 (train/{WNIDS[1]}/around)"
     )
 
 
