@@ -105,6 +105,18 @@ class Report:
         rows |= {e: self.probes("nat", epoch=e) for e in between if 0 < e < last}
         return {epoch: row for epoch, row in (rows | {last: self.probes("nat")}).items() if row}
 
+    @cached_property
+    def in_training(self) -> dict[int, Measured]:
+        """The MLP's accuracy on images that it was trained on, at the epochs of ``curve``."""
+        last = max(self.curve, default=0)
+        found = {
+            e: self.measured("nat", checkpoint(e, "mlp_train") if 0 < e < last else "mlp_train")
+            for e in self.curve
+            if e
+        }
+        found = {0: self.measured("random", "mlp_train")} | found
+        return {epoch: cell for epoch, cell in found.items() if cell and epoch in self.curve}
+
     def by_value(self, factor: str) -> dict[Any, dict[str, Measured]]:
         """Probes of NAT's trunk by the values of a setting."""
         variants = self.variants.of("nat", factor)

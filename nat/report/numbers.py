@@ -46,6 +46,16 @@ def probes(name: str, rows: dict[Any, dict[str, Measured]]) -> str:
     return frame.to_csv(index=False, float_format="%.2f", lineterminator="\n")
 
 
+def evolution(report: Report) -> str:
+    """``probes`` by epoch, and mlp_train, the MLP's accuracy on images that it was trained on."""
+    text, cells = probes("epoch", report.curve), report.in_training
+    if len(cells) < len(report.curve) or not cells:
+        return text
+    first, *rows = text.splitlines()
+    pairs = zip(rows, cells.values(), strict=True)
+    return "\n".join([f"{first},mlp_train", *(f"{row},{c.mean:.2f}" for row, c in pairs)]) + "\n"
+
+
 def training(report: Report) -> str:
     """CSV with columns epoch, loss, reassigned (percent) of NAT's training: means over seeds."""
     kinds = {"epoch": "{:.0f}", "loss": "{:.5f}", "reassigned": "{:.4f}"}
@@ -58,7 +68,7 @@ def training(report: Report) -> str:
 FILES: dict[str, Callable[[Report], str]] = {
     "results.csv": lambda report: report.frame.to_csv(index=False, lineterminator="\n"),
     "metrics.json": metrics,
-    "evolution.csv": lambda report: probes("epoch", report.curve),  # Figure 2, left
+    "evolution.csv": evolution,  # Figure 2, left
     "by_period.csv": lambda report: probes("period", report.by_value("permute_every")),
     "training.csv": training,
 }

@@ -12,6 +12,7 @@ from report.conftest import ACCURACIES, PRECISIONS, SETTINGS
 
 from nat.report import page
 from nat.report.figures import DRAWINGS, curves, draw_all
+from nat.report.figures.curves import by_epoch
 from nat.report.figures.learned import mosaic
 from nat.report.figures.style import apart
 from nat.report.frame import Report
@@ -61,6 +62,30 @@ def test_same_results_give_the_same_bytes(make_results: Any, tmp_path: Path) -> 
         assert str(tmp_path).encode() not in content, name
         assert b"<dc:date>" not in content, name
     assert len(found[0]["index.html"]) < 3_000_000
+
+
+def test_accuracy_in_training_stands_beside_that_in_test(make_results: Any) -> None:
+    folder = make_results()
+    for method in ("nat", "random"):
+        file = folder / f"probe/{method}-0.json"
+        content = json.loads(file.read_text())
+        for row in (content["measured"], *content.get("checkpoints", [])):
+            row["mlp_train"] = row["mlp"] + 10
+        file.write_text(json.dumps(content))
+    report = Report(SETTINGS, folder)
+    lines = FILES["evolution.csv"](report).splitlines()
+    assert lines[:2] == ["epoch,mlp,linear,knn,mlp_train", "0,50.00,48.00,49.00,60.00"]
+    assert [line.split(",")[4] for line in lines[1:]] == [
+        f"{float(line.split(',')[1]) + 10:.2f}" for line in lines[1:]
+    ]
+    texts = [text.get_text() for text in by_epoch(report).axes[0].texts]
+    assert "MLP, in training 80.0 %" in texts
+    (folder / "probe/random-0.json").write_text(
+        (folder / "probe/random-0.json").read_text().replace("mlp_train", "mlp_other")
+    )
+    report = Report(SETTINGS, folder)
+    assert FILES["evolution.csv"](report).startswith("epoch,mlp,linear,knn\n")
+    assert not any("training" in text.get_text() for text in by_epoch(report).axes[0].texts)
 
 
 def test_numbers_alone(make_results: Any) -> None:

@@ -33,7 +33,10 @@ def _axes(report: Report) -> tuple[Figure, Axes]:
 
 
 def by_epoch(report: Report) -> Figure:
-    """Accuracy by epoch of the three probes; a band of ± one standard deviation over seeds."""
+    """Accuracy by epoch of the three probes, with a band of ± one standard deviation over seeds.
+
+    Dotted, the MLP's on images that it was trained on (section 4.1 discusses both).
+    """
     epochs = list(report.curve)
     figure, axes = _axes(report)
     ends = []
@@ -46,6 +49,10 @@ def by_epoch(report: Report) -> Figure:
             band = np.subtract(means, spread), np.add(means, spread)
             axes.fill_between(epochs, *band, color=colour, alpha=0.18, linewidth=0)
         ends.append((PROBES[probe], means[-1], colour))
+    if len(report.in_training) == len(epochs):
+        means = [cell.mean for cell in report.in_training.values()]
+        axes.plot(epochs, means, color=BLUE, linewidth=1.2, linestyle=":")
+        ends.append(("MLP, in training", means[-1], BLUE))
     axes.margins(y=0.1)
     if labels := report.measured("labels", "mlp"):
         _level(axes, f"trained with labels, MLP: {labels.mean:.1f} %", labels.mean)
