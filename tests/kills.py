@@ -150,7 +150,7 @@ class Trials:
         log = self.folder / f"{case.name}-{len(list(self.folder.glob(f'{case.name}-*.log')))}.log"
         if self.whole:
             return [start_whole(words, case, log, self.stage.processes)]
-        team = environments(self.stage.processes)
+        each = environments(self.stage.processes)
         return [
             start(
                 words,
@@ -161,7 +161,7 @@ class Trials:
                 moment if rank == 0 else None,
                 number,
             )
-            for rank, environment in enumerate(team)
+            for rank, environment in enumerate(each)
         ]
 
     def kill(
@@ -183,7 +183,7 @@ class Trials:
                 pass
             first.signal(number)
         ended = first.finish()
-        for process in others:  # as torchrun does with the rest of a team, if not so patiently
+        for process in others:  # as torchrun does with the rest, if not so patiently
             process.signal(signal.SIGTERM)
             if not process.ended(GRACE):
                 process.signal(signal.SIGKILL)

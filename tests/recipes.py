@@ -28,7 +28,7 @@ class Recipe:
         given: content of the first output that is there before, where no command writes one.
         parts: patterns of what is replaced as a whole; the outputs themselves if empty.
         alone: "disks" or "kills" if the other has enough with a recipe that is much like it.
-        processes: more than one are a team, as torchrun starts them.
+        processes: more than one work together, as torchrun starts them.
         settings: whether it reads the parameter file.
         data: whether it writes into machine.data.
         state: whether it keeps something in machine.scratch while it works.

@@ -137,7 +137,7 @@ def test_a_stage_says_what_it_does(stage: str) -> None:
     assert declared_stages()[stage]["desc"]
 
 
-def test_ablations_depend_on_the_settings_of_the_spine() -> None:
+def test_ablations_depend_on_the_settings_of_the_pipeline() -> None:
     stages = declared_stages()
     for name, of in (("pretrain", "pretrain"), ("probe", "probe"), ("labels", "train")):
         expected = [p.replace("${item.method}", "labels") for p in stages[of]["params"]]

@@ -165,9 +165,9 @@ def test_each_step_and_the_test(
 
     draws, expected = generator(SEED, "test"), []
     for rows in torch.arange(len(test)).split(16):
-        pictures = [test.image(int(row)) for row in rows]
+        images = [test.image(int(row)) for row in rows]
         uniform = torch.rand(3 * len(rows), 4, generator=draws)
-        cuts = squares(pictures * 3, uniform, scale, by_area, False)
+        cuts = squares(images * 3, uniform, scale, by_area, False)
         expected.append(logits(weights, cuts, 0.0).view(3, len(rows), -1).sum(0))
     (scores,) = seen.scores
     np.testing.assert_allclose(scores, torch.cat(expected), rtol=1e-3, atol=1e-3)
