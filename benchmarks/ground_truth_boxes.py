@@ -13,7 +13,9 @@ be compared wrongly. Recall is that of test's objects at IoU 0.5.
 
 import json
 import shutil
+import sys
 import tempfile
+from contextlib import redirect_stdout
 from pathlib import Path
 
 import click
@@ -65,7 +67,8 @@ def main(network: Path, voc: Path, proposals: Path, seed: int, overrides: tuple[
                     given.mkdir(exist_ok=True)
                     shutil.copy(proposals / file.name, file)
             out = folder / "result.json"
-            detect(params, Name(seed=seed), voc, given, network, out, folder / "detections")
+            with redirect_stdout(sys.stderr):  # the stage's own line, which is none of the table
+                detect(params, Name(seed=seed), voc, given, network, out, folder / "detections")
             measured = json.loads(out.read_text())["measured"]
             stored = load_proposals(given / "test.safetensors")
             each = sum(len(stored[one]) for one in stored) / len(stored)
