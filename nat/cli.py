@@ -167,12 +167,14 @@ def probe(
     out: Path | None,
 ) -> None:
     """Train classifiers on METHOD's frozen trunk (Table 3): MLP, linear, kNN."""
+    from nat.network.pretrained import passed_on
     from nat.probe import probe
 
     if network is None and (name.network / "checkpoints").exists():
         checkpoints = checkpoints or name.network / "checkpoints"
-    network = network or name.network / "network.safetensors"
-    probe(params, name, images, network, checkpoints, out or name.result("probe"))
+    network, out = network or name.network / "network.safetensors", out or name.result("probe")
+    if not passed_on(network, "probe", name, out):
+        probe(params, name, images, network, checkpoints, out)
 
 
 @main.command(cls=OfTraining)
@@ -196,10 +198,13 @@ def finetune(
     out: Path | None,
 ) -> None:
     """Fine-tune METHOD's network on VOC classification (Table 4)."""
+    from nat.network.pretrained import passed_on
     from nat.voc.classification.finetune import finetune
 
-    network = network or name.network / "network.safetensors"
-    finetune(params, name, voc, network, layers, out or name.result(f"finetune-{layers}"))
+    stage = f"finetune-{layers}"
+    network, out = network or name.network / "network.safetensors", out or name.result(stage)
+    if not passed_on(network, stage, name, out):
+        finetune(params, name, voc, network, layers, out)
 
 
 @main.command(cls=OfTraining)
@@ -219,11 +224,18 @@ def detect(
     detections: Path | None,
 ) -> None:
     """Train and test a detector on VOC from METHOD's network (Table 4): Fast R-CNN."""
+    from nat.network.pretrained import passed_on
+    from nat.runtime.io.files import atomic_write
     from nat.voc.detection.detect import detect
+    from nat.voc.detection.results import DETECTIONS
 
     network = network or name.network / "network.safetensors"
     out, detections = out or name.result("detect"), detections or name.detections
-    detect(params, name, voc, proposals, network, out, detections)
+    if passed_on(network, "detect", name, out):
+        with atomic_write(detections, DETECTIONS) as empty:  # which the pipeline waits for
+            empty.mkdir()
+    else:
+        detect(params, name, voc, proposals, network, out, detections)
 
 
 @main.command(cls=OfTraining)

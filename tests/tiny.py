@@ -27,6 +27,7 @@ TINY: dict[str, Any] = {
     "baselines": {
         "random": {"batch_size": 16},
         "labels": {"epochs": 2, "batch_size": 16, "crops": 2},
+        "autoencoder": {"epochs": 4, "batch_size": 16},
     },
     "probe": {"hidden": 16, "epochs": 2, "batch_size": 16, "crops": 2, "neighbours": 3},
     "ablations": {

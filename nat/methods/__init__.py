@@ -5,9 +5,18 @@ A method is a file of this folder; its name is the value in params.yaml. It defi
 - ``LABEL``, what tables call it, and ``REFERENCE``, whom it is due to, or "";
 - ``Settings``, what params.yaml's group ``baselines.NAME`` holds;
 - ``train(session, settings)``, which trains a network on the session's images and hands it on by
-  ``session.save``. Whatever is random draws from nat/data/seeds.py.
+  ``session.save``. Whatever is random draws from nat/data/seeds.py. What the data cannot serve
+  raises ``NotServed``; the row then says why it was not run.
 
-nat.py, the paper's own, is set by groups of params.yaml of their own.
+And for the reports, if it is no row of the paper's tables or has a task of its own,
+
+- ``WHEN``: "compared" in the paper's tables (which it need not say), "cited" as related work, or
+  "later" than the paper;
+- ``MEASURE``, the column of its history that tells how well it does its own task; ``BETTER``,
+  whether that is "lower" or "higher" then; ``MEASURE_TEXT``, what it is in words, with its unit.
+
+nat.py, the paper's own, is set by groups of params.yaml of their own. What methods share is in
+nat/pretext: its ``pretrain_on`` is the loop of any that has one loss.
 """
 
 from collections.abc import Collection
@@ -22,11 +31,17 @@ from nat.data.manifest import pretraining_split
 from nat.data.seeds import generator
 from nat.data.store import Store
 from nat.network.model import Network, initialise
-from nat.network.pretrained import check_network, write_network
+from nat.network.pretrained import check_network, write_network, write_not_run
 from nat.network.session import Session
 from nat.runtime.naming import Name
+from nat.runtime.progress import say
+from nat.runtime.results import write_result
 from nat.runtime.settings.families import load_member, own
 from nat.runtime.settings.params import Params
+
+
+class NotServed(Exception):
+    """A method needs what the data do not have; the message says so: "needs colour"."""
 
 
 def find_method(name: str) -> ModuleType:
@@ -68,7 +83,10 @@ def train(params: Params, name: Name, manifest: Path, out: Path, result: Path) -
     used = params.model_dump(include={"model", "augment"})
     used["baselines"] = {name.method: settings.model_dump()}
     with TrunkSession(params, name, used, manifest, out, result) as session:
-        method.train(session, settings)
+        try:
+            method.train(session, settings)
+        except NotServed as error:
+            session.leave_out(str(error))
 
 
 class TrunkSession(Session):
@@ -97,6 +115,11 @@ class TrunkSession(Session):
         folder, split = params.machine.data, pretraining_split(manifest)
         self.train, self.val = (Store(manifest, folder, each) for each in ("train", "val"))
         self.images = self.train if split == "train" else Store(manifest, folder, split)
+
+    @property
+    def group(self) -> str:
+        """What the method's own settings are called in params.yaml."""
+        return f"baselines.{self.name.method}"
 
     @property
     def crop(self) -> int:
@@ -147,7 +170,22 @@ class TrunkSession(Session):
             found["loss"] = self.run.history[-1]["loss"]
             found["images_per_second"] = round(images_seen / self.run.seconds)
             rows["history"] = self.run.history
+        self.write(found | (measured or {}), self.described(), rows=rows)
+
+    def described(self) -> dict[str, Any]:
+        """The images, for the provenance."""
         others = {self.train, self.val} - {self.images}
         order = [store for store in (self.train, self.val) if store in others]
-        data = self.images.described(*order)
-        self.write(found | (measured or {}), data, rows=rows)
+        return self.images.described(*order)
+
+    def leave_out(self, reason: str) -> None:
+        """Hand on, instead of a network, why there is none; the method's other stages say so too.
+
+        Raises:
+            UserError: an output cannot be written.
+        """
+        if self.distributed.is_main:
+            say(f"{self.name.method}: not run, {reason}")
+            where = self.provenance(self.described(), self.elapsed)
+            write_not_run(self.folder, self.name.method, reason, where)
+            write_result(self.out, self.stage, self.name, {}, where, not_run=reason)

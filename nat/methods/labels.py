@@ -9,11 +9,11 @@ from typing import Literal
 import torch
 import torch.nn.functional as F
 
-from nat.evaluation.features import KnnMonitor
 from nat.evaluation.multi_crop import multi_crop_accuracies
 from nat.methods import TrunkSession
 from nat.network.loss import square_loss
-from nat.network.optimizer import set_learning_rate, sgd
+from nat.network.model import Network
+from nat.pretext.training import Measures, Task, fit
 from nat.runtime.settings.params import Crops, Training
 
 LABEL = "Labels"
@@ -54,6 +54,20 @@ LOSSES: dict[str, Callable[[torch.Tensor, torch.Tensor], torch.Tensor]] = {
 }
 
 
+class Classification(Task):
+    """The labels of a batch, by the whole network."""
+
+    def __init__(self, network: Network, labels: torch.Tensor, loss: str) -> None:
+        """``labels`` are int64 (n,), of all images."""
+        super().__init__()
+        self.network, self.labels, self.loss = network, labels, LOSSES[loss]
+
+    def forward(self, images: torch.Tensor, rows: torch.Tensor) -> tuple[torch.Tensor, Measures]:
+        """The loss; see ``Task``."""
+        labels = self.labels[rows].to(images.device, non_blocking=True)
+        return self.loss(self.network(images).float(), labels), {}
+
+
 def train(session: TrunkSession, settings: Settings) -> None:
     """Train a network with labels; its accuracy on the test images is measured too.
 
@@ -61,44 +75,15 @@ def train(session: TrunkSession, settings: Settings) -> None:
         UserError: images without labels, a batch larger than the data, an output that cannot be
             written, or a loss that is no longer finite.
     """
-    distributed, device, crop = session.distributed, session.device, session.crop
     for store in (session.train, session.val):
         store.require_labels("training with labels")
-    loader = session.loader(session.train, settings.batch_size, "baselines.labels.batch_size")
-    network = session.network(len(session.train.classes)).to(memory_format=torch.channels_last)
-    wrapped = distributed.wrap(network)
-    optimizer = sgd(network, settings)
-    monitor = KnnMonitor(session.train, session.val, crop, every=settings.epochs)
-    loss_of = LOSSES[settings.loss]
-    blame = {
-        "baselines.labels.lr": settings.lr,
-        "baselines.labels.batch_size": settings.batch_size,
-    }
-    for epoch in session.epochs(network, optimizer, settings.epochs, blame, session.manifest):
-        for t, rows, images in epoch.batches(
-            loader.epoch(epoch.number), loader.steps, settings.batch_size
-        ):
-            lr = set_learning_rate(optimizer, settings, t)
-            labels = session.train.labels[rows].to(device, non_blocking=True)
-            with distributed.autocast():
-                outputs = wrapped(images)
-            loss = loss_of(outputs.float(), labels)
-            optimizer.zero_grad()
-            loss.backward()
-            optimizer.step()
-            epoch.add(loss)
-        number = epoch.number + 1
-        session.log(
-            epoch=number,
-            lr=lr,
-            loss=epoch.loss() / loader.steps / distributed.size,
-            knn=monitor.accuracy(network.trunk, number, device) if distributed.is_main else None,
-        )
-    network.eval()
+    network = session.network(len(session.train.classes))
+    task = Classification(network, session.train.labels, settings.loss)
+    seen = fit(session, network, task, settings, labelled=True)
     for statistics in network.buffers():  # of each process's own last batch until here
-        distributed.broadcast(statistics)
+        session.distributed.broadcast(statistics)
     (accuracy,) = multi_crop_accuracies(
-        lambda cuts: (network(cuts),), session.val, crop, settings.crops, distributed
-    )
-    seen = loader.images_per_epoch * settings.epochs
+        lambda cuts: (network(cuts),), session.val, session.crop, settings.crops,
+        session.distributed,
+    )  # fmt: skip
     session.save(network, seen, {"accuracy": round(accuracy, 2)})

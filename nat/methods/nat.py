@@ -27,6 +27,9 @@ from nat.targets import Targets, load_targets, sample_targets
 
 LABEL = "NAT"
 REFERENCE = ""
+MEASURE = "loss"
+BETTER = "lower"
+MEASURE_TEXT = "squared distance to the targets"
 Settings = Pretrain
 GROUPS = {
     "permute_every", "alignment", "target_type", "targets", "model", "augment", "pretrain",
@@ -87,7 +90,7 @@ def train(session: TrunkSession, settings: Pretrain, targets: Targets, source: P
     align = find_alignment(params.alignment)
     network = session.network(targets.dimension).to(memory_format=torch.channels_last)
     f_theta = distributed.wrap(network, settings.batch_norm == "synchronised")
-    optimizer = sgd(network, settings)
+    optimizer = sgd(network.parameters(), settings)
     # P of eq. 3 as a permutation: image i has target row assignment[i]
     assignment = torch.randperm(len(targets), generator=session.generator("assignment"))
     watch = Stopwatch(device)

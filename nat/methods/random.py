@@ -5,12 +5,8 @@ over the images, without labels or gradients: without them an untrained trunk's 
 shrink from layer to layer, and the row would be weaker than it need be.
 """
 
-import torch
-from torch import nn
-
-from nat.data.loader import Loader
 from nat.methods import TrunkSession
-from nat.runtime.distributed import Distributed
+from nat.pretext.statistics import gather_statistics
 from nat.runtime.settings.params import Batch, Group
 
 LABEL = "Random"
@@ -23,21 +19,12 @@ class Settings(Group):
     batch_size: Batch
 
 
-@torch.no_grad()
 def train(session: TrunkSession, settings: Settings) -> None:
     """Hand on the network at epoch 0.
 
     Raises:
         UserError: a batch larger than the data, or an output that cannot be written.
     """
-    # each process by itself, so that statistics are those of whole batches
-    alone, setting = Distributed(session.device), "baselines.random.batch_size"
-    augment = session.params.augment
-    loader = Loader(session.images, settings.batch_size, augment, session.seed, alone, setting)
-    network = session.network(2).train()
-    for layer in network.modules():
-        if isinstance(layer, nn.BatchNorm2d):
-            layer.momentum = None  # the plain average over batches
-    for _, images in loader.epoch(0):
-        network.trunk(images)
+    network = session.network(2)
+    gather_statistics(session, network, settings.batch_size)
     session.save(network)

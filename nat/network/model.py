@@ -108,6 +108,11 @@ class Trunk(nn.Module):
 
     def features(self, input_size: int) -> int:
         """How many numbers conv5 gives for a square image of ``input_size`` pixels."""
+        channels, side = self.map_of(input_size)
+        return channels * side * side
+
+    def map_of(self, input_size: int) -> tuple[int, int]:
+        """Channels and side of what conv5 gives for a square image of ``input_size`` pixels."""
         size = input_size
         shape = SHAPES[self.name]
         for index, (_, kernel, stride, padding) in enumerate(shape.convolutions, start=1):
@@ -118,7 +123,7 @@ class Trunk(nn.Module):
                 raise UserError(
                     f"augment.crop: {input_size} px is too small for the trunk {self.name!r}"
                 )
-        return shape.convolutions[-1][0] * size * size
+        return shape.convolutions[-1][0], size
 
 
 def mlp(

@@ -1,6 +1,6 @@
 """Stochastic gradient descent as section 3.3 runs it, and the guard against divergence."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import NoReturn
 
 import torch
@@ -14,9 +14,9 @@ from nat.runtime.settings.params import Training
 INTERVAL = 10  # steps between looks at a GPU's numbers, which are those of a look before
 
 
-def sgd(module: nn.Module, settings: Training) -> torch.optim.SGD:
-    """Plain SGD over the parameters of ``module`` with the settings' momentum and weight decay."""
-    parameters = list(module.parameters())
+def sgd(parameters: Iterable[nn.Parameter], settings: Training) -> torch.optim.SGD:
+    """Plain SGD over ``parameters`` with the settings' momentum and weight decay."""
+    parameters = list(parameters)
     return torch.optim.SGD(
         parameters,
         lr=settings.lr,

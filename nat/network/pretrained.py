@@ -1,6 +1,6 @@
 """The folder that every way of training a trunk hands on, which probe and finetune read.
 
-network.safetensors  trunk and head
+network.safetensors  trunk and head; or not-run.json, why the method was not run on the data
 checkpoints/         epoch-EEEE.safetensors every ``save_every`` epochs but the last (NAT only)
 assignment.npy       int64 (n,), the target row of each image (NAT only)
 """
@@ -8,15 +8,23 @@ assignment.npy       int64 (n,), the target row of each image (NAT only)
 import shutil
 from collections.abc import Collection
 from pathlib import Path
+from typing import Annotated, Any
 
 import torch
+from pydantic import BaseModel, ConfigDict, Field
 
 from nat.network.model import NETWORK, Network, save_network
 from nat.runtime.errors import UserError
 from nat.runtime.io.arrays import save_array
-from nat.runtime.io.files import atomic_write, check_output
-from nat.runtime.io.outputs import Kind, folder
+from nat.runtime.io.files import atomic_write, check_output, write_json
+from nat.runtime.io.foreign import reading
+from nat.runtime.io.outputs import NOTHING, Kind, folder, json_like
+from nat.runtime.naming import Name
+from nat.runtime.progress import say
+from nat.runtime.results import write_result
 from nat.runtime.settings.params import NAT
+
+NOT_RUN = "not-run.json"
 
 
 def check_network(out: Path, method: str) -> None:
@@ -34,7 +42,9 @@ def _kind(method: str) -> Kind:
     if method == NAT:
         command, others = "pretrain", r"assignment\.npy|checkpoints"
     what = f"a network's folder that `nat {command}` wrote"
-    return folder(what, "network.safetensors", others, NETWORK)
+    network = folder(what, "network.safetensors", others, NETWORK)
+    none = folder(what, NOT_RUN, of=json_like({"reason": "", "provenance": {}}))
+    return Kind(what, lambda path: network.is_mine(path) or none.is_mine(path), folder=True)
 
 
 def checkpoint_name(epoch: int) -> str:
@@ -76,6 +86,51 @@ def write_network(
             (temporary / "checkpoints").mkdir()
         for epoch in checkpoints:
             _copy(checkpoint_name(epoch), state, temporary / "checkpoints")
+
+
+def write_not_run(out: Path, method: str, reason: str, provenance: dict[str, Any]) -> None:
+    """Write the folder of a method that the data cannot serve.
+
+    Args:
+        out: the folder.
+        method: of it.
+        reason: it was not run for.
+        provenance: of that finding.
+    """
+    with atomic_write(out, _kind(method)) as temporary:
+        temporary.mkdir()
+        write_json(temporary / NOT_RUN, {"reason": reason, "provenance": provenance}, NOTHING)
+
+
+class NotRun(BaseModel):
+    """What ``write_not_run`` wrote."""
+
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+
+    reason: Annotated[str, Field(min_length=1, max_length=500)]
+    provenance: dict[str, Any]
+
+
+def passed_on(network: Path, stage: str, name: Name, out: Path) -> bool:
+    """Whether the method was not run, in which case the result says so.
+
+    Args:
+        network: the file that a stage would read.
+        stage: that it is.
+        name: of the training.
+        out: the stage's result to write.
+
+    Raises:
+        UserError: the reason cannot be read, or the result cannot be written.
+    """
+    file = network.parent / NOT_RUN
+    if network.exists() or not file.is_file():
+        return False
+    with reading(file, "reason of this project", "make it again with `python -m nat train`"):
+        found = NotRun.model_validate_json(file.read_bytes())
+    say(f"{stage} {name}: not run, {found.reason}")
+    write_result(out, stage, name, {}, found.provenance, not_run=found.reason)
+    return True
 
 
 def _copy(name: str, state: Path | None, folder: Path) -> None:

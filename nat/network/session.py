@@ -207,7 +207,7 @@ class Session:
             told = [", ".join(numbers)] if numbers else []
             told += [duration(where["seconds"]), str(self.out)]
             print(f"{self.stage} {self.name}: {'; '.join(told)}", flush=True)
-            write_result(self.out, self.stage, self.name, measured, where, **(rows or {}))
+            write_result(self.out, self.stage, self.name, measured, where, rows)
 
 
 class Epoch:

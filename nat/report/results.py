@@ -55,6 +55,7 @@ class Result(Checked):
     measured: dict[str, Finite | Numbers | None]
     checkpoints: tuple[Numbers, ...] = Field(default=(), strict=False)
     history: tuple[Numbers, ...] = Field(default=(), strict=False)
+    not_run: Annotated[str, Field(max_length=500)] = ""
     provenance: Provenance
     file: str = ""
     content: Any = None

@@ -23,7 +23,7 @@ DECIDES = {
         "methods/nat.py",
         "targets/__init__.py",
     ),
-    "train": (*TRAINING, "methods/{method}.py"),
+    "train": (*TRAINING, "methods/{method}.py", "pretext"),
     "probe": ("data", "evaluation", "network", "probe.py"),
     "proposals": ("data", "voc/data", "voc/proposals"),
     "finetune": ("data", "network", "voc/classification", "voc/data", "voc/transfer"),

@@ -84,8 +84,8 @@ class Distributed:
                         "pretrain.batch_norm: synchronised works on GPUs alone; use local"
                     )
                 network = nn.SyncBatchNorm.convert_sync_batchnorm(network)
-            devices = [self.device] if self.device.type == "cuda" else None
-            network = DistributedDataParallel(network, device_ids=devices)
+            # no device_ids, which would move what a forward pass is to look up on the CPU
+            network = DistributedDataParallel(network)
         if self.compiled:
             check_compiler(self.device)
             network.compile()

@@ -9,6 +9,7 @@ where they are collected in ``results``, which is kept in git and has those of o
 clone makes every table and figure of it. The reports read nothing else.
 """
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -34,7 +35,8 @@ def write_result(
     name: Name,
     measured: dict[str, Any],
     provenance: dict[str, Any],
-    **rows: list[dict[str, Any]],
+    rows: Mapping[str, list[dict[str, Any]]] | None = None,
+    not_run: str = "",
 ) -> None:
     """Write a stage's result, whole.
 
@@ -45,6 +47,7 @@ def write_result(
         measured: numbers by name, None where there is none.
         provenance: see provenance.py.
         rows: ``history`` or ``checkpoints``.
+        not_run: why nothing was measured, of a method that the data cannot serve.
 
     Raises:
         UserError: something else is at ``path``, or it cannot be written.
@@ -56,7 +59,8 @@ def write_result(
         "override": name.override,
         "seed": name.seed,
         "measured": measured,
-        **rows,
+        **({"not_run": not_run} if not_run else {}),
+        **(rows or {}),
         "provenance": provenance,
     }
     write_json(path, content, result_of(stage))

@@ -19,6 +19,8 @@ import nat.targets
 from nat.methods import labels as labels_method
 from nat.methods import nat as nat_method
 from nat.network.model import Network
+from nat.pretext import training
+from nat.pretext.training import Task
 from nat.runtime.device import Stopwatch
 from nat.runtime.distributed import Distributed
 from nat.runtime.naming import Name
@@ -67,6 +69,7 @@ class Pretended:
     """A session, its loader and its epoch, whose images are on a GPU that is not there."""
 
     number, steps, images_per_epoch, name, seed = 0, STEPS, BATCH * STEPS, Name("nat"), 0
+    group = "baselines.labels"
 
     def __init__(self, params: Any, waits: Waits) -> None:
         self.params, self.waits, self.device = params, waits, GPU
@@ -116,14 +119,16 @@ def fetch(similarity: torch.Tensor) -> np.ndarray:
 
 @pytest.fixture
 def waits(monkeypatch: pytest.MonkeyPatch) -> Iterator[Waits]:
-    for place in (nat_method, labels_method):
+    for place in (nat_method, training):
         monkeypatch.setattr(place, "KnnMonitor", lambda *_, **__: SILENT)
     monkeypatch.setattr(nat_method, "Stopwatch", lambda _: Stopwatch(torch.device("cpu")))
     monkeypatch.setattr("nat.alignments.exact.fetched", fetch)
     monkeypatch.setattr("nat.alignments.exact.best_permutation", lambda _: np.arange(BATCH))
     monkeypatch.setattr(torch.Tensor, "pin_memory", lambda tensor: tensor)
     monkeypatch.setattr(torch.Tensor, "backward", lambda loss: None)  # which needs a real GPU
-    monkeypatch.setattr(Network, "to", lambda network, **_: network)  # where weights are replaced
+    for kind in (Network, Task):
+        # where weights are replaced
+        monkeypatch.setattr(kind, "to", lambda module, *_, **__: module)
     with FakeTensorMode(allow_non_fake_inputs=True):
         yield Waits()
 

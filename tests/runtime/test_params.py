@@ -5,7 +5,10 @@ from tiny import EMBEDDED as FILE
 
 from nat.check import check_members
 from nat.runtime.errors import UserError
+from nat.runtime.settings.families import members
 from nat.runtime.settings.load import load_params, overridden
+
+KNOWN = ", ".join(members("methods"))
 
 
 def refused(*overrides: str) -> str:
@@ -55,9 +58,9 @@ def test_overrides_reach_groups_and_top_level() -> None:
         ("ablations.nat=[seeds=1]", "ablations.nat.0: seeds is no setting to compare"),
         ("compared=[nat]", "compared: nat is what the others are compared with; leave it out"),
         ("compared=[labels]", "methods: random is not trained; add it to compared"),
-        ("methods=[cube]", "methods.0: unknown name 'cube'; known: labels, nat, random"),
+        ("methods=[cube]", f"methods.0: unknown name 'cube'; known: {KNOWN}"),
         ("baselines.cube={}", "--set baselines.cube: no such setting in the parameter file"),
-        ("baselines={cube: {}}", "baselines: unknown name 'cube'; known: labels, nat, random"),
+        ("baselines={cube: {}}", f"baselines: unknown name 'cube'; known: {KNOWN}"),
         ("targets.mixtures={}", "--set targets.mixtures: no such setting"),
         ("seeds=[]", "seeds: empty; name at least one"),
         ("seeds=[1, 1]", "seeds: 1 is named twice; name each once"),
@@ -124,7 +127,7 @@ def test_an_unknown_setting_lists_the_known(tmp_path: Path) -> None:
     file.write_text(FILE.read_text().replace("permute_every:", "permute_evry:"))
     with pytest.raises(UserError, match=r"permute_every: missing"):
         load_params(file)
-    file.write_text(FILE.read_text().replace("  epochs: 30", "  epochs: 30\n  epoch: 3"))
+    file.write_text(FILE.read_text().replace("\n  epochs: 30", "\n  epochs: 30\n  epoch: 3", 1))
     with pytest.raises(UserError, match=r"pretrain\.epoch: unknown setting; known here: epochs"):
         load_params(file)
 

@@ -22,7 +22,7 @@ def written(path: Path, stage: str = "probe", **measured: Any) -> dict[str, Any]
 def test_says_what_was_measured_of_whom_and_where(tmp_path: Path) -> None:
     path = tmp_path / "results" / "train" / "x.json"
     rows = [{"epoch": 1, "loss": 0.5, "knn": None}, {"epoch": 2, "loss": 0.1 + 0.2, "knn": 50.0}]
-    write_result(path, "train", NAME, {"loss": 0.1 + 0.2}, WHERE, history=rows)
+    write_result(path, "train", NAME, {"loss": 0.1 + 0.2}, WHERE, {"history": rows})
     assert json.loads(path.read_text()) == {
         "schema": SCHEMA,
         "stage": "train",
@@ -47,7 +47,7 @@ def test_a_result_replaces_one_of_the_same_stage_alone(stage: str, tmp_path: Pat
     path = tmp_path / "r.json"
     written(path, stage, a=1)
     # of another training and with other rows: it is the stage that counts
-    write_result(path, stage, Name(seed=9), {"b": 2}, WHERE, history=[])
+    write_result(path, stage, Name(seed=9), {"b": 2}, WHERE, {"history": []})
     kept = path.read_bytes()
     for other in {"train", "probe", "finetune-fc6-8", "finetune-all", "detect"} - {stage}:
         with pytest.raises(UserError, match=rf"r\.json: .*no.* a result of the stage {other}"):

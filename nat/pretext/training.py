@@ -1,0 +1,180 @@
+"""The loop of a method that trains a trunk on one loss: its pretext task, or labels.
+
+Every such method sees the same images in the same order, cut in the same way as NAT does, and is
+resumed, guarded and measured as NAT is; a method's file shows the task alone.
+"""
+
+from collections.abc import Iterable
+
+import torch
+from torch import nn
+
+from nat.evaluation.features import KnnMonitor
+from nat.methods import TrunkSession
+from nat.network.model import Network
+from nat.network.optimizer import set_learning_rate, sgd
+from nat.pretext.statistics import gather_statistics
+from nat.runtime.distributed import Distributed
+from nat.runtime.settings.params import (
+    Batch,
+    Count,
+    Fraction,
+    Group,
+    NotNegative,
+    Positive,
+    Training,
+)
+
+Measures = dict[str, torch.Tensor]
+NOT_MEASURED = ("epoch", "lr", "loss", "knn")  # columns of a history that any training has
+
+
+class AdamTraining(Group):
+    """Adam with a constant learning rate; ``beta1`` is the decay of the mean of gradients."""
+
+    epochs: Count
+    batch_size: Batch
+    lr: Positive
+    beta1: Fraction
+    weight_decay: NotNegative
+
+
+class Task(nn.Module):
+    """What is trained: a trunk, and what a task adds to it.
+
+    ``forward(images, rows)`` takes crops, uint8 (b, c, crop, crop), and int64 (b,) on the CPU,
+    which images they are of. It returns the loss, a number averaged over the batch, and what else
+    it measures, numbers by name. Its random draws are torch's own, as dropout's are: a session
+    seeds these in each epoch. Whatever an interrupted training needs is a parameter or a buffer.
+    """
+
+    def begin(self, epoch: int) -> None:
+        """Before the batches of an epoch, counted from 0: clustering, for instance."""
+
+    def stepped(self) -> None:
+        """After each step of the optimizer: a moving average of weights, for instance."""
+
+
+class Means:
+    """Sums what batches measure, on the device, and tells the means over all processes."""
+
+    def __init__(self, distributed: Distributed) -> None:
+        self._distributed, self._sums, self._batches = distributed, Measures(), 0
+
+    def add(self, measures: Measures) -> None:
+        """Count a batch."""
+        self._batches += 1
+        for name, value in measures.items():
+            self._sums[name] = self._sums.get(name, 0) + value.detach().float()
+
+    def told(self) -> dict[str, float]:
+        """The means by name."""
+        share = self._batches * self._distributed.size
+        return {
+            name: float(self._distributed.all_reduce(value)) / share
+            for name, value in self._sums.items()
+        }
+
+
+def optimizer_of(
+    parameters: Iterable[nn.Parameter], settings: Training | AdamTraining
+) -> torch.optim.Optimizer:
+    """SGD or Adam, as the settings are."""
+    if isinstance(settings, Training):
+        return sgd(parameters, settings)
+    beta = (settings.beta1, 0.999)
+    return torch.optim.Adam(parameters, settings.lr, beta, weight_decay=settings.weight_decay)
+
+
+def fit(
+    session: TrunkSession,
+    network: Network,
+    task: Task,
+    settings: Training | AdamTraining,
+    labelled: bool = False,
+) -> int:
+    """Train a task.
+
+    Args:
+        session: of the training.
+        network: whose trunk the task trains.
+        task: on any device; moved to the session's.
+        settings: of the method, with its optimizer's.
+        labelled: whether to train on the images with labels, where the data has others too.
+
+    Returns:
+        how many images were looked at.
+
+    Raises:
+        UserError: a batch larger than the data, an output that cannot be written, or a loss that is
+            no longer finite.
+    """
+    distributed, device = session.distributed, session.device
+    store = session.train if labelled else session.images
+    loader = session.loader(store, settings.batch_size, f"{session.group}.batch_size")
+    task.to(device).to(memory_format=torch.channels_last)
+    wrapped = distributed.wrap(task)
+    optimizer = optimizer_of(task.parameters(), settings)
+    monitor = KnnMonitor(session.train, session.val, session.crop, every=settings.epochs)
+    blame = {
+        f"{session.group}.lr": settings.lr,
+        f"{session.group}.batch_size": settings.batch_size,
+    }
+    for epoch in session.epochs(task, optimizer, settings.epochs, blame, session.manifest):
+        task.begin(epoch.number)
+        means, lr = Means(distributed), settings.lr
+        for t, rows, images in epoch.batches(
+            loader.epoch(epoch.number), loader.steps, settings.batch_size
+        ):
+            if isinstance(settings, Training):
+                lr = set_learning_rate(optimizer, settings, t)
+            with distributed.autocast():
+                loss, measures = wrapped(images, rows)
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+            task.stepped()
+            epoch.add(loss)
+            means.add(measures)
+        number = epoch.number + 1
+        session.log(
+            epoch=number,
+            lr=lr,
+            loss=epoch.loss() / loader.steps / distributed.size,
+            **means.told(),
+            knn=monitor.accuracy(network.trunk, number, device) if distributed.is_main else None,
+        )
+    network.eval()
+    return loader.images_per_epoch * settings.epochs
+
+
+def pretrain_on(
+    session: TrunkSession,
+    network: Network,
+    task: Task,
+    settings: Training | AdamTraining,
+    whole: bool = True,
+) -> None:
+    """Train a pretext task and hand on the trunk, with what the task measured in its last epoch.
+
+    Args:
+        session: of the training.
+        network: whose trunk the task trains; its MLP stays as it is drawn.
+        task: see ``fit``.
+        settings: likewise.
+        whole: whether the task has shown the trunk whole images, as the probe will. If not (tiles,
+            masked images, noise), batch norm's statistics are gathered anew on such, as for Random.
+    """
+    seen = fit(session, network, task, settings)
+    if not whole:
+        gather_statistics(session, network, settings.batch_size)
+    hand_on(session, network, seen)
+
+
+def hand_on(session: TrunkSession, network: Network, seen: int) -> None:
+    """Save the trunk after the last epoch; ``seen`` images have been looked at in all."""
+    for statistics in network.buffers():  # of each process's own last batch until here
+        session.distributed.broadcast(statistics)
+    assert session.run is not None
+    last = session.run.history[-1].items()
+    session.save(network, seen, {name: round(v, 4) for name, v in last if name not in NOT_MEASURED})

@@ -1,0 +1,21 @@
+import pytest
+import torch
+
+from nat.network.model import Trunk
+from nat.pretext.decoders import decoder
+
+
+@pytest.mark.parametrize(("trunk", "crop"), [("small", 28), ("small", 32), ("alexnet", 224)])
+@pytest.mark.parametrize("outputs", [1, 3])
+def test_features_become_an_image_of_the_crops_size(trunk: str, crop: int, outputs: int) -> None:
+    channels, side = Trunk(trunk).map_of(crop)
+    made = decoder(channels, side, crop, outputs)(torch.randn(2, channels, side, side))
+    assert made.shape == (2, outputs, crop, crop)
+
+
+def test_no_step_enlarges_more_than_twofold() -> None:
+    sides, x = [], torch.randn(1, 64, 2, 2)
+    for layer in decoder(64, 2, 28, 1):
+        x = layer(x)
+        sides.append(x.shape[-1])
+    assert sides == [4, 7, 14, 28, 28]
