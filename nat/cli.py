@@ -25,6 +25,8 @@ from nat.runtime.naming import IMAGES, MEASURED, PROPOSALS, REPORTS, RESULTS, VO
 from nat.runtime.settings.families import members
 from nat.runtime.settings.params import NAT, LayersTrained, Params
 
+OTHERS = click.Choice([m for m in members("methods") if m != NAT])
+
 
 @click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__)
@@ -141,7 +143,7 @@ def pretrain(
 
 
 @main.command(cls=OfTraining)
-@click.argument("method", type=click.Choice([m for m in members("methods") if m != NAT]))
+@click.argument("method", type=OTHERS, metavar="METHOD")
 @option_images
 @option_path("out", "Folder for the network.")
 @option_path("result", "JSON of its losses, speed and provenance.")

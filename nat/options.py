@@ -112,7 +112,7 @@ def option_path(name: str, help: str, default: Path | str | None = None) -> Deco
 
 
 argument_method: Decorator = click.argument(
-    "method", type=click.Choice(members("methods")), default=NAT, required=False
+    "method", type=click.Choice(members("methods")), default=NAT, required=False, metavar="[METHOD]"
 )
 option_images = option_path("images", "Manifest of the image store.", IMAGES)
 option_voc = option_path("voc", "Manifest of the VOC set.", VOC)
