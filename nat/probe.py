@@ -70,13 +70,13 @@ def probe(
         UserError: images without labels, a damaged network or checkpoint, a batch larger than the
             data, or an output that cannot be written.
     """
-    used = params.model_dump(include={"probe"})
+    used = params.model_dump(include={"evaluate_on", "probe"})
     files = {} if checkpoints is None else find_checkpoints(checkpoints)
     with Session(params, name, "probe", used, out, manifest=manifest) as session:
         probing = Probing(session, manifest)
         rows = [{"epoch": epoch, **probing.accuracies(file)} for epoch, file in files.items()]
         measured = probing.accuracies(network_file)
-        data = probing.train.described(probing.val)
+        data = probing.train.described(probing.test)
         more = {} if checkpoints is None else {"checkpoints": rows}
         session.write(measured, data, session.elapsed, more)
 
@@ -119,13 +119,14 @@ class Probing:
         """
         self.session = session
         data = session.params.machine.data
-        self.train, self.val = (Store(manifest, data, split) for split in ("train", "val"))
-        for store in (self.train, self.val):
+        splits = ("train", session.params.evaluate_on)
+        self.train, self.test = (Store(manifest, data, split) for split in splits)
+        for store in (self.train, self.test):
             store.require_labels("the probe")
         self._found: dict[str, dict[str, float]] = {}
 
     def accuracies(self, network_file: Path) -> dict[str, float]:
-        """Train both classifiers and test all three; percent of the val images.
+        """Train both classifiers and test all three; percent of the test images.
 
         ``mlp_train`` is the MLP's on as many training images (section 4.1 compares both).
 
@@ -141,7 +142,7 @@ class Probing:
         return self._found[key]
 
     def _probed(self, network_file: Path) -> dict[str, float]:
-        session, train, val = self.session, self.train, self.val
+        session, train, test = self.session, self.train, self.test
         settings, distributed, device = session.params.probe, session.distributed, session.device
         network = load_network(network_file)
         crop = network.input_size
@@ -198,16 +199,16 @@ class Probing:
         classifiers.eval()
         for statistics in classifiers.buffers():  # of each process's own last batch until here
             distributed.broadcast(statistics)
-        test = (crop, settings.crops, distributed)
+        way = (crop, settings.crops, distributed)
         mlp_accuracy, linear_accuracy = multi_crop_accuracies(
-            lambda cuts: classifiers(trunk(cuts)), val, *test
+            lambda cuts: classifiers(trunk(cuts)), test, *way
         )
         # on as many images that were trained on; evenly spaced, as a store may be sorted by class
-        some = torch.linspace(0, len(train) - 1, min(len(train), len(val))).long()
+        some = torch.linspace(0, len(train) - 1, min(len(train), len(test))).long()
         (mlp_train,) = multi_crop_accuracies(
-            lambda cuts: (classifiers.mlp(trunk(cuts)),), train, *test, some
+            lambda cuts: (classifiers.mlp(trunk(cuts)),), train, *way, some
         )
-        knn = nearest_classes(trunk, train, val, crop, settings.neighbours, distributed)
+        knn = nearest_classes(trunk, train, test, crop, settings.neighbours, distributed)
         found = {
             "mlp": mlp_accuracy,
             "linear": linear_accuracy,
@@ -218,19 +219,19 @@ class Probing:
 
 
 def nearest_classes(
-    trunk: Trunk, train: Store, val: Store, crop: int, neighbours: int, distributed: Distributed
+    trunk: Trunk, train: Store, test: Store, crop: int, neighbours: int, distributed: Distributed
 ) -> float:
     """Accuracy of kNN in percent on conv5 of the central crops; the first process computes it."""
     if not distributed.is_main:
         return 0.0
     # evenly spaced rows: a store may be sorted by class
     bank, queries = (
-        torch.linspace(0, len(store) - 1, min(len(store), BANK)).long() for store in (train, val)
+        torch.linspace(0, len(store) - 1, min(len(store), BANK)).long() for store in (train, test)
     )
     return knn_accuracy(
         features(trunk, train, bank, crop, distributed.device),
         train.labels[bank],
-        features(trunk, val, queries, crop, distributed.device),
-        val.labels[queries],
+        features(trunk, test, queries, crop, distributed.device),
+        test.labels[queries],
         neighbours,
     )

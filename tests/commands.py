@@ -134,7 +134,7 @@ def _stand_in() -> None:
     from nat.voc.data import prepare as voc
 
     def read(settings: Images, machine: Machine) -> Source:
-        counts = {"train": settings.train or 96, "val": settings.val or 48}
+        counts = {"train": settings.train or 96, "test": settings.test or 48}
         splits = {
             name: Split(count, *image_set(count, settings.size, seed))
             for seed, (name, count) in enumerate(counts.items())

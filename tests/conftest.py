@@ -82,7 +82,7 @@ def manifest(tmp_path: Path) -> Path:
     val, val_labels = image_set(48, seed=1)
     splits = {
         "train": Split(len(train), train, train_labels),
-        "val": Split(len(val), val, val_labels),
+        "test": Split(len(val), val, val_labels),
     }
     path = tmp_path / "images.json"
     write_store(Source("test", CLASSES, splits), 32, 1, str(tmp_path / "data"), path)

@@ -67,7 +67,13 @@ def reports(folder: Path) -> dict[str, bytes]:
 def copy_project(folder: Path, images: Path, voc: Path) -> Path:
     shutil.copytree(PROJECT, folder, ignore=LEFT_BEHIND)
     content = settings(
-        images={"source": "folder", "folder": str(images), "train": None, "val": None},
+        images={
+            "source": "folder",
+            "folder": str(images),
+            "train": None,
+            "validation": 0,
+            "test": None,
+        },
         voc={"source": "devkit", "folder": str(voc)},
     )
     YAML().dump(content, folder / "params.yaml")

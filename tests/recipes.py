@@ -73,7 +73,8 @@ STORE = "--images BENCH/images.json"
 VOC = "--voc BENCH/voc.json"
 FOLDER = (
     "prepare images --out DISK/images.json --set images.source=folder "
-    "--set images.folder=BENCH/images --set images.train=null --set images.val=null"
+    "--set images.folder=BENCH/images --set images.train=null --set images.validation=0 "
+    "--set images.test=null"
 )
 PRETRAIN = (
     f"pretrain {STORE} --targets BENCH/targets/0.npy --out DISK/networks/nat "

@@ -46,7 +46,7 @@ def illustration(
         "source": data,
         "classes": CLASSES,
         "train": 1200,
-        "val": images_tested,
+        "test": images_tested,
         "size": 12,
         "channels": 1,
         "crop": 10,

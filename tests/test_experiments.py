@@ -83,7 +83,7 @@ def test_queued_experiments_find_their_data(project: Path) -> None:
     """
     periods = {"fixed": "never", "often": "1"}
     for name, period in periods.items():
-        words = ["-n", name, "-S", f"permute_every={period}", "-S", "images.val=20"]
+        words = ["-n", name, "-S", f"permute_every={period}", "-S", "images.test=20"]
         run(project, "dvc", "exp", "run", "--queue", *words, "pretrain@0")
     run(project, "dvc", "queue", "start", "--jobs", "2")
     deadline = time.monotonic() + 480
@@ -154,7 +154,13 @@ def test_dvc_asks_for_the_manifest_and_not_for_the_images(tmp_path: Path) -> Non
     """ImageNet's folder and the store are gone, and nothing is out of date."""
     images = write_tree(tmp_path / "imagenet")
     folder = copy_project(tmp_path / "project", images, tmp_path)
-    group = {"source": "imagenet", "folder": str(images), "train": None, "val": None}
+    group = {
+        "source": "imagenet",
+        "folder": str(images),
+        "train": None,
+        "validation": 0,
+        "test": None,
+    }
     YAML().dump(settings(images=group), folder / "params.yaml")
     run(folder, "dvc", "config", "--local", "core.no_scm", "true")
     run(folder, "dvc", "repro", "images")

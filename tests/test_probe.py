@@ -12,7 +12,7 @@ from safetensors.torch import load_file, save_file
 from sklearn.neighbors import KNeighborsClassifier
 
 from nat.data.loader import Loader
-from nat.data.store import UNLABELLED, Source, Split, write_store
+from nat.data.store import UNLABELLED, Source, Split, Store, write_store
 from nat.evaluation.knn import knn_accuracy, nearest
 from nat.methods import train
 from nat.network.model import Network, load_network, save_network
@@ -49,7 +49,7 @@ def test_classifiers_learn_easy_classes(
     assert all(found["measured"][name] > 80 for name in ("mlp", "linear", "knn", "mlp_train"))
     assert found["provenance"]["data"] == "test"
     assert found["provenance"]["seconds"] > 0
-    used = {"precision": "float32", "probe": params.probe.model_dump()}
+    used = {"precision": "float32", "evaluate_on": "test", "probe": params.probe.model_dump()}
     assert found["provenance"]["parameters"] == used
 
 
@@ -146,7 +146,7 @@ def test_images_without_labels_are_refused(
     images, labels = image_set(32)
     labels[3] = UNLABELLED
     split = Split(32, images, labels)
-    source = Source("test", CLASSES, {"train": split, "val": split})
+    source = Source("test", CLASSES, {"train": split, "test": split})
     write_store(source, 32, 1, str(tmp_path / "data"), tmp_path / "u.json")
     with pytest.raises(UserError, match="1 of 32 test images have no label"):
         probe(make_params(), NAT, tmp_path / "u.json", random_network, None, tmp_path / "p.json")
@@ -222,3 +222,32 @@ def test_a_damaged_checkpoint_is_found_before_any_is_probed(
     with pytest.raises(UserError, match=r"epoch-0002\.safetensors: .*conv1\.weight holds a number"):
         probe(make_params(), NAT, manifest, random_network, folder, tmp_path / "e.json")
     assert not list((tmp_path / "scratch").glob("*"))
+
+
+def test_settings_are_chosen_on_validation_images(
+    make_params: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Which the tables do not show, and no test image is read."""
+    images, labels = image_set(96)
+    held, held_labels = image_set(48, seed=1)
+    splits = {
+        "train": Split(96, images, labels),
+        "validation": Split(48, held, held_labels),
+        "test": Split(2, images[:2], labels[:2]),
+    }
+    manifest = tmp_path / "images.json"
+    write_store(Source("test", CLASSES, splits), 32, 1, str(tmp_path / "data"), manifest)
+    opened = []
+    before = Store.__init__
+    monkeypatch.setattr(
+        Store, "__init__", lambda store, *words: (opened.append(words[2]), before(store, *words))[1]
+    )
+    params = make_params(evaluate_on="validation")
+    train(params, Name("labels"), manifest, tmp_path / "labels", tmp_path / "r.json")
+    network = tmp_path / "labels" / "network.safetensors"
+    probe(params, Name("labels"), manifest, network, None, tmp_path / "p.json")
+    assert set(opened) == {"train", "validation"}
+    for file in ("r.json", "p.json"):
+        where = json.loads((tmp_path / file).read_text())["provenance"]
+        assert where["images"] == {"train": 96, "validation": 48}
+        assert where["parameters"]["evaluate_on"] == "validation"

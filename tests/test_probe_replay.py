@@ -34,7 +34,7 @@ def splits(tmp_path: Path) -> dict[str, Split]:
     val = (val // 4 + draws.integers(0, 192, val.shape)).astype(np.uint8)
     found = {
         "train": Split(N, images, labels),
-        "val": Split(150, val, draws.integers(0, len(CLASSES), len(val))),
+        "test": Split(150, val, draws.integers(0, len(CLASSES), len(val))),
     }
     source = Source("test", CLASSES, found)
     write_store(source, 32, 1, str(tmp_path / "data"), tmp_path / "images.json")

@@ -30,7 +30,7 @@ class User:
         content = settings(
             machine={"data": str(shared / "data"), "scratch": str(shared / "scratch")},
             images={"source": "folder", "folder": str(shared / "images"), "train": None,
-                      "val": None},
+                      "validation": 0, "test": None},
             pretrain={"epochs": 2, "save_every": "never", "knn_every": "never"},
         )  # fmt: skip
         YAML().dump(content, home / "params.yaml")

@@ -15,11 +15,12 @@ from nat.runtime.settings.params import Machine
 PROJECT = Path(__file__).parents[1]
 KEPT = PROJECT / "params.embedded.yaml"  # where a switch to another profile keeps it
 EMBEDDED = KEPT if KEPT.exists() else PROJECT / "params.yaml"
+ALL = {"train": None, "validation": 0, "test": None}  # images of a source
 TINY: dict[str, Any] = {
     "profile": "tiny",
     "seeds": [0],
     "machine": {"device": os.environ.get("NAT_TEST_DEVICE", "cpu"), "threads": 1},
-    "images": {"train": 96, "val": 48, "size": 32},
+    "images": {"train": 96, "validation": 48, "test": 48, "size": 32},
     "voc": {"images": 24},
     "targets": {"dimension": 8, "k": 4},
     "model": {"hidden": 16},

@@ -45,7 +45,12 @@ class World:
         self.folder.mkdir(parents=True)
         self._write_fashion_mnist()
         content = settings(
-            images={"folder": str(self.folder / "fashion-mnist"), "train": None, "val": None},
+            images={
+                "folder": str(self.folder / "fashion-mnist"),
+                "train": None,
+                "validation": 0,
+                "test": None,
+            },
             voc={"images": 20},
             proposals={"short_side": 40},
             finetune={"iterations": 12},

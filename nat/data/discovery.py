@@ -39,7 +39,7 @@ LOOPS = "links to a folder around them"
 SPECIAL = "pipes, sockets or devices"
 EMPTY = "folders without images"
 LOOSE = "images beside the class folders"
-BESIDE = "folders beside train and val"
+BESIDE = "folders beside train, test and val"
 NO_CLASS = "folders that are no class"
 
 SHOWN = 3  # names or endings of a kind

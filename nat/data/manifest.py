@@ -63,6 +63,11 @@ def facts_of(content: dict[str, Any], split: str, path: Path) -> dict[str, Any]:
     Raises:
         UserError: there is no such split.
     """
+    if split == "validation" and split not in content["splits"]:
+        raise UserError(
+            f"evaluate_on: validation, but {path} has no such images; set images.validation to how "
+            f"many are to be held out of those to train on, and {REMEDY}"
+        )
     if split not in content["splits"]:
         raise UserError(f"{path}: has no split {split!r}; {REMEDY}")
     return content["splits"][split]

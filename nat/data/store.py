@@ -28,6 +28,7 @@ from nat.runtime.io.paths import place
 from nat.runtime.progress import progress
 
 UNLABELLED = -1
+VALIDATION = "validation"
 
 
 @dataclass
@@ -60,7 +61,7 @@ def write_store(source: Source, size: int, channels: int, folder: str, manifest:
     A store that is there already with these bytes is left as it is.
 
     Args:
-        source: what to store; ``train`` and ``val`` are read by the other stages.
+        source: what to store; other stages read ``train``, and ``test`` or ``validation``.
         size: side of the squares, pixels.
         channels: 1 (luma) or 3 (RGB).
         folder: ``machine.data``.
@@ -147,7 +148,7 @@ class Store:
     """One split of a store, read-only.
 
     Attributes:
-        split: its name: train, val or unlabelled.
+        split: its name: train, validation, test or unlabelled.
         images: uint8, (n, channels, size, size), memory-mapped.
         labels: int64, (n,).
         classes: class names.
@@ -234,6 +235,16 @@ class Store:
                 f"images: {missing} of {len(self)} {self.source} images have no label, which "
                 f"{purpose} needs; sort them into one folder per class"
             )
+
+
+def validation_of(manifest: Path, folder: str) -> Store | None:
+    """The split to choose settings on; None if the store has none.
+
+    Raises:
+        UserError: as of a ``Store``.
+    """
+    held_out = VALIDATION in read_manifest(manifest)["splits"]
+    return Store(manifest, folder, VALIDATION) if held_out else None
 
 
 def epoch_batches(n: int, batch_size: int, order: torch.Generator) -> Iterator[torch.Tensor]:

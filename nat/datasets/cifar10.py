@@ -3,6 +3,10 @@
 Looked for in the folder that the user names, packed or extracted; otherwise downloaded. Every file
 is checked against torchvision's MD5. The batches are pickles, which could run any code: they are
 read by an unpickler that knows arrays and nothing else, whatever the checksum says.
+
+Or a copy of it as image files, ``folder/train/CLASS`` and ``folder/test/CLASS``. If these are JPEGs
+it is another data set, as compression changes the pixels; it is called so wherever a number of it
+stands.
 """
 
 import gzip
@@ -10,6 +14,7 @@ import hashlib
 import socket
 import tarfile
 import zlib
+from dataclasses import replace
 from http.client import HTTPException
 from pathlib import Path
 from typing import Any
@@ -20,7 +25,10 @@ from torchvision.datasets import CIFAR10
 from torchvision.datasets.utils import download_url
 
 from nat.data.store import Source, Split
+from nat.datasets import folder
 from nat.datasets.filling.archives import in_pieces
+from nat.datasets.filling.divide import at_most, divide
+from nat.datasets.filling.encoded import EncodedSource, divided
 from nat.runtime.errors import UserError
 from nat.runtime.io.files import atomic_write
 from nat.runtime.io.foreign import reading, reason
@@ -29,14 +37,18 @@ from nat.runtime.io.unpickle import plain
 from nat.runtime.settings.params import Images, Machine
 
 SIDE = 32
+CLASSES = [
+    "airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck",
+]  # fmt: skip
+COUNTS = {"train": 50_000, "test": 10_000}
 LARGEST = 2**26  # bytes; a batch has half of them
 
 
-def read(settings: Images, machine: Machine) -> Source:
-    """CIFAR-10 as a source.
+def read(settings: Images, machine: Machine) -> Source | EncodedSource:
+    """CIFAR-10 as a source, called ``cifar10``, or a copy as files, ``cifar10-files``.
 
     Args:
-        settings: images beyond ``train`` or ``val`` are left out; ``size`` of more than 32 gets a
+        settings: train, validation and test tell how many; ``size`` of more than 32 gets a
             margin, ``channels`` 1 takes the luma.
         machine: data, to download into.
 
@@ -44,28 +56,61 @@ def read(settings: Images, machine: Machine) -> Source:
         UserError: the batches cannot be obtained or are not CIFAR-10's, or more images are asked
             for than there are.
     """
+    if settings.folder and (place(settings.folder) / "train").is_dir():
+        return _copied(settings, machine)
     where = _find(settings.folder, machine.data)
     train = [_read_batch(where, name, md5) for name, md5 in CIFAR10.train_list]
     test = [_read_batch(where, name, md5) for name, md5 in CIFAR10.test_list]
     meta = _unpickle(where, CIFAR10.meta["filename"], CIFAR10.meta["md5"])
-    splits = {"train": _split(train, settings, "train"), "val": _split(test, settings, "val")}
+    images, labels = map(np.concatenate, zip(*train, strict=True))
+    rows, validation = divide(labels, np.arange(len(labels)), settings)
+    splits = {"train": _split(images[rows], labels[rows], settings)}
+    if len(validation):
+        splits["validation"] = _split(images[validation], labels[validation], settings)
+    images, labels = map(np.concatenate, zip(*test, strict=True))
+    first = at_most(settings.test, len(labels))
+    splits["test"] = _split(images[first], labels[first], settings)
     return Source("cifar10", [str(name) for name in meta[CIFAR10.meta["key"]]], splits)
+
+
+def _copied(settings: Images, machine: Machine) -> EncodedSource:
+    """A copy as image files.
+
+    Raises:
+        UserError: what the reader of folders refuses, other classes or counts than CIFAR-10's, or
+            another size than the images have.
+    """
+    if settings.size != SIDE:
+        raise UserError(
+            f"images.size: {settings.size}: a copy of CIFAR-10 as files is stored as it is; use "
+            f"{SIDE}"
+        )
+    everything = settings.model_copy(update={"train": None, "validation": 0, "test": None})
+    found = folder.read(everything, machine)
+    counts = {name: len(split) for name, split in found.splits.items()}
+    if found.classes != CLASSES or counts != COUNTS:
+        raise UserError(
+            f"images.folder: {settings.folder}: {counts} images of {', '.join(found.classes)}; a "
+            f"copy of CIFAR-10 has {COUNTS} of {', '.join(CLASSES)}"
+        )
+    splits = divided(found.splits["train"], found.splits["test"], settings)
+    return replace(found, name="cifar10-files", splits=splits)
 
 
 def _find(named: str | None, data: str) -> Path:
     """The folder of the batches, or the archive that holds them."""
-    folder = place(named) if named else place(data) / "raw" / "CIFAR10"
+    base = place(named) if named else place(data) / "raw" / "CIFAR10"
     first = CIFAR10.train_list[0][0]
-    for path in (folder, folder / CIFAR10.base_folder):
+    for path in (base, base / CIFAR10.base_folder):
         if (path / first).is_file():
             return path
-    archive = folder / CIFAR10.filename
+    archive = base / CIFAR10.filename
     if archive.is_file():
         return archive
     if named:
         raise UserError(
-            f"images.folder: {folder}: should hold {CIFAR10.filename} or the folder "
-            f"{CIFAR10.base_folder} extracted from it"
+            f"images.folder: {base}: should hold {CIFAR10.filename} or the folder "
+            f"{CIFAR10.base_folder} extracted from it, or train and test with image files"
         )
     before = socket.getdefaulttimeout()
     socket.setdefaulttimeout(20)  # a closed network may swallow packets instead of refusing them
@@ -75,7 +120,7 @@ def _find(named: str | None, data: str) -> Path:
     except (OSError, RuntimeError, HTTPException) as error:
         raise UserError(
             f"CIFAR-10: no download ({reason(error)}); get {CIFAR10.url} elsewhere and put it into "
-            f"{folder}, or name its folder by images.folder"
+            f"{base}, or name its folder by images.folder"
         ) from error
     finally:
         socket.setdefaulttimeout(before)
@@ -119,25 +164,19 @@ def _unpickle(where: Path, name: str, md5: str) -> Any:
         return plain(content)
 
 
-def _split(batches: list[tuple[np.ndarray, np.ndarray]], settings: Images, name: str) -> Split:
-    images = np.concatenate([batch[0] for batch in batches])
-    labels = np.concatenate([batch[1] for batch in batches])
-    count = getattr(settings, name) or len(images)
-    if count > len(images):
-        raise UserError(f"images.{name}: {count} is more than the {len(images)} images there are")
+def _split(images: np.ndarray, labels: np.ndarray, settings: Images) -> Split:
     margin = settings.size - SIDE
     if not 0 <= margin < SIDE:
         raise UserError(
             f"images.size: {settings.size}: CIFAR-10's images are of {SIDE} pixels; use "
             f"{SIDE} to {2 * SIDE - 1}, of which what is more becomes a margin"
         )
-    chosen = images[:count]
     if settings.channels == 1:
-        chosen = np.stack([_luma(image) for image in chosen])
+        images = np.stack([_luma(image) for image in images])
     # the image mirrored at its border: a black margin would be an edge that the scene has not
     before, after = margin // 2, margin - margin // 2
     sides = ((0, 0), (0, 0), (before, after), (before, after))
-    return Split(count, np.pad(chosen, sides, mode="reflect"), labels[:count])
+    return Split(len(labels), np.pad(images, sides, mode="reflect"), labels)
 
 
 def _luma(image: np.ndarray) -> np.ndarray:

@@ -20,6 +20,7 @@ import numpy as np
 from torchvision.datasets import FashionMNIST
 
 from nat.data.store import Source, Split
+from nat.datasets.filling.divide import at_most, divide
 from nat.runtime.errors import UserError
 from nat.runtime.io.files import atomic_write
 from nat.runtime.io.foreign import reason, shortened
@@ -45,7 +46,7 @@ SHA256 = {
 
 
 def read(settings: Images, machine: Machine) -> Source:
-    """Fashion-MNIST as a source: ``train`` of the first 40,000 images, ``val`` of 10,000.
+    """Fashion-MNIST as a source: ``train`` of the first 40,000 images, ``test`` of 10,000.
 
     Raises:
         UserError: the images cannot be obtained, or more are asked for than there are.
@@ -53,10 +54,12 @@ def read(settings: Images, machine: Machine) -> Source:
     folder = find(settings.folder, machine.data)
     train, train_labels = read_idx_pair(folder, "train")
     test, test_labels = read_idx_pair(folder, "t10k")
-    splits = {
-        "train": _split(train[:PRETRAINING], train_labels[:PRETRAINING], settings, "train"),
-        "val": _split(test, test_labels, settings, "val"),
-    }
+    rows, validation = divide(train_labels[:PRETRAINING], np.arange(PRETRAINING), settings)
+    splits = {"train": _split(train[rows], train_labels[rows], settings)}
+    if len(validation):
+        splits["validation"] = _split(train[validation], train_labels[validation], settings)
+    first = at_most(settings.test, len(test))
+    splits["test"] = _split(test[first], test_labels[first], settings)
     return Source("fashion-mnist", list(FashionMNIST.classes), splits)
 
 
@@ -204,15 +207,12 @@ def _read_checked(folder: Path, name: str) -> bytes:
     return content
 
 
-def _split(images: np.ndarray, labels: np.ndarray, settings: Images, name: str) -> Split:
-    count = getattr(settings, name) or len(images)
-    if count > len(images):
-        raise UserError(f"images.{name}: {count} is more than the {len(images)} images there are")
+def _split(images: np.ndarray, labels: np.ndarray, settings: Images) -> Split:
     margin = settings.size - images.shape[1]
     if margin < 0:
         raise UserError(f"images.size: {settings.size} is less than Fashion-MNIST's 28 pixels")
     # a black margin on the black background, so that no pixel is interpolated
     before, after = margin // 2, margin - margin // 2
-    padded = np.pad(images[:count], ((0, 0), (before, after), (before, after)))
+    padded = np.pad(images, ((0, 0), (before, after), (before, after)))
     coloured = np.repeat(padded[:, None], settings.channels, axis=1)
-    return Split(count, coloured, labels[:count])
+    return Split(len(images), coloured, labels)

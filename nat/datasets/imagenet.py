@@ -19,7 +19,7 @@ from torchvision.datasets.imagenet import ARCHIVE_META
 
 from nat.data.discovery import LOOSE, NO_CLASS, Folder, Unused, look, search
 from nat.datasets.filling.archives import index
-from nat.datasets.filling.encoded import Encoded, EncodedSource, encoded, joined
+from nat.datasets.filling.encoded import Encoded, EncodedSource, divided, encoded, joined
 from nat.datasets.filling.ground_truth import CLASS, class_of_each, read_devkit
 from nat.runtime.errors import UserError
 from nat.runtime.io.paths import place
@@ -43,7 +43,7 @@ def read(settings: Images, machine: Machine) -> EncodedSource:
     standard error, unless ``settings`` limit them.
 
     Args:
-        settings: folder, train and val are used.
+        settings: folder and the numbers of images are used.
         machine: scratch, for the index of the archives.
 
     Returns:
@@ -72,10 +72,7 @@ def read(settings: Images, machine: Machine) -> EncodedSource:
     _check_same(set(classes), set(found), "val", "train")
     if len(classes) == CLASSES:
         _announce_counts({"train": len(train), "val": len(val)}, settings)
-    splits = {
-        "train": _in_order(train, wnids, classes).limited(settings.train, "train"),
-        "val": _in_order(val, found, classes).limited(settings.val, "val"),
-    }
+    splits = divided(_in_order(train, wnids, classes), _in_order(val, found, classes), settings)
     source = EncodedSource("imagenet", classes, splits, upright=False, unused=unused)
     source.announce_gaps()
     return source
@@ -184,7 +181,7 @@ def _check_same(needed: set[str], present: set[str], where: str, asks: str) -> N
 
 def _announce_counts(counts: dict[str, int], settings: Images) -> None:
     """Some lost images are no fault, but results are then not quite those of ImageNet."""
-    limits = {"train": settings.train, "val": settings.val}
+    limits = {"train": settings.train, "val": settings.test}
     for split, count in counts.items():
         if limits[split] is None and count != IMAGES[split]:
             print(f"{split}: {count:,} images, ImageNet has {IMAGES[split]:,}", file=sys.stderr)

@@ -50,15 +50,33 @@ def unit_features(network: Network) -> Callable[[torch.Tensor], torch.Tensor]:
 
 
 class KnnMonitor:
-    """kNN accuracy on conv5 during training: cheap, needs no training, uses no gradient."""
+    """kNN accuracy on conv5 during training: cheap, needs no training, uses no gradient.
 
-    TRAIN, VAL, NEIGHBOURS = 5000, 2000, 20
+    It never looks at test images: where no validation images are held out, it takes images to train
+    on that are not searched.
+    """
 
-    def __init__(self, train: Store, val: Store, crop: int, every: int | Literal["never"]) -> None:
+    BANK, QUERIES, NEIGHBOURS = 5000, 2000, 20
+
+    def __init__(
+        self, train: Store, validation: Store | None, crop: int, every: int | Literal["never"]
+    ) -> None:
         """Silent when ``every`` is "never" or the images have no labels."""
-        self.train, self.val, self.crop = train, val, crop
-        unlabelled = (train.labels < 0).any() or (val.labels < 0).any()
+        self.train, self.crop = train, crop
+        self.queries = validation or train
+        stores = (self.train, self.queries)
+        unlabelled = any(bool((store.labels < 0).any()) for store in stores)
         self.every: int | Literal["never"] = "never" if unlabelled else every
+
+    def _rows(self) -> tuple[torch.Tensor, torch.Tensor]:
+        """Which images are searched, and for which ones."""
+        # evenly spaced: a store may be sorted by class
+        if self.queries is not self.train:
+            return spread(len(self.train), self.BANK), spread(len(self.queries), self.QUERIES)
+        rows = spread(len(self.train), self.BANK + self.QUERIES)
+        asked = torch.zeros(len(rows), dtype=torch.bool)
+        asked[spread(len(rows), max(1, len(rows) * self.QUERIES // (self.BANK + self.QUERIES)))] = 1
+        return rows[~asked], rows[asked]
 
     def accuracy(self, trunk: nn.Module, epoch: int, device: torch.device) -> float | None:
         """Accuracy in percent after ``epoch`` (counted from 1) if its turn has come, else None."""
@@ -66,17 +84,18 @@ class KnnMonitor:
             return None
         was_training = trunk.training
         trunk.eval()
-        # evenly spaced rows: a store may be sorted by class
-        train, val = (
-            torch.linspace(0, len(store) - 1, min(count, len(store))).long()
-            for store, count in ((self.train, self.TRAIN), (self.val, self.VAL))
-        )
+        bank, queries = self._rows()
         accuracy = knn_accuracy(
-            features(trunk, self.train, train, self.crop, device),
-            self.train.labels[train],
-            features(trunk, self.val, val, self.crop, device),
-            self.val.labels[val],
+            features(trunk, self.train, bank, self.crop, device),
+            self.train.labels[bank],
+            features(trunk, self.queries, queries, self.crop, device),
+            self.queries.labels[queries],
             self.NEIGHBOURS,
         )
         trunk.train(was_training)
         return accuracy
+
+
+def spread(n: int, count: int) -> torch.Tensor:
+    """At most ``count`` of n rows, evenly spaced: int64."""
+    return torch.linspace(0, n - 1, min(count, n)).long()

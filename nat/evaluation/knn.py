@@ -28,7 +28,7 @@ def nearest(queries: torch.Tensor, bank: torch.Tensor, k: int) -> tuple[torch.Te
 def knn_accuracy(
     train: torch.Tensor,
     train_labels: torch.Tensor,
-    val: torch.Tensor,
+    test: torch.Tensor,
     val_labels: torch.Tensor,
     k: int,
 ) -> float:
@@ -37,12 +37,12 @@ def knn_accuracy(
     Args:
         train: float (n, d), the bank.
         train_labels: int64 (n,).
-        val: float (m, d), the queries.
+        test: float (m, d), the queries.
         val_labels: int64 (m,).
         k: neighbours; a tie goes to the smaller label.
     """
-    _, rows = nearest(torch.nn.functional.normalize(val), torch.nn.functional.normalize(train), k)
+    _, rows = nearest(torch.nn.functional.normalize(test), torch.nn.functional.normalize(train), k)
     neighbours = train_labels[rows.cpu()]
-    votes = torch.zeros(len(val), int(train_labels.max()) + 1, dtype=torch.int64)
+    votes = torch.zeros(len(test), int(train_labels.max()) + 1, dtype=torch.int64)
     votes.scatter_add_(1, neighbours, torch.ones_like(neighbours))
     return 100.0 * (votes.argmax(1) == val_labels).double().mean().item()

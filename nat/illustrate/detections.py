@@ -60,7 +60,7 @@ def gather_detections(
     start = time.perf_counter()
     device = prepare_device(params.machine)
     precisions = read_precisions(result)
-    data, _, test = open_voc(params, manifest)
+    data, _, test = open_voc(params, manifest, params.evaluate_on)
     chosen = best_and_worst(precisions)
     if not set(chosen) <= set(test.classes):
         raise UserError(f"{result}: has other classes than {manifest}; give those of one run")

@@ -64,7 +64,7 @@ def gather_features(
 ) -> Illustration:
     """Gather what Figures 1, 3 and 4 show.
 
-    The facts hold: source, classes, train and val (counts), size, channels, crop (pixels),
+    The facts hold: source, classes, train and test (counts), size, channels, crop (pixels),
     preprocessing, target_type, dimension, trunk, layers ([channels, side] of conv1 to conv5),
     hidden, searched (how many training images Figure 3 looked through) and cosine (mean inner
     product of these images' features and targets).
@@ -82,8 +82,8 @@ def gather_features(
     """
     start = time.perf_counter()
     device = prepare_device(params.machine)
-    train, val = (Store(manifest, params.machine.data, split) for split in ("train", "val"))
-    for store in (train, val):
+    train, test = (Store(manifest, params.machine.data, split) for split in ("train", "test"))
+    for store in (train, test):
         store.require_labels("Figure 3")
     network = load_network(nat_folder / "network.safetensors").to(device).eval()
     labels = load_network(labels_folder / "network.safetensors")
@@ -103,17 +103,17 @@ def gather_features(
     bank = (
         own if images is train else features(unit_features(network), train, searched, crop, device)
     )
-    queries = one_per_class(val.labels, seed)
-    found = features(unit_features(network), val, queries, crop, device)
+    queries = one_per_class(test.labels, seed)
+    found = features(unit_features(network), test, queries, crop, device)
     distances, places = nearest(found, bank, NEIGHBOURS)
     neighbours = searched[places.cpu()]
 
     sample = images.batch(shown)
     sees = network.trunk.preprocess(fixed_crops(sample[:1], crop, 1)[0].to(device))
     cosines = (own * vectors).sum(1).cpu()
-    facts = _facts(train, val, network, params.target_type, targets, len(searched))
+    facts = _facts(train, test, network, params.target_type, targets, len(searched))
     facts["cosine"] = cosines.mean().item()
-    seconds, data = time.perf_counter() - start, train.described(val)
+    seconds, data = time.perf_counter() - start, train.described(test)
     return Illustration(
         facts=facts,
         provenance=provenance({}, seed, data, seconds, device),
@@ -124,8 +124,8 @@ def gather_features(
         cosines=cosines[plane.chosen].numpy(),
         other_features=plane.features[plane.others].numpy(),
         other_targets=plane.targets[plane.others].numpy(),
-        queries=small(val.batch(queries)),
-        query_labels=val.labels[queries].numpy(),
+        queries=small(test.batch(queries)),
+        query_labels=test.labels[queries].numpy(),
         neighbours=np.stack([small(train.batch(row)) for row in neighbours]),
         neighbour_labels=train.labels[neighbours].numpy(),
         distances=distances.cpu().numpy(),
@@ -226,7 +226,7 @@ def load_assignment(path: Path, n: int, targets: Targets) -> torch.Tensor:
 
 @torch.no_grad()
 def _facts(
-    train: Store, val: Store, network: Network, target_type: str, targets: Targets, searched: int
+    train: Store, test: Store, network: Network, target_type: str, targets: Targets, searched: int
 ) -> dict[str, Any]:
     """What captions say of data, network and targets."""
     side = network.input_size
@@ -239,7 +239,7 @@ def _facts(
         "source": train.source,
         "classes": train.classes,
         "train": len(train),
-        "val": len(val),
+        "test": len(test),
         "size": train.images.shape[-1],
         "channels": train.images.shape[1],
         "crop": side,

@@ -21,7 +21,7 @@ class IllustrationFacts(Checked):
     source: str
     classes: list[str]
     train: Integer
-    val: Integer
+    test: Integer
     size: Integer
     channels: Integer
     crop: Integer
@@ -53,7 +53,7 @@ class Illustration:
         cosines: float32 (m,), inner products of both in all d dimensions.
         other_features: (e, 2), of other training images.
         other_targets: (e, 2), theirs.
-        queries: (q, channels, side, side), val images.
+        queries: (q, channels, side, side), test images.
         query_labels: int64 (q,).
         neighbours: (q, 3, channels, side, side), training images, the closest first.
         neighbour_labels: int64 (q, 3).

@@ -29,7 +29,7 @@ import torch
 from nat.data.loader import Loader
 from nat.data.manifest import pretraining_split
 from nat.data.seeds import generator
-from nat.data.store import Store
+from nat.data.store import Store, validation_of
 from nat.network.model import Network, initialise
 from nat.network.pretrained import check_network, write_network, write_not_run
 from nat.network.session import Session
@@ -80,7 +80,7 @@ def train(params: Params, name: Name, manifest: Path, out: Path, result: Path) -
     """
     method = find_method(name.method)
     settings = settings_of(method, name.method, params)
-    used = params.model_dump(include={"model", "augment"})
+    used = params.model_dump(include={"evaluate_on", "model", "augment"})
     used["baselines"] = {name.method: settings.model_dump()}
     with TrunkSession(params, name, used, manifest, out, result) as session:
         try:
@@ -95,7 +95,8 @@ class TrunkSession(Session):
     Attributes:
         images: what to train on without labels.
         train: the labelled images to train on; the same as ``images`` for most data sets.
-        val: labelled images to test on.
+        test: labelled images to test on, of the split ``evaluate_on``.
+        validation: labelled images of no other use; None where there are none.
     """
 
     def __init__(
@@ -113,7 +114,10 @@ class TrunkSession(Session):
         super().__init__(params, name, "train", used, result, manifest=manifest, **inputs)
         self.folder, self.manifest = out, manifest
         folder, split = params.machine.data, pretraining_split(manifest)
-        self.train, self.val = (Store(manifest, folder, each) for each in ("train", "val"))
+        self.train, self.test = (
+            Store(manifest, folder, each) for each in ("train", params.evaluate_on)
+        )
+        self.validation = validation_of(manifest, folder)
         self.images = self.train if split == "train" else Store(manifest, folder, split)
 
     @property
@@ -174,8 +178,8 @@ class TrunkSession(Session):
 
     def described(self) -> dict[str, Any]:
         """The images, for the provenance."""
-        others = {self.train, self.val} - {self.images}
-        order = [store for store in (self.train, self.val) if store in others]
+        others = {self.train, self.test} - {self.images}
+        order = [store for store in (self.train, self.test) if store in others]
         return self.images.described(*order)
 
     def leave_out(self, reason: str) -> None:

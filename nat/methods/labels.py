@@ -75,7 +75,7 @@ def train(session: TrunkSession, settings: Settings) -> None:
         UserError: images without labels, a batch larger than the data, an output that cannot be
             written, or a loss that is no longer finite.
     """
-    for store in (session.train, session.val):
+    for store in (session.train, session.test):
         store.require_labels("training with labels")
     network = session.network(len(session.train.classes))
     task = Classification(network, session.train.labels, settings.loss)
@@ -83,7 +83,7 @@ def train(session: TrunkSession, settings: Settings) -> None:
     for statistics in network.buffers():  # of each process's own last batch until here
         session.distributed.broadcast(statistics)
     (accuracy,) = multi_crop_accuracies(
-        lambda cuts: (network(cuts),), session.val, session.crop, settings.crops,
+        lambda cuts: (network(cuts),), session.test, session.crop, settings.crops,
         session.distributed,
     )  # fmt: skip
     session.save(network, seen, {"accuracy": round(accuracy, 2)})

@@ -96,7 +96,10 @@ def train(session: TrunkSession, settings: Pretrain, targets: Targets, source: P
     watch = Stopwatch(device)
     is_ablation = bool(session.name.override)
     monitor = KnnMonitor(
-        session.train, session.val, session.crop, "never" if is_ablation else settings.knn_every
+        session.train,
+        session.validation,
+        session.crop,
+        "never" if is_ablation else settings.knn_every,
     )
     # after the last epoch it is the network itself
     due_after = [

@@ -115,7 +115,7 @@ def fit(
     task.to(device).to(memory_format=torch.channels_last)
     wrapped = distributed.wrap(task)
     optimizer = optimizer_of(task.parameters(), settings)
-    monitor = KnnMonitor(session.train, session.val, session.crop, every=settings.epochs)
+    monitor = KnnMonitor(session.train, session.validation, session.crop, every=settings.epochs)
     blame = {
         f"{session.group}.lr": settings.lr,
         f"{session.group}.batch_size": settings.batch_size,

@@ -123,7 +123,7 @@ def _by_epoch(report: Report, more: str, less: str, name: str) -> Iterator[Pair]
         if first != last:
             cells = report.curve[last][metric], report.curve[first][metric]
             told = name.format(first=first, last=last)
-            yield of_accuracies(*cells, report.images("val"), told)
+            yield of_accuracies(*cells, report.images("test"), told)
 
 
 def _ends(report: Report) -> tuple[int, int]:
@@ -144,7 +144,7 @@ def _by_run(report: Report, more: str, less: str, name: str) -> Iterator[Pair]:
                 by_class = report.by_class(method, stage) - report.by_class(another, than)
                 yield Pair(high, low, by_class.sem(), told)
             else:
-                yield of_accuracies(high, low, report.images("val"), told)
+                yield of_accuracies(high, low, report.images("test"), told)
 
 
 def _found(report: Report, number: str) -> list[tuple[Any, Measured]]:

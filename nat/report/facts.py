@@ -24,7 +24,7 @@ def settings(report: Report) -> dict[str, str]:
         "profile": used("profile"),
         "images": f"{report.data}{classes}",
         "n, training images (and targets)": report.images("train") or None,
-        "test images": report.images("val") or None,
+        "test images": report.images("test") or None,
         "input": f"{shown['crop']} px crops of {shown['size']} px, {colours}" if shown else None,
         "preprocessing": used("model.preprocessing"),
         "target_type": kind and f"{kind}: {targets}",

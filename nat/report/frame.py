@@ -144,7 +144,7 @@ class Report:
         return ", ".join(variant.name for variant in own if variant.value is not None)
 
     def images(self, part: str) -> int:
-        """How many images of that data there are in a part (train, val); 0 if no result tells."""
+        """How many images of that data there are in a part (train, test); 0 if no result tells."""
         where = (r.provenance.images for r in self.counted if r.stage in ON_IMAGES)
         return next((each[part] for each in where if part in each), 0)
 

@@ -6,6 +6,7 @@ DATA = {
     "fashion-mnist": "Fashion-MNIST",
     "imagenet": "ImageNet",
     "cifar10": "CIFAR-10",
+    "cifar10-files": "CIFAR-10 (a copy as JPEG files)",
     "folder": "own images",
     "fashion-mnist-voc": "composed VOC-format set",
     "composed": "composed VOC-format set",

@@ -169,7 +169,7 @@ def _minus(report: Report, cell: Cell, other: Cell) -> Cell:
     """The difference to a reference; none of the reference to itself."""
     if cell is other or not (isinstance(cell, Measured) and isinstance(other, Measured)):
         return Missing(NONE)
-    return of_accuracies(cell, other, report.images("val")).difference
+    return of_accuracies(cell, other, report.images("test")).difference
 
 
 def tables(report: Report) -> dict[str, Table]:

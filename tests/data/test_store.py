@@ -38,7 +38,7 @@ def test_manifest_is_the_same_each_time_and_follows_the_pixels(
     val = Split(48, *image_set(48, seed=1))
 
     def write(name: str) -> str:
-        splits = {"train": Split(96, images, labels), "val": val}
+        splits = {"train": Split(96, images, labels), "test": val}
         write_store(Source("test", CLASSES, splits), 32, 1, str(tmp_path / "data"), tmp_path / name)
         return (tmp_path / name).read_text()
 
@@ -67,7 +67,7 @@ def test_a_store_that_is_there_stays_and_a_damaged_one_is_made_again(
 ) -> None:
     train, labels = image_set(96)
     val, val_labels = image_set(48, seed=1)
-    splits = {"train": Split(96, train, labels), "val": Split(48, val, val_labels)}
+    splits = {"train": Split(96, train, labels), "test": Split(48, val, val_labels)}
     source = Source("test", CLASSES, splits)
     (store,) = (tmp_path / "data" / "stores").iterdir()
     before = (store / "train.npy").stat().st_ino, (store / "train.npy").read_bytes()
@@ -199,4 +199,5 @@ def test_a_manifest_that_lies_is_refused(
 
 
 def test_another_split_is_refused(manifest: Path, tmp_path: Path) -> None:
-    assert "has no split 'test'" in refusal(manifest, tmp_path, "test")
+    assert "has no split 'val'" in refusal(manifest, tmp_path, "val")
+    assert "evaluate_on: validation, but" in refusal(manifest, tmp_path, "validation")

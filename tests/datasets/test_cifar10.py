@@ -64,7 +64,13 @@ def pack(path: Path, files: dict[str, bytes]) -> Path:
 
 
 def images_of(folder: Path | None, **changes: object) -> Images:
-    group = {"source": "cifar10", "folder": folder and str(folder), "train": None, "val": None}
+    group = {
+        "source": "cifar10",
+        "folder": folder and str(folder),
+        "train": None,
+        "validation": 0,
+        "test": None,
+    }
     changes = {"size": 32, "channels": 3} | changes
     return Params.model_validate(settings(images=group | changes)).images
 
@@ -84,7 +90,7 @@ def test_the_images_are_torchvisions(files: dict[str, bytes], tmp_path: Path) ->
     folder = extract(tmp_path / "c" / "cifar-10-batches-py", files).parent
     source = read(images_of(folder), machine(tmp_path))
     assert (source.name, source.classes) == ("cifar10", KINDS)
-    for split, train in (("train", True), ("val", False)):
+    for split, train in (("train", True), ("test", False)):
         theirs = CIFAR10(str(folder), train=train)
         ours = source.splits[split]
         assert ours.count == len(theirs)
@@ -117,7 +123,7 @@ def test_luma_and_margin(files: dict[str, bytes], tmp_path: Path) -> None:
 def test_it_goes_into_a_store(files: dict[str, bytes], tmp_path: Path) -> None:
     machine = {"data": str(tmp_path / "data"), "scratch": str(tmp_path)}
     group = {"source": "cifar10", "folder": str(extract(tmp_path / "c", files))}
-    group |= {"train": 20, "val": 5, "channels": 1}
+    group |= {"train": 20, "validation": 0, "test": 5, "channels": 1}
     params = Params.model_validate(settings(images=group, machine=machine))
     prepare_images(params, tmp_path / "m.json")
     store = Store(tmp_path / "m.json", str(tmp_path / "data"), "train")
@@ -226,3 +232,39 @@ def test_a_batch_that_unpacks_to_more_is_not_read_to_its_end(
     pack(tmp_path / "p" / "cifar-10-python.tar.gz", files | {"data_batch_1": bytes(2**24)})
     assert "data_batch_1 has another MD5" in refusal(images_of(tmp_path / "p"), tmp_path)
     assert asked == [cifar10.LARGEST]
+
+
+def write_copy(folder: Path, names: list[str]) -> Path:
+    draws = np.random.default_rng(3)
+    for split, count in (("train", 3), ("test", 1)):
+        for name in names:
+            (folder / split / name).mkdir(parents=True)
+            for number in range(count):
+                image = Image.fromarray(draws.integers(0, 256, (32, 32, 3), dtype=np.uint8))
+                image.save(folder / split / name / f"{number}.jpg")
+    return folder
+
+
+def test_a_copy_as_files_is_called_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(cifar10, "COUNTS", {"train": 30, "test": 10})
+    folder = write_copy(tmp_path / "copy", cifar10.CLASSES)
+    source = read(images_of(folder, train=12, validation=5, test=4), machine())
+    assert (source.name, source.classes) == ("cifar10-files", cifar10.CLASSES)
+    assert {name: len(split.labels) for name, split in source.splits.items()} == {
+        "train": 12,
+        "validation": 5,
+        "test": 4,
+    }
+    with pytest.raises(UserError, match=r"images.size: 36: a copy of CIFAR-10 as files"):
+        read(images_of(folder, size=36), machine())
+
+
+def test_a_folder_of_other_images_is_no_copy(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    other = write_copy(tmp_path / "other", [*cifar10.CLASSES[:-1], "lorry"])
+    with pytest.raises(UserError, match=r"a copy of CIFAR-10 has .* truck"):
+        read(images_of(other), machine())
+    few = write_copy(tmp_path / "few", cifar10.CLASSES)
+    with pytest.raises(UserError, match="'train': 30, 'test': 10"):
+        read(images_of(few), machine())

@@ -46,13 +46,19 @@ def offline(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def images_of(folder: Path | None, **changes: object) -> Images:
-    group = {"folder": folder and str(folder), "train": None, "val": None, **changes}
+    group = {
+        "folder": folder and str(folder),
+        "train": None,
+        "validation": 0,
+        "test": None,
+        **changes,
+    }
     return Params.model_validate(settings(images=group)).images
 
 
 def test_splits_leave_the_last_images_to_composing(files: Path, tmp_path: Path) -> None:
     source = read(images_of(files), machine(tmp_path))
-    assert (source.splits["train"].count, source.splits["val"].count) == (20, 20)
+    assert (source.splits["train"].count, source.splits["test"].count) == (20, 20)
     images, labels = fashion_mnist.read_objects(str(files), str(tmp_path))
     assert (len(images), labels.tolist()) == (10, [i % 10 for i in range(20, 30)])
 

@@ -42,7 +42,14 @@ def damaged() -> Files:
 
 
 def settings_of(folder: Path, work: Path, threads: int = 1, **changes: object) -> dict:
-    group = {"source": "imagenet", "folder": str(folder), "train": None, "val": None, "size": SIZE}
+    group = {
+        "source": "imagenet",
+        "folder": str(folder),
+        "train": None,
+        "validation": 0,
+        "test": None,
+        "size": SIZE,
+    }
     machine = {"data": str(work / "data"), "scratch": str(work / "scratch"), "threads": threads}
     return settings(images=group | changes, augment={"crop": 8}, machine=machine)
 
@@ -334,7 +341,7 @@ def test_too_small_a_disk_is_said_before_the_work(
         said = refusal(params_of(folder, tmp_path, source=source), tmp_path / "m.json")
         assert "the images need 0.0 MB more, 0.0 MB are free; name a larger disk" in said
         assert f"remove the unfinished {forgotten}" in said
-    assert "36 train + 12 val, 576 bytes each: 0.0 MB in" in capsys.readouterr().err
+    assert "36 train + 12 test, 576 bytes each: 0.0 MB in" in capsys.readouterr().err
 
 
 def test_a_full_disk_is_an_error_and_no_loss(

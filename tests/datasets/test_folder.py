@@ -15,14 +15,21 @@ from nat.runtime.settings.params import Images, Params
 
 
 def images_of(folder: Path, **changes: object) -> Images:
-    group = {"source": "folder", "folder": str(folder), "train": None, "val": None, **changes}
+    group = {
+        "source": "folder",
+        "folder": str(folder),
+        "train": None,
+        "validation": 0,
+        "test": None,
+        **changes,
+    }
     return Params.model_validate(settings(images=group)).images
 
 
 def test_a_folder_a_class(tmp_path: Path) -> None:
     write_image_folder(tmp_path / "p", a_class=20)
-    source = read(images_of(tmp_path / "p", val=12), machine())
-    train, val = source.splits["train"], source.splits["val"]
+    source = read(images_of(tmp_path / "p", test=12), machine())
+    train, val = source.splits["train"], source.splits["test"]
     assert (source.classes, len(train), len(val)) == (CLASSES, 48, 12)
     assert not set(train.names) & set(val.names)
     for name, label in zip(train.names, train.labels, strict=True):
@@ -35,7 +42,7 @@ def test_train_and_val_folders_are_the_splits(tmp_path: Path) -> None:
     write_image_folder(tmp_path / "p" / "train", a_class=5)
     write_image_folder(tmp_path / "p" / "val", a_class=2)
     splits = read(images_of(tmp_path / "p"), machine()).splits
-    assert (len(splits["train"]), len(splits["val"])) == (15, 6)
+    assert (len(splits["train"]), len(splits["test"])) == (15, 6)
 
 
 def test_unlabelled_images(tmp_path: Path) -> None:
@@ -71,7 +78,13 @@ def test_a_folder_is_prepared(tmp_path: Path, make_params: Any) -> None:
     exif[0x0112] = 6  # the left column is to be the top row
     for number in range(4):
         slope.save(tmp_path / "p" / f"{number}.jpg", exif=exif, quality=95)
-    group = {"source": "folder", "folder": str(tmp_path / "p"), "train": None, "val": 1}
+    group = {
+        "source": "folder",
+        "folder": str(tmp_path / "p"),
+        "train": None,
+        "validation": 0,
+        "test": 1,
+    }
     prepare_images(make_params(images=group), tmp_path / "m.json")
     store = Store(tmp_path / "m.json", str(tmp_path / "data"), "train")
     assert (len(store), store.source) == (3, "folder")
@@ -89,6 +102,6 @@ def test_faults_of_the_folder_are_named(tmp_path: Path) -> None:
         read(images_of(tmp_path / "empty"), machine())
     write_image_folder(tmp_path / "p", a_class=3)
     with pytest.raises(UserError, match="do not suffice"):
-        read(images_of(tmp_path / "p", val=9), machine())
+        read(images_of(tmp_path / "p", test=9), machine())
     with pytest.raises(UserError, match=r"images\.train: 9 is more than the 8"):
-        read(images_of(tmp_path / "p", val=1, train=9), machine())
+        read(images_of(tmp_path / "p", test=1, train=9), machine())

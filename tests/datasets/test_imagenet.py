@@ -37,7 +37,13 @@ def prepare(tmp_path: Path, make_params: Any) -> Any:
     """Prepares a folder in ImageNet's layout; returns the manifest."""
 
     def run(folder: Path, threads: int = 1, **changes: object) -> Path:
-        group = {"source": "imagenet", "folder": str(folder), "train": None, "val": None}
+        group = {
+            "source": "imagenet",
+            "folder": str(folder),
+            "train": None,
+            "validation": 0,
+            "test": None,
+        }
         params = make_params(
             images=group | {"size": SIZE} | changes,
             augment={"crop": 8},
@@ -72,7 +78,7 @@ def expected(content: bytes, channels: int) -> np.ndarray:
 @pytest.mark.parametrize("channels", [1, 3])
 def test_the_store_holds_the_images(channels: int, tmp_path: Path, prepare: Any) -> None:
     manifest = prepare(tree(tmp_path / "in"), channels=channels)
-    train, val = (Store(manifest, str(tmp_path / "data"), split) for split in ("train", "val"))
+    train, val = (Store(manifest, str(tmp_path / "data"), split) for split in ("train", "test"))
     assert (train.source, train.classes, train.channels) == ("imagenet", WNIDS, channels)
     files = train_files()
     names = sorted(files)
@@ -121,7 +127,7 @@ def test_every_layout_gives_the_same_manifest(
     contents = [json.loads(manifest.read_text()) for manifest in manifests]
     assert contents == [contents[0]] * len(contents)
     assert contents[0]["splits"]["train"]["count"] == A_CLASS * len(WNIDS)
-    assert contents[0]["splits"]["val"]["count"] == VAL
+    assert contents[0]["splits"]["test"]["count"] == VAL
 
 
 def test_class_folders_may_have_folders_within(tmp_path: Path, prepare: Any) -> None:
@@ -147,12 +153,12 @@ def test_some_of_the_images(
     """The same ones from archives, whose checksum is only asked where all bytes are read."""
     archives = write_archives(tmp_path / "archives")
     publish(archives, monkeypatch)
-    few = {"train": 20, "val": 8}
+    few = {"train": 20, "test": 8}
     first = json.loads(prepare(archives, **few).read_text())
     assert "ILSVRC2012_img_train.tar: MD5" not in capsys.readouterr().err
     second = json.loads(prepare(tree(tmp_path / "tree"), **few).read_text())
     assert first == second
-    assert (first["splits"]["train"]["count"], first["splits"]["val"]["count"]) == (20, 8)
+    assert (first["splits"]["train"]["count"], first["splits"]["test"]["count"]) == (20, 8)
     prepare(archives)
     assert "ILSVRC2012_img_train.tar: MD5 as published" in capsys.readouterr().err
 
@@ -162,7 +168,7 @@ def test_some_of_the_images(
     [
         (4, {"train": 1_281_167, "val": VAL}, {}, ["train: 36 images, ImageNet has 1,281,167"]),
         (4, {"train": 36, "val": 50_000}, {}, ["val: 12 images, ImageNet has 50,000"]),
-        (4, {"train": 36, "val": 50_000}, {"val": 8}, []),
+        (4, {"train": 36, "val": 50_000}, {"test": 8}, []),
         (4, {"train": 35, "val": 13}, {"train": 20}, ["val: 12 images, ImageNet has 13"]),
         (4, {"train": 36, "val": VAL}, {}, []),
         (1000, {"train": 1_281_167, "val": 50_000}, {}, []),  # a subset of the classes
@@ -180,10 +186,16 @@ def test_other_counts_than_the_published_are_announced(
 ) -> None:
     monkeypatch.setattr(imagenet, "CLASSES", classes)
     monkeypatch.setattr(imagenet, "IMAGES", published)
-    group = {"source": "imagenet", "folder": str(tree(tmp_path / "in")), "train": None, "val": None}
+    group = {
+        "source": "imagenet",
+        "folder": str(tree(tmp_path / "in")),
+        "train": None,
+        "validation": 0,
+        "test": None,
+    }
     source = imagenet.read(make_params(images=group | limits).images, machine(scratch=tmp_path))
     counts = {name: len(split) for name, split in source.splits.items()}
-    assert counts == {"train": 36, "val": VAL} | limits
+    assert counts == {"train": 36, "test": VAL} | limits
     lines = capsys.readouterr().err.splitlines()
     assert [line for line in lines if "ImageNet has" in line] == said
 

@@ -40,7 +40,14 @@ def put(root: Path, *names: str, count: int = 1) -> Path:
 
 
 def images_of(folder: Path, **changes: object) -> Images:
-    group = {"source": "folder", "folder": str(folder), "train": None, "val": None, **changes}
+    group = {
+        "source": "folder",
+        "folder": str(folder),
+        "train": None,
+        "validation": 0,
+        "test": None,
+        **changes,
+    }
     return Params.model_validate(settings(images=group)).images
 
 
@@ -60,7 +67,6 @@ def refused(folder: Path, **changes: object) -> str:
 @pytest.mark.parametrize(
     "names",
     [
-        ["train", "test"],
         ["train", "valid"],
         ["train", "Val"],
         ["train", "Test"],
@@ -74,8 +80,8 @@ def refused(folder: Path, **changes: object) -> str:
         ["train", "test1"],
         ["train"],
         ["val", "test"],
-        ["train", "test", "extra"],
-        ["train", "unlabeled", "test"],
+        ["Train", "test", "extra"],
+        ["training", "unlabeled", "test"],
     ],
 )
 def test_splits_are_no_classes(names: list[str], tmp_path: Path) -> None:
@@ -84,7 +90,7 @@ def test_splits_are_no_classes(names: list[str], tmp_path: Path) -> None:
     said = refused(tmp_path)
     assert str(tmp_path) in said
     assert "names of splits, not of classes" in said
-    assert "call them train and val" in said
+    assert "call them train and test" in said
 
 
 @pytest.mark.parametrize(
@@ -110,7 +116,7 @@ def test_links_make_train_and_val_of_other_names(tmp_path: Path) -> None:
     source = read(tmp_path)
     assert source.classes == ["cat", "dog"]
     assert [len(split) for split in source.splits.values()] == [6, 6]
-    assert str(source.unused) == "folders beside train and val: 2 (Train, valid)"
+    assert str(source.unused) == "folders beside train, test and val: 2 (Train, valid)"
 
 
 def test_a_folder_around_all_classes_is_named(tmp_path: Path) -> None:
@@ -169,7 +175,7 @@ def test_a_class_that_val_lacks_is_told(tmp_path: Path, capsys: pytest.CaptureFi
     put(tmp_path, "train/cat", "train/dog", "train/hen", "val/cat")
     source = read(tmp_path)
     assert source.classes == ["cat", "dog", "hen"]
-    assert "2 of 3 classes (dog, hen) have no images in val: " in capsys.readouterr().err
+    assert "2 of 3 classes (dog, hen) have no images to test on: " in capsys.readouterr().err
 
 
 def test_train_without_classes_and_val_with(tmp_path: Path) -> None:
@@ -183,7 +189,24 @@ def test_train_without_classes_and_val_with(tmp_path: Path) -> None:
     shutil.rmtree(tmp_path / "train")
     put(tmp_path, "train", count=5)
     source = read(tmp_path)
-    assert (source.classes, len(source.splits["train"]), len(source.splits["val"])) == ([], 5, 4)
+    assert (source.classes, len(source.splits["train"]), len(source.splits["test"])) == ([], 5, 4)
+
+
+def test_test_images_may_have_a_folder_of_that_name(tmp_path: Path) -> None:
+    put(tmp_path, "train/cat", "train/dog", count=9)
+    put(tmp_path, "test/cat", "test/dog", count=2)
+    splits = read(tmp_path).splits
+    assert {name: len(split) for name, split in splits.items()} == {"train": 18, "test": 4}
+    assert splits["test"].root == tmp_path / "test"
+    splits = read(tmp_path, validation=5).splits  # of those of train
+    assert [len(splits[name]) for name in ("train", "validation", "test")] == [13, 5, 4]
+    put(tmp_path, "val/cat", "val/dog", count=3)
+    splits = read(tmp_path, validation=5, train=9).splits  # which have a folder of their own
+    assert [len(splits[name]) for name in ("train", "validation", "test")] == [9, 5, 4]
+    assert splits["validation"].root == tmp_path / "val"
+    assert "validation" not in read(tmp_path).splits
+    said = refused(tmp_path, validation=7)
+    assert said == f"images.validation: 7 is more than the 6 images of {tmp_path}/val"
 
 
 def test_an_empty_split_is_named(tmp_path: Path) -> None:
@@ -203,20 +226,20 @@ def test_names_that_differ_in_unicode_form_are_one_class(tmp_path: Path) -> None
     put(tmp_path, f"train/{NFD}", "train/zoo", f"val/{NFC}", "val/zoo")
     source = read(tmp_path)
     assert source.classes == [NFD, "zoo"]
-    assert source.splits["val"].labels.tolist() == [0, 1]
-    assert source.splits["val"].names == [f"{NFC}/00.jpg", "zoo/00.jpg"]
+    assert source.splits["test"].labels.tolist() == [0, 1]
+    assert source.splits["test"].names == [f"{NFC}/00.jpg", "zoo/00.jpg"]
 
 
 def test_both_unicode_forms_in_one_folder(tmp_path: Path) -> None:
     put(tmp_path, NFC, NFD, "zoo", count=4)
     if len(list(tmp_path.iterdir())) < 3:
         pytest.skip("to this file system both are one name")
-    source = read(tmp_path, val=2)
+    source = read(tmp_path, test=2)
     assert source.classes == [NFD, "zoo"]
     labels = np.concatenate([split.labels for split in source.splits.values()])
     assert np.bincount(labels).tolist() == [8, 4]
     shutil.rmtree(tmp_path / "zoo")
-    assert len(read(tmp_path, val=2).classes) == 1  # two folders, so no folder around all
+    assert len(read(tmp_path, test=2).classes) == 1  # two folders, so no folder around all
 
 
 def test_images_beside_the_class_folders_are_counted(tmp_path: Path) -> None:
@@ -225,7 +248,7 @@ def test_images_beside_the_class_folders_are_counted(tmp_path: Path) -> None:
     put(tmp_path / "one", ".", count=2)
     after = read(tmp_path / "one")
     assert str(after.unused) == "images beside the class folders: 2 (00.jpg, 01.jpg)"
-    for name in ("train", "val"):
+    for name in ("train", "test"):
         assert after.splits[name].names == before.splits[name].names
         assert (after.splits[name].labels >= 0).all()
     put(tmp_path / "two", ".", "train", "train/cat", "train/dog", "val", "val/cat", "val/dog")
@@ -247,7 +270,13 @@ def test_a_class_whose_name_is_no_text(tmp_path: Path, make_params: Any) -> None
     assert said == (
         rf"images.folder: {tmp_path}/in/caf\udce9: its name is not valid UTF-8; rename it"
     )
-    group = {"source": "folder", "folder": str(tmp_path / "in"), "train": None, "val": None}
+    group = {
+        "source": "folder",
+        "folder": str(tmp_path / "in"),
+        "train": None,
+        "validation": 0,
+        "test": None,
+    }
     with pytest.raises(UserError, match="not valid UTF-8"):
         prepare_images(make_params(images=group), tmp_path / "m.json")
     assert not (tmp_path / "data").exists()
@@ -289,16 +318,16 @@ def test_one_image_a_class(tmp_path: Path) -> None:
     put(tmp_path, *(f"class{number:02d}" for number in range(20)))
     said = refused(tmp_path)
     assert "of 20 images in 20 classes, 0 can be held out" in said
-    assert "add images, or set images.val to fewer" in said
+    assert "add images, or set images.test to fewer" in said
 
 
 def test_a_rare_class_stays_in_training(tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
     put(tmp_path, "cat", "dog", count=20)
     put(tmp_path, *(f"rare{number}" for number in range(8)))
-    source = read(tmp_path, val=20)
+    source = read(tmp_path, test=20)
     assert set(source.splits["train"].labels) == set(range(10))
-    assert len(source.splits["val"]) == 20
-    assert "8 of 10 classes (rare0, rare1, rare2, ...) have no images in val" in (
+    assert len(source.splits["test"]) == 20
+    assert "8 of 10 classes (rare0, rare1, rare2, ...) have no images to test on" in (
         capsys.readouterr().err
     )
 
@@ -307,12 +336,12 @@ def test_a_limit_that_leaves_a_class_no_image_is_told(
     tmp_path: Path, capsys: pytest.CaptureFixture
 ) -> None:
     put(tmp_path, *(f"class{number}" for number in range(6)), count=10)
-    source = read(tmp_path, train=4, val=30)
+    source = read(tmp_path, train=4, test=30)
     lost = 6 - len(set(source.splits["train"].labels.tolist()))
     assert lost >= 2
     said = capsys.readouterr().err
     assert f"{lost} of 6 classes (" in said
-    assert "have images in val but none in train" in said
+    assert "have images to test on but none to train on" in said
 
 
 def test_prepare_uses_all_and_says_what_it_does_not(
@@ -333,7 +362,13 @@ def test_prepare_uses_all_and_says_what_it_does_not(
     (folder / "__MACOSX").mkdir()
     (folder / "notes.txt").touch()
     (folder / "empty").mkdir()
-    group = {"source": "folder", "folder": str(folder), "train": None, "val": None}
+    group = {
+        "source": "folder",
+        "folder": str(folder),
+        "train": None,
+        "validation": 0,
+        "test": None,
+    }
     prepare_images(make_params(images=group), tmp_path / "m.json")
     assert capsys.readouterr().err.splitlines()[-1] == (
         f"{folder}: not used: dangling links: 1 (disc/gone.jpg); files of other kinds: 1 (.txt 1); "
@@ -341,11 +376,11 @@ def test_prepare_uses_all_and_says_what_it_does_not(
         "(__MACOSX, disc/._000.jpg); links to a folder around them: 1 (disc/around)"
     )
     stored = sum(
-        len(Store(tmp_path / "m.json", str(tmp_path / "data"), name)) for name in ("train", "val")
+        len(Store(tmp_path / "m.json", str(tmp_path / "data"), name)) for name in ("train", "test")
     )
     assert stored == 3 * 4 + 6 + 2 + 1
     splits = read(folder).splits
-    assert find_images(folder, Unused()) == sorted(splits["train"].names + splits["val"].names)
+    assert find_images(folder, Unused()) == sorted(splits["train"].names + splits["test"].names)
 
 
 def test_a_image_that_vanishes_before_it_is_read(
@@ -353,7 +388,13 @@ def test_a_image_that_vanishes_before_it_is_read(
 ) -> None:
     """It is none of the unreadable ones, which are noted for good: put back, it is used."""
     write_image_folder(tmp_path / "in", a_class=8)
-    group = {"source": "folder", "folder": str(tmp_path / "in"), "train": None, "val": None}
+    group = {
+        "source": "folder",
+        "folder": str(tmp_path / "in"),
+        "train": None,
+        "validation": 0,
+        "test": None,
+    }
     params = make_params(images=group)
     read_bytes = Path.read_bytes
 

@@ -23,8 +23,8 @@ def test_outputs_are_summed_over_crops(crops: int, make_params: Any, tmp_path: P
     images = draws.integers(0, 256, (300, 1, 32, 32)).astype(np.uint8)
     split = Split(300, images, draws.integers(0, 3, 300))
     data = make_params().machine.data
-    write_store(Source("noise", CLASSES, {"val": split}), 32, 1, data, tmp_path / "noise.json")
-    store = Store(tmp_path / "noise.json", data, "val")
+    write_store(Source("noise", CLASSES, {"test": split}), 32, 1, data, tmp_path / "noise.json")
+    store = Store(tmp_path / "noise.json", data, "test")
     weights = torch.randn(2, 3, 28 * 28, generator=torch.Generator().manual_seed(0)) / 2000
 
     def classify(cuts: torch.Tensor) -> tuple[torch.Tensor, ...]:
@@ -50,9 +50,9 @@ def test_processes_may_have_no_images(
     """What three processes find adds up to what one does, for each of two classifiers."""
     data = make_params().machine.data
     train, val = (image_set(n, seed=seed) for seed, n in enumerate((4, images)))
-    splits = {name: Split(len(x), x, y) for name, (x, y) in (("train", train), ("val", val))}
+    splits = {name: Split(len(x), x, y) for name, (x, y) in (("train", train), ("test", val))}
     write_store(Source("few", CLASSES, splits), 32, 1, data, tmp_path / "few.json")
-    store = Store(tmp_path / "few.json", data, "val")
+    store = Store(tmp_path / "few.json", data, "test")
 
     def classify(cuts: torch.Tensor) -> tuple[torch.Tensor, ...]:
         first = F.one_hot(torch.full((len(cuts),), int(store.labels[0])), len(CLASSES))
@@ -70,7 +70,7 @@ def test_few_crops_are_classified_at_once(make_params: Any, tmp_path: Path) -> N
     """Ten each of many images take a GPU's memory."""
     data = make_params().machine.data
     images, labels = image_set(150, seed=0)
-    splits = {name: Split(150, images, labels) for name in ("train", "val")}
+    splits = {name: Split(150, images, labels) for name in ("train", "test")}
     write_store(Source("many", CLASSES, splits), 32, 1, data, tmp_path / "many.json")
     seen: list[int] = []
 
@@ -79,7 +79,7 @@ def test_few_crops_are_classified_at_once(make_params: Any, tmp_path: Path) -> N
         return (torch.zeros(len(cuts), len(CLASSES)),)
 
     alone = Distributed(torch.device("cpu"))
-    store = Store(tmp_path / "many.json", data, "val")
+    store = Store(tmp_path / "many.json", data, "test")
     multi_crop_accuracies(classify, store, 28, 10, alone)
     assert (max(seen), sum(seen)) == (640, 1500)
     seen.clear()

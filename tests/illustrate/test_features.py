@@ -119,7 +119,7 @@ def test_shows_this_runs_own(make_params: Any, manifest: Path, tmp_path: Path, k
     assert out.stat().st_size < 300_000
     assert shown.facts["target_type"] == kind
     assert shown.facts["layers"] == [[32, 7], [64, 4], [96, 4], [96, 4], [64, 2]]
-    assert (shown.facts["train"], shown.facts["val"], shown.facts["dimension"]) == (96, 48, 8)
+    assert (shown.facts["train"], shown.facts["test"], shown.facts["dimension"]) == (96, 48, 8)
     assert shown.query_labels.tolist() == [0, 1, 2]
 
     train = Store(manifest, params.machine.data, "train")
@@ -158,7 +158,7 @@ def test_images_for_training_without_labels_are_those_with_targets(
     )
     splits = {
         "train": Split(40, train, labels),
-        "val": Split(24, val, val_labels),
+        "test": Split(24, val, val_labels),
         "unlabelled": Split(96, free, np.full(96, UNLABELLED)),
     }
     write_store(Source("test", CLASSES, splits), 32, 1, params.machine.data, path)
@@ -171,8 +171,8 @@ def test_images_for_training_without_labels_are_those_with_targets(
     ):
         assert stores["train"].labels[find(stores["train"], image)] == label
     for image in shown.queries:
-        find(stores["val"], image)
-    assert (shown.facts["train"], shown.facts["val"], shown.facts["searched"]) == (40, 24, 40)
+        find(stores["test"], image)
+    assert (shown.facts["train"], shown.facts["test"], shown.facts["searched"]) == (40, 24, 40)
 
 
 def test_refuses_another_runs_targets(make_params: Any, manifest: Path, tmp_path: Path) -> None:

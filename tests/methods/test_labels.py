@@ -30,7 +30,7 @@ def test_learns_the_labels_and_states_its_own_accuracy(
     )
     train(params, LABELS, manifest, tmp_path / "labels", tmp_path / "r.json")
     network = load_network(tmp_path / "labels" / "network.safetensors").eval()
-    val = Store(manifest, params.machine.data, "val")
+    val = Store(manifest, params.machine.data, "test")
     with torch.no_grad():
         guesses = network(fixed_crops(val.batch(torch.arange(48)), 28, 1)[0]).argmax(1)
     right = 100 * (guesses == val.labels).double().mean().item()
@@ -38,7 +38,7 @@ def test_learns_the_labels_and_states_its_own_accuracy(
     result = json.loads((tmp_path / "r.json").read_text())
     assert result["measured"]["accuracy"] == pytest.approx(right, abs=0.01)
     used = result["provenance"]["parameters"]
-    assert used.keys() == {"precision", "model", "augment", "baselines"}
+    assert used.keys() == {"evaluate_on", "precision", "model", "augment", "baselines"}
     assert used["baselines"] == {"labels": params.baselines["labels"]}
     assert used["baselines"]["labels"]["crops"] == 1
     assert [row["epoch"] for row in result["history"]] == list(range(1, 13))
@@ -60,7 +60,7 @@ def test_square_loss_is_the_distance_to_the_classs_vector() -> None:
 def test_images_without_labels_are_refused(make_params: Any, tmp_path: Path) -> None:
     images = torch.zeros(96, 1, 32, 32, dtype=torch.uint8).numpy()
     split = Split(96, images, torch.full((96,), UNLABELLED).numpy())
-    source = Source("unlabelled", [], {"train": split, "val": split})
+    source = Source("unlabelled", [], {"train": split, "test": split})
     write_store(source, 32, 1, str(tmp_path / "data"), tmp_path / "u.json")
     with pytest.raises(UserError, match="training with labels needs"):
         train(make_params(), LABELS, tmp_path / "u.json", tmp_path / "n", tmp_path / "r.json")

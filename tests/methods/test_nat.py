@@ -107,7 +107,7 @@ def test_training_writes_what_others_read(
     assert (content["stage"], content["method"], content["override"]) == ("train", "nat", "")
     assert content["measured"]["loss"] == rows[-1]["loss"]
     assert content["measured"]["images_per_second"] > 0
-    assert content["provenance"]["images"] == {"train": 96, "val": 48}
+    assert content["provenance"]["images"] == {"train": 96, "test": 48}
     assert not (tmp_path / "scratch").exists() or not any((tmp_path / "scratch").iterdir())
 
 
@@ -198,7 +198,7 @@ def test_onehot_targets_train_too(make_params: Any, manifest: Path, tmp_path: Pa
 def test_images_need_no_labels(make_params: Any, targets_file: Path, tmp_path: Path) -> None:
     images, _ = image_set(96)
     split = Split(96, images, np.full(96, UNLABELLED))
-    source = Source("unlabelled", [], {"train": split, "val": split})
+    source = Source("unlabelled", [], {"train": split, "test": split})
     write_store(source, 32, 1, str(tmp_path / "data"), tmp_path / "u.json")
     pretrain(
         make_params(), NAT, tmp_path / "u.json", targets_file, tmp_path / "n", tmp_path / "r.json"

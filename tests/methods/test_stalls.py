@@ -74,7 +74,7 @@ class Pretended:
     def __init__(self, params: Any, waits: Waits) -> None:
         self.params, self.waits, self.device = params, waits, GPU
         self.distributed, self.crop = Distributed(GPU), params.augment.crop
-        self.images = self.train = self.val = Images()
+        self.images = self.train = self.test = self.validation = Images()
         self.manifest = None
 
     def loader(self, *_: object) -> "Pretended":

@@ -39,7 +39,7 @@ def stored(tmp_path: Path) -> Stored:
         images, labels = image_set(LABELLED, seed=labelled)
         splits = {
             "train": Split(LABELLED, images, (labels + turned) % len(CLASSES)),
-            "val": Split(VAL, *image_set(VAL, seed=1)),
+            "test": Split(VAL, *image_set(VAL, seed=1)),
         }
         if free is not None:
             images, _ = image_set(FREE, seed=free)
@@ -93,7 +93,7 @@ def test_a_trunk_without_labels_comes_of_the_free_images_alone(
     network, result = trained(method, stored())
     assert trained(method, stored(labelled=5))[0] == network
     assert trained(method, stored(free=6))[0] != network
-    assert result["provenance"]["images"] == {"unlabelled": FREE, "train": LABELLED, "val": VAL}
+    assert result["provenance"]["images"] == {"unlabelled": FREE, "train": LABELLED, "test": VAL}
 
 
 def test_a_trunk_with_labels_comes_of_the_labelled_images_alone(
@@ -132,7 +132,7 @@ def test_the_probe_reads_the_labelled_images_alone(
         return json.loads((tmp_path / "p.json").read_text())
 
     found = probed(stored())
-    assert found["provenance"]["images"] == {"train": LABELLED, "val": VAL}
+    assert found["provenance"]["images"] == {"train": LABELLED, "test": VAL}
     for same in (stored(free=6), stored(free=None)):
         assert probed(same)["measured"] == found["measured"]
     assert probed(stored(labelled=5))["measured"] != found["measured"]

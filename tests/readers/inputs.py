@@ -55,7 +55,7 @@ def write_images(folder: Path) -> None:
     draws = np.random.default_rng(0)
     splits = {
         name: Split(n, draws.integers(0, 256, (n, 1, 8, 8), np.uint8), np.arange(n) % 2)
-        for name, n in (("train", 6), ("val", 4))
+        for name, n in (("train", 6), ("test", 4))
     }
     write_store(Source("test", CLASSES, splits), 8, 1, str(folder / "data"), folder / "m.json")
     (store,) = (folder / "data" / "stores").iterdir()
@@ -172,7 +172,13 @@ def write_cifar10(folder: Path) -> None:
 
 def read_packed_cifar10(folder: Path) -> None:
     """Whatever is in it has another checksum than CIFAR-10."""
-    images = {"source": "cifar10", "folder": str(folder), "train": None, "val": None}
+    images = {
+        "source": "cifar10",
+        "folder": str(folder),
+        "train": None,
+        "validation": 0,
+        "test": None,
+    }
     params = parameters(folder, images=images)
     cifar10.read(params.images, params.machine)
 

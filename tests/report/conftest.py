@@ -103,7 +103,7 @@ def result(
     """What a stage writes."""
     used = with_override(settings, override)
     groups = RECORDED[method if stage == "train" and method in RECORDED else stage]
-    images = {"trainval": 100, "test": 200} if stage in VOC_STAGES else {"train": 1200, "val": 500}
+    images = {"trainval": 100, "test": 200} if stage in VOC_STAGES else {"train": 1200, "test": 500}
     provenance = {
         "data": data,
         "store": f"{data}-0123456789ab",
@@ -161,7 +161,7 @@ def make_folder(
     illustrated: bool = True,
 ) -> Path:
     """Write a whole folder of results and return it."""
-    counts = {"images": {"train": 1200, "val": images}}
+    counts = {"images": {"train": 1200, "test": images}}
     for shift, seed in enumerate(seeds):
         make = partial(result, seed=seed, settings=settings)
         for method, probes in accuracies.items():

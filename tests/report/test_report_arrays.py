@@ -49,7 +49,7 @@ def test_another_illustration_is_refused(change: dict[str, Any], said: str, tmp_
     [
         ("layers", [[8, 5]]),
         ("layers", [[8]] * 5),
-        ("val", "500"),
+        ("test", "500"),
         ("cosine", None),
         ("classes", [1]),
     ],

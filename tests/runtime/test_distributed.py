@@ -224,7 +224,7 @@ def test_labels_and_probe_by_two_processes(manifest: Path, tmp_path: Path) -> No
     start("train", "labels", "--out", str(network), "--result", str(result))
     told = json.loads(result.read_text())["measured"]["accuracy"]
     saved = load_network(network / "network.safetensors").eval()
-    store = Store(manifest, job.params.machine.data, "val")
+    store = Store(manifest, job.params.machine.data, "test")
     (accuracy,) = multi_crop_accuracies(
         lambda cuts: (saved(cuts),),
         store,

@@ -37,7 +37,14 @@ def copy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def images(folder: str, **changes: object) -> Images:
-    group = {"source": "folder", "folder": folder, "train": None, "val": None, **changes}
+    group = {
+        "source": "folder",
+        "folder": folder,
+        "train": None,
+        "validation": 0,
+        "test": None,
+        **changes,
+    }
     return Params.model_validate(settings(images=group)).images
 
 
@@ -167,7 +174,13 @@ def test_data_on_another_disk(
     if not (os.access(other, os.W_OK) and other.stat().st_dev != tmp_path.stat().st_dev):
         pytest.skip("there is no other disk at /dev/shm")
     write_image_folder(tmp_path / "images", a_class=6)
-    group = {"source": "folder", "folder": str(tmp_path / "images"), "train": None, "val": None}
+    group = {
+        "source": "folder",
+        "folder": str(tmp_path / "images"),
+        "train": None,
+        "validation": 0,
+        "test": None,
+    }
     with tempfile.TemporaryDirectory(dir=other) as disk:
         (tmp_path / "data").mkdir()
         (tmp_path / "data/stores").symlink_to(disk)

@@ -241,7 +241,13 @@ def test_decoding_processes_end_with_it(tmp_path: Path) -> None:
     job = Job(
         tmp_path,
         machine={"threads": 2},
-        images={"source": "folder", "folder": str(images), "train": None, "val": None},
+        images={
+            "source": "folder",
+            "folder": str(images),
+            "train": None,
+            "validation": 0,
+            "test": None,
+        },
     )
     words = job.words("prepare", "images", "--out", tmp_path / "out" / "p.json")
     # to the whole group as from a terminal or from Slurm, and to the parent alone

@@ -12,7 +12,8 @@ import torch
 from nat.data.discovery import File, Unused, shown
 from nat.data.seeds import generator
 from nat.data.store import UNLABELLED
-from nat.runtime.errors import UserError
+from nat.datasets.filling.divide import at_most, divide
+from nat.runtime.settings.params import Images
 
 
 @dataclass(frozen=True)
@@ -56,20 +57,9 @@ class Encoded:
         """The same images, all of one label."""
         return replace(self, labels=np.full_like(self.labels, label))
 
-    def limited(self, count: int | None, split: str) -> "Encoded":
-        """The first ``count`` in a fixed random order, so that every class is represented.
-
-        Raises:
-            UserError: there are fewer.
-        """
-        if count is None or count == len(self):
-            return self
-        if count > len(self):
-            raise UserError(
-                f"images.{split}: {count} is more than the {len(self)} images there are"
-            )
-        order = torch.randperm(len(self), generator=generator(0, split)).numpy()
-        return self.take(np.sort(order[:count]))
+    def order(self, purpose: str) -> np.ndarray:
+        """All rows in a fixed random order, of which the first represent every class."""
+        return torch.randperm(len(self), generator=generator(0, purpose)).numpy()
 
     def digest(self) -> str:
         """Changes with any image's name, place, length, time of writing or label."""
@@ -86,7 +76,7 @@ class EncodedSource:
     Attributes:
         name: of the data set.
         classes: their names.
-        splits: ``train`` and ``val``.
+        splits: ``train``, ``test`` and what else there is.
         upright: whether EXIF rotations are applied.
         unused: what was found beside the images.
     """
@@ -99,18 +89,18 @@ class EncodedSource:
 
     def announce_gaps(self) -> None:
         """Say on standard error which classes one split has and the other lacks."""
-        train, val = (
+        train, test = (
             {int(label) for label in np.unique(self.splits[name].labels) if label != UNLABELLED}
-            for name in ("train", "val")
+            for name in ("train", "test")
         )
-        if unseen := self._named(val - train):
+        if unseen := self._named(test - train):
             print(
-                f"images: {unseen} have images in val but none in train, to learn them",
+                f"images: {unseen} have images to test on but none to train on",
                 file=sys.stderr,
             )
-        if val and (untested := self._named(set(range(len(self.classes))) - val)):
+        if test and (untested := self._named(set(range(len(self.classes))) - test)):
             print(
-                f"images: {untested} have no images in val: accuracies are of the others",
+                f"images: {untested} have no images to test on: accuracies are of the others",
                 file=sys.stderr,
             )
 
@@ -121,6 +111,24 @@ class EncodedSource:
         names = [shown(self.classes[label]) for label in sorted(labels)]
         more = ", ..." if len(names) > 3 else ""
         return f"{len(names)} of {len(self.classes)} classes ({', '.join(names[:3])}{more})"
+
+
+def divided(train: Encoded, test: Encoded, settings: Images) -> dict[str, Encoded]:
+    """The splits, with as many images as ``settings`` say.
+
+    Of ``train`` and ``test`` the first in a fixed random order are taken.
+
+    Raises:
+        UserError: there are fewer.
+    """
+    splits = {"train": train}
+    if settings.train is not None or settings.validation:
+        rows, validation = divide(train.labels, train.order("train"), settings)
+        splits["train"] = train.take(rows)
+        if len(validation):
+            splits["validation"] = train.take(validation)
+    chosen = np.sort(test.order("test")[at_most(settings.test, len(test))])
+    return splits | {"test": test if len(chosen) == len(test) else test.take(chosen)}
 
 
 def encoded(root: Path, files: list[File]) -> Encoded:

@@ -79,7 +79,7 @@ def check_no_splits(layout: Layout) -> None:
         names = [name for name, split in zip(layout.by_class, splits, strict=True) if split]
         raise UserError(
             f"images.folder: {layout.root}: {_listed(names)}: names of splits, not of classes; "
-            "call them train and val (links will do), or name one of them, of which a part is "
+            "call them train and test (links will do), or name one of them, of which a part is "
             "then held out"
         )
 

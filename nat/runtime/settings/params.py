@@ -126,7 +126,8 @@ class Images(Group):
     source: DataSet
     folder: Place | None
     train: Count | None
-    val: Count | None
+    validation: Annotated[int, Field(ge=0, le=10**9)]
+    test: Count | None
     size: Side
     channels: Literal[1, 3]
     corrupt_limit: Annotated[int, Field(ge=0, le=10**9)]
@@ -306,6 +307,7 @@ class Params(Group):
     target_type: TargetType
     alignment: Alignment
     precision: Precision
+    evaluate_on: Literal["test", "validation"]
     launcher: Annotated[str, Field(pattern=r"\S")]
     machine: Machine
     images: Images
@@ -327,6 +329,11 @@ class Params(Group):
             raise ValueError(
                 f"augment.crop: {self.augment.crop} is larger than images.size "
                 f"{self.images.size}; use at most that"
+            )
+        if self.evaluate_on == "validation" and not self.images.validation:
+            raise ValueError(
+                "evaluate_on: validation, but images.validation is 0; hold some images out, or "
+                "use test"
             )
         if NAT in self.compared:
             raise ValueError(f"compared: {NAT} is what the others are compared with; leave it out")

@@ -153,12 +153,12 @@ def finetune(
         UserError: faulty data, a damaged network, an input too small for the trunk, a batch larger
             than the data, an output that cannot be written, or a loss that is no longer finite.
     """
-    used = params.model_dump(include={"finetune"})
+    used = params.model_dump(include={"evaluate_on", "finetune"})
     stage = f"finetune-{layers}"
     with Session(
         params, name, stage, used, out, manifest=manifest, network=network_file, layers=layers
     ) as session:
-        data, trainval, test = open_voc(params, manifest)
+        data, trainval, test = open_voc(params, manifest, params.evaluate_on)
         network = train(session, trainval, network_file, layers)
         seconds, start = session.prepared + session.seconds, session.elapsed
         draws = generator(name.seed, "test")

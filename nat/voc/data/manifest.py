@@ -19,6 +19,7 @@ from nat.runtime.settings.params import Params
 from nat.voc.data.devkit import YEAR
 from nat.voc.data.reader import VocSplit, read_list
 
+SPLITS = {"test": ("trainval", "test"), "validation": ("train", "val")}  # by evaluate_on
 COMPOSED, DEVKIT = "fashion-mnist-voc", "voc2007"  # a manifest's source
 
 
@@ -54,15 +55,18 @@ def extracted_devkit(data: str) -> Path:
     return place(data) / "voc" / DEVKIT / "VOCdevkit"
 
 
-def open_voc(params: Params, manifest: Path) -> tuple[dict[str, Any], VocSplit, VocSplit]:
+def open_voc(
+    params: Params, manifest: Path, evaluate_on: str = "test"
+) -> tuple[dict[str, Any], VocSplit, VocSplit]:
     """Open what a manifest describes.
 
     Args:
         params: voc.folder and machine.data are used.
         manifest: what ``nat prepare voc`` wrote.
+        evaluate_on: test or validation.
 
     Returns:
-        What provenance says of the data; trainval and test.
+        What provenance says of the data; what to train on and what to test on, see SPLITS.
 
     Raises:
         UserError: the folder is missing or not the manifest's, or what the reader refuses.
@@ -89,10 +93,11 @@ def open_voc(params: Params, manifest: Path) -> tuple[dict[str, Any], VocSplit, 
             raise UserError(
                 f"{devkit}: {split} is not as {manifest} says; run `python -m nat prepare voc`"
             )
-    trainval, test = (VocSplit(devkit, content["classes"], name) for name in ("trainval", "test"))
+    names = SPLITS[evaluate_on]
+    trainval, test = (VocSplit(devkit, content["classes"], name) for name in names)
     data = {
         "data": content["source"],
         "store": composed_folder(content, params.machine.data).name,
-        "images": {"trainval": len(trainval), "test": len(test)},
+        "images": dict(zip(names, (len(trainval), len(test)), strict=True)),
     }
     return data, trainval, test

@@ -42,7 +42,7 @@ def regions_of(folder: Path, split: VocSplit, name: str) -> list[torch.Tensor]:
     Args:
         folder: what ``nat proposals`` wrote.
         split: the images.
-        name: of the split.
+        name: of the split whose images they were found in.
 
     Returns:
         float32 (m, 4) for each image.
@@ -130,7 +130,7 @@ def detect(
     """
     settings = params.detect
     used: dict[str, Any] = {
-        **params.model_dump(include={"detect"}),
+        **params.model_dump(include={"detect", "evaluate_on"}),
         "finetune": {"input": params.finetune.input},
     }
     check_output(detections, DETECTIONS)
@@ -141,12 +141,13 @@ def detect(
                 "launcher: detect is one process, its batch being few images; use python"
             )
         trunk = load_trunk(network_file)
-        data, trainval, test = open_voc(params, manifest)
+        data, trainval, test = open_voc(params, manifest, params.evaluate_on)
         check_batch(settings.images, len(trainval), "detect.images")
         check_sides(trunk, settings, trainval, test)
         side = pooled_cells(trunk, params.finetune.input)
         regions = regions_of(proposals, trainval, "trainval")
-        test_regions = regions_of(proposals, test, "test")
+        of_test = "trainval" if params.evaluate_on == "validation" else "test"
+        test_regions = regions_of(proposals, test, of_test)
         training = training_set(trainval, regions, settings, trunk.channels)
         network = make_detector(
             trunk, training, len(trainval.classes), side, settings, name.seed, session.device

@@ -100,7 +100,7 @@ def test_result(
     where = found["provenance"]
     assert where["data"] == "fashion-mnist-voc"
     assert found["stage"] == f"finetune-{layers}"
-    used = {"precision": "float32", "finetune": params.finetune.model_dump()}
+    used = {"precision": "float32", "evaluate_on": "test", "finetune": params.finetune.model_dump()}
     assert where["parameters"] == used
     assert not list(Path(params.machine.scratch).iterdir())
     finetune(params, NAT, manifest, network_file, layers, tmp_path / "again.json")

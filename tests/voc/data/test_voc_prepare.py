@@ -173,3 +173,14 @@ def test_a_manifest_that_lies_is_refused(
     with pytest.raises(UserError, match=r"voc\.json: no manifest of VOC-format data") as caught:
         open_voc(params, manifest)
     assert said in str(caught.value)
+
+
+def test_settings_are_chosen_within_trainval(composed: tuple[Params, Path]) -> None:
+    params, manifest = composed
+    _, trainval, test = open_voc(params, manifest)
+    data, train, val = open_voc(params, manifest, "validation")
+    assert data["images"] == {"train": len(train), "val": len(val)}
+    names = [{one.name for one in split.annotations} for split in (trainval, test, train, val)]
+    assert names[2] | names[3] == names[0]
+    assert not names[2] & names[3]
+    assert not (names[2] | names[3]) & names[1]

@@ -71,6 +71,7 @@ def test_result(inputs: tuple, tmp_path: Path) -> None:
     assert measured["map"] == pytest.approx(sum(known) / len(known), abs=0.02)
     assert where["data"] == "fashion-mnist-voc"
     assert where["parameters"]["detect"] == params.detect.model_dump()
+    assert where["parameters"]["evaluate_on"] == "test"
     assert where["parameters"]["finetune"] == {"input": params.finetune.input}
     assert not list(Path(params.machine.scratch).iterdir())
     # the files hold exactly what was measured
@@ -348,3 +349,15 @@ def test_only_difficult_objects(
         UserError, match=r"detect\.images: 2 a batch, but 0 of trainval's 24 images"
     ):
         detect(params, NAT, *files, *outputs(tmp_path, "out"))
+
+
+def test_settings_are_chosen_on_val_with_trainvals_regions(inputs: tuple, tmp_path: Path) -> None:
+    params, files = inputs
+    changed = params.model_copy(update={"evaluate_on": "validation"})
+    detect(changed, NAT, *files, *outputs(tmp_path, "one"))
+    assert result(tmp_path / "one.json")["provenance"]["images"] == {"train": 12, "val": 12}
+    _, _, val = open_voc(params, files[0], "validation")
+    lines = [
+        line for file in (tmp_path / "one").iterdir() for line in file.read_text().splitlines()
+    ]
+    assert {line.split()[0] for line in lines} <= {one.name for one in val.annotations}
