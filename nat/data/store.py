@@ -155,7 +155,7 @@ class Store:
         channels: of an image.
         size: its side, pixels.
         source: the data set's name.
-        name: of the store, which changes with its content.
+        sha256: of all images in order, then all labels.
     """
 
     def __init__(self, manifest: Path, folder: str, split: str) -> None:
@@ -189,7 +189,7 @@ class Store:
         self.labels = torch.from_numpy(labels)
         self._start = os.fstat(self._file.fileno()).st_size - self.images.nbytes
         self.source: str = content["source"]
-        self.name = path.name
+        self.sha256: str = facts["sha256"]
         self.classes: list[str] = content["classes"]
         self.channels: int = content["channels"]
         self.size: int = content["size"]
@@ -219,9 +219,14 @@ class Store:
         return found
 
     def described(self, *others: "Store") -> dict[str, Any]:
-        """What provenance says of this split and other ones of the same store."""
+        """What provenance says of this split and other ones of the same store.
+
+        What it calls the store changes with the images and labels of these splits alone.
+        """
         images = {store.split: len(store) for store in (self, *others)}
-        return {"data": self.source, "store": self.name, "images": images}
+        sums = {store.split: store.sha256 for store in (self, *others)}
+        key = hashlib.sha256(json.dumps(sums, sort_keys=True).encode()).hexdigest()[:12]
+        return {"data": self.source, "store": f"{self.source}-{key}", "images": images}
 
     def require_labels(self, purpose: str) -> None:
         """Check that every image has a label.

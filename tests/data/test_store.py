@@ -201,3 +201,22 @@ def test_a_manifest_that_lies_is_refused(
 def test_another_split_is_refused(manifest: Path, tmp_path: Path) -> None:
     assert "has no split 'val'" in refusal(manifest, tmp_path, "val")
     assert "evaluate_on: validation, but" in refusal(manifest, tmp_path, "validation")
+
+
+def test_provenance_tells_the_images_that_were_used(tmp_path: Path) -> None:
+    """A split that is not used may come or change, and results stay comparable."""
+    images, labels = image_set(8)
+    others, other_labels = image_set(8, seed=1)
+
+    def described(**more: Split) -> dict[str, object]:
+        split = Split(8, images, labels)
+        source = Source("test", CLASSES, {"train": split, "test": split} | more)
+        file, data = tmp_path / "m.json", str(tmp_path / "data")
+        write_store(source, 32, 1, data, file)
+        return Store(file, data, "train").described(Store(file, data, "test"))
+
+    alone = described()
+    assert alone["images"] == {"train": 8, "test": 8}
+    assert described(validation=Split(8, others, other_labels)) == alone
+    assert described(test=Split(8, others, other_labels))["store"] != alone["store"]
+    assert described(test=Split(8, images, other_labels))["store"] != alone["store"]
