@@ -7,11 +7,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import fake_objects
+from conftest import CLASSES, fake_objects, image_set
 from ruamel.yaml import YAML
 from tiny import PROJECT
 
 from nat.data.seeds import generator
+from nat.data.store import Source, Split, write_store
 from nat.network.model import Network, initialise, save_network
 from nat.voc.data import prepare
 from nat.voc.proposals.prepare import prepare_proposals
@@ -28,6 +29,7 @@ COMMANDS = {
     "proposals": "--images 2 --threads 1 --short-side 60 --finest 50 --voc voc.json",
     "reproducibility": "--images images.json --seeds 0 --ways 1-thread --out runs.csv",
     "roofline": "--trunk small --crop 28 --hidden 8 --d 8 --batch 8 --threads 1",
+    "settings": "--images images.json --out trials.csv nat random nat:permute_every=1",
     "solver": "--d 8 --b 8 --runs 1",
     "step": "--batch 8 --hidden 8 --d 8 --steps 1 --warm 1 --threads 1",
     "targets": "--n 100 --d 8 --batch 4 --threads 1",
@@ -51,8 +53,12 @@ def test_prints_its_table(
 ) -> None:
     assert manifest == tmp_path / "images.json"
     params = make_params()
-    if name == "reproducibility":
+    if name in ("reproducibility", "settings"):
         YAML().dump(params.model_dump(mode="json"), tmp_path / "params.yaml")
+    if name == "settings":  # are chosen on images that are held out
+        images, labels = image_set(96)
+        splits = {each: Split(96, images, labels) for each in ("train", "validation")}
+        write_store(Source("held-out", CLASSES, splits), 32, 1, params.machine.data, manifest)
     if name in ("proposals", "ground_truth_boxes"):
         monkeypatch.setattr(prepare, "read_objects", lambda folder, data: fake_objects())
         prepare.prepare_voc(params, tmp_path / "voc.json")
