@@ -41,10 +41,20 @@ def read_square(content: bytes, size: int, channels: int, upright: bool) -> np.n
 
 def square(image: Image.Image, size: int, channels: int, upright: bool) -> np.ndarray:
     """The central square of an opened image, decoded in full; otherwise as ``read_square``."""
+    whole = converted(image, channels, upright)
+    return planes(ImageOps.fit(whole, (size, size), Image.Resampling.BICUBIC))
+
+
+def converted(image: Image.Image, channels: int, upright: bool) -> Image.Image:
+    """A whole opened image in luma or RGB; otherwise as ``read_square``."""
     turned = _eight_bits(ImageOps.exif_transpose(image) if upright else image)
-    fitted = ImageOps.fit(turned.convert(_mode(channels)), (size, size), Image.Resampling.BICUBIC)
-    array = np.asarray(fitted)
-    return array[None] if channels == 1 else np.moveaxis(array, 2, 0)
+    return turned.convert(_mode(channels))
+
+
+def planes(image: Image.Image) -> np.ndarray:
+    """The pixels of luma or RGB: uint8 (channels, h, w)."""
+    array = np.asarray(image)
+    return array[None] if array.ndim == 2 else np.moveaxis(array, 2, 0)
 
 
 def _eight_bits(image: Image.Image) -> Image.Image:
