@@ -19,6 +19,7 @@ nat.py, the paper's own, is set by groups of params.yaml of their own. What meth
 nat/pretext: its ``pretrain_on`` is the loop of any that has one loss.
 """
 
+import json
 from collections.abc import Collection
 from pathlib import Path
 from types import ModuleType
@@ -119,6 +120,7 @@ class TrunkSession(Session):
         )
         self.validation = validation_of(manifest, folder)
         self.images = self.train if split == "train" else Store(manifest, folder, split)
+        self._read: dict[str, dict[str, Any]] = {}
 
     @property
     def group(self) -> str:
@@ -176,11 +178,21 @@ class TrunkSession(Session):
             rows["history"] = self.run.history
         self.write(found | (measured or {}), self.described(), rows=rows)
 
+    def has_read(self, what: str, facts: dict[str, Any]) -> None:
+        """Count what a method reads beside the images among what decides its result.
+
+        Args:
+            what: it is, such as "frames".
+            facts: for the provenance; they hold a checksum of its content.
+        """
+        self._read[what] = facts
+        self.inputs[what] = json.dumps(facts)
+
     def described(self) -> dict[str, Any]:
-        """The images, for the provenance."""
+        """The images, and what else was read, for the provenance."""
         others = {self.train, self.test} - {self.images}
         order = [store for store in (self.train, self.test) if store in others]
-        return self.images.described(*order)
+        return self.images.described(*order) | self._read
 
     def leave_out(self, reason: str) -> None:
         """Hand on, instead of a network, why there is none; the method's other stages say so too.

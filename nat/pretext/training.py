@@ -4,7 +4,8 @@ Every such method sees the same images in the same order, cut in the same way as
 resumed, guarded and measured as NAT is; a method's file shows the task alone.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from typing import Protocol
 
 import torch
 from torch import nn
@@ -37,6 +38,16 @@ class AdamTraining(Group):
     lr: Positive
     beta1: Fraction
     weight_decay: NotNegative
+
+
+class Batches(Protocol):
+    """What a task is trained on, in epochs; see ``Loader``."""
+
+    steps: int
+    images_per_epoch: int
+
+    def epoch(self, epoch: int) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
+        """Rows, int64 (b,), on the CPU, and what they are of, on the device."""
 
 
 class Task(nn.Module):
@@ -92,6 +103,7 @@ def fit(
     task: Task,
     settings: Training | AdamTraining,
     labelled: bool = False,
+    loader: Batches | None = None,
 ) -> int:
     """Train a task.
 
@@ -101,6 +113,7 @@ def fit(
         task: on any device; moved to the session's.
         settings: of the method, with its optimizer's.
         labelled: whether to train on the images with labels, where the data has others too.
+        loader: of what the task is shown instead of crops of images.
 
     Returns:
         how many images were looked at.
@@ -111,7 +124,8 @@ def fit(
     """
     distributed, device = session.distributed, session.device
     store = session.train if labelled else session.images
-    loader = session.loader(store, settings.batch_size, f"{session.group}.batch_size")
+    if loader is None:
+        loader = session.loader(store, settings.batch_size, f"{session.group}.batch_size")
     task.to(device).to(memory_format=torch.channels_last)
     wrapped = distributed.wrap(task)
     optimizer = optimizer_of(task.parameters(), settings)
@@ -154,6 +168,7 @@ def pretrain_on(
     task: Task,
     settings: Training | AdamTraining,
     whole: bool = True,
+    loader: Batches | None = None,
 ) -> None:
     """Train a pretext task and hand on the trunk, with what the task measured in its last epoch.
 
@@ -164,8 +179,9 @@ def pretrain_on(
         settings: likewise.
         whole: whether the task has shown the trunk whole images, as the probe will. If not (tiles,
             masked images, noise), batch norm's statistics are gathered anew on such, as for Random.
+        loader: see ``fit``.
     """
-    seen = fit(session, network, task, settings)
+    seen = fit(session, network, task, settings, loader=loader)
     if not whole:
         gather_statistics(session, network, settings.batch_size)
     hand_on(session, network, seen)
