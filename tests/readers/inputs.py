@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import torch
 from PIL import Image
+from recorded import panned, write_frames
 from scipy.io import savemat
 from shown import provenance
 from tiny import settings
@@ -22,6 +23,7 @@ from nat.datasets import cifar10, fashion_mnist
 from nat.datasets.filling.archives import index
 from nat.datasets.filling.journal import Journal
 from nat.network.model import Network, initialise, save_network
+from nat.pretext.motion.frames import Recording
 from nat.runtime.naming import Name
 from nat.runtime.results import write_result
 from nat.runtime.settings.params import Params
@@ -205,3 +207,11 @@ def sphere(folder: Path) -> None:
 def read_targets(folder: Path) -> None:
     targets = load_targets(folder / "t.npy")
     targets.vectors(torch.arange(len(targets))[:8])
+
+
+def write_sequence(folder: Path) -> None:
+    write_frames(folder / "s", panned(3, 16, 20))
+
+
+def read_sequence(folder: Path) -> list[np.ndarray]:
+    return list(Recording("baselines.tracking.frames", str(folder / "s"), 1, 1).read(8, 12))

@@ -9,6 +9,7 @@ file, bombs.py small files that claim to be, or unpack to, large ones.
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
+from hashlib import sha256
 from pathlib import Path
 
 import numpy as np
@@ -22,6 +23,7 @@ from readers.inputs import (
     read_journal,
     read_kit,
     read_packed_cifar10,
+    read_sequence,
     read_targets,
     search,
     sphere,
@@ -37,8 +39,10 @@ from readers.inputs import (
     write_network,
     write_results_of,
     write_search,
+    write_sequence,
     write_trunk,
 )
+from recorded import pose, write_poses
 from shown import detected, illustration
 from torchvision.datasets import CIFAR10
 
@@ -52,6 +56,7 @@ from nat.illustrate.detections import read_precisions
 from nat.illustrate.features import load_assignment
 from nat.illustrate.illustration import load_illustration, save_illustration
 from nat.network.model import load_network
+from nat.pretext.motion.odometry import read_poses
 from nat.probe import find_checkpoints
 from nat.runtime.errors import UserError
 from nat.targets import Targets
@@ -139,6 +144,14 @@ READERS = [
         "text",
         lambda folder: (folder / "val.txt").write_text("a.JPEG 0\nb.JPEG n1\n"),
         lambda folder: class_of_each(folder, ["a.JPEG", "b.JPEG"], ["n0", "n1"], None),
+    ),
+    Reader("frame of a sequence", "s/000001.png", "bytes", write_sequence, read_sequence),
+    Reader(
+        "odometry",
+        "p.txt",
+        "text",
+        lambda folder: write_poses(folder / "p.txt", [pose(0.1 * n, n, 2 * n) for n in range(5)]),
+        lambda folder: read_poses(folder / "p.txt", "baselines.egomotion.odometry", sha256()),
     ),
     Reader("CIFAR-10, packed", CIFAR10.filename, "gzip", write_cifar10, read_packed_cifar10),
     Reader(
