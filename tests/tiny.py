@@ -29,6 +29,8 @@ TINY: dict[str, Any] = {
         "random": {"batch_size": 16},
         "labels": {"epochs": 2, "batch_size": 16, "crops": 2},
         "autoencoder": {"epochs": 4, "batch_size": 16},
+        "egomotion": {"epochs": 8, "batch_size": 16, "lr": 0.02, "bins": 2},
+        "tracking": {"epochs": 4, "batch_size": 16, "dimension": 8, "random_epochs": 2},
     },
     "probe": {"hidden": 16, "epochs": 2, "batch_size": 16, "crops": 2, "neighbours": 3},
     "ablations": {
