@@ -39,6 +39,7 @@ def stored(tmp_path: Path) -> Stored:
         images, labels = image_set(LABELLED, seed=labelled)
         splits = {
             "train": Split(LABELLED, images, (labels + turned) % len(CLASSES)),
+            "validation": Split(VAL, *image_set(VAL, seed=1)),
             "test": Split(VAL, *image_set(VAL, seed=1)),
         }
         if free is not None:
