@@ -4,6 +4,7 @@ Every such method sees the same images in the same order, cut in the same way as
 resumed, guarded and measured as NAT is; a method's file shows the task alone.
 """
 
+import math
 from collections.abc import Iterable, Iterator
 from typing import Protocol
 
@@ -38,6 +39,20 @@ class AdamTraining(Group):
     lr: Positive
     beta1: Fraction
     weight_decay: NotNegative
+
+
+class CosineTraining(Group):
+    """SGD whose learning rate rises in a share of all steps, ``warmup``, and falls as a cosine."""
+
+    epochs: Count
+    batch_size: Batch
+    lr: Positive
+    warmup: Fraction
+    momentum: Fraction
+    weight_decay: NotNegative
+
+
+Settings = Training | AdamTraining | CosineTraining
 
 
 class Batches(Protocol):
@@ -87,21 +102,34 @@ class Means:
         }
 
 
-def optimizer_of(
-    parameters: Iterable[nn.Parameter], settings: Training | AdamTraining
-) -> torch.optim.Optimizer:
+def optimizer_of(parameters: Iterable[nn.Parameter], settings: Settings) -> torch.optim.Optimizer:
     """SGD or Adam, as the settings are."""
     if isinstance(settings, Training):
         return sgd(parameters, settings)
+    if isinstance(settings, CosineTraining):
+        return torch.optim.SGD(
+            parameters, settings.lr, settings.momentum, weight_decay=settings.weight_decay
+        )
     beta = (settings.beta1, 0.999)
     return torch.optim.Adam(parameters, settings.lr, beta, weight_decay=settings.weight_decay)
+
+
+def rise_and_fall(settings: CosineTraining, t: int, steps: int) -> float:
+    """The learning rate of step ``t`` of all ``steps``, counted from 0.
+
+    Linear until the warmup has ended, then half a cosine (Loshchilov & Hutter, 2017, one cycle).
+    """
+    warm = round(settings.warmup * steps)
+    if t < warm:
+        return settings.lr * (t + 1) / warm
+    return settings.lr * (1 + math.cos(math.pi * (t - warm) / (steps - warm))) / 2
 
 
 def fit(
     session: TrunkSession,
     network: Network,
     task: Task,
-    settings: Training | AdamTraining,
+    settings: Settings,
     labelled: bool = False,
     loader: Batches | None = None,
 ) -> int:
@@ -142,6 +170,10 @@ def fit(
         ):
             if isinstance(settings, Training):
                 lr = set_learning_rate(optimizer, settings, t)
+            elif isinstance(settings, CosineTraining):
+                lr = rise_and_fall(settings, t, loader.steps * settings.epochs)
+                for group in optimizer.param_groups:
+                    group["lr"] = lr
             with distributed.autocast():
                 loss, measures = wrapped(images, rows)
             optimizer.zero_grad()
@@ -166,7 +198,7 @@ def pretrain_on(
     session: TrunkSession,
     network: Network,
     task: Task,
-    settings: Training | AdamTraining,
+    settings: Settings,
     whole: bool = True,
     loader: Batches | None = None,
 ) -> None:

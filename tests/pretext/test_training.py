@@ -1,14 +1,16 @@
 import json
+import math
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
+from torch.optim.lr_scheduler import CosineAnnealingLR, LinearLR, SequentialLR
 
 from nat.methods import NotServed, TrunkSession
 from nat.network.model import load_network
 from nat.network.pretrained import passed_on
-from nat.pretext.training import AdamTraining, Task, pretrain_on
+from nat.pretext.training import AdamTraining, CosineTraining, Task, pretrain_on, rise_and_fall
 from nat.runtime.naming import Name
 from nat.runtime.settings.params import Params
 
@@ -89,6 +91,56 @@ def test_an_interrupted_task_ends_in_the_same_bytes(
     assert files[0].read_bytes() == files[1].read_bytes()
     kept = [[row | {"lr": 0} for row in r["history"]] for r in (expected, result)]
     assert kept[0] == kept[1]
+
+
+@pytest.mark.parametrize("warm", [0, 3])
+def test_the_cosine_is_torchs(warm: int) -> None:
+    steps = 12
+    settings = CosineTraining(
+        epochs=4, batch_size=2, lr=0.3, warmup=warm / steps, momentum=0.5, weight_decay=0.25
+    )
+    optimizer = torch.optim.SGD([torch.nn.Parameter(torch.ones(1))], settings.lr)
+    falls = CosineAnnealingLR(optimizer, steps - warm)
+    schedule: Any = falls
+    if warm:
+        rises = LinearLR(optimizer, 1 / warm, total_iters=warm - 1)
+        schedule = SequentialLR(optimizer, [rises, falls], [warm])
+    for t in range(steps):
+        expected = optimizer.param_groups[0]["lr"]
+        assert rise_and_fall(settings, t, steps) == pytest.approx(expected)
+        optimizer.step()
+        schedule.step()
+
+
+def test_steps_are_those_of_sgd_with_the_cosine(
+    make_params: Any, manifest: Path, tmp_path: Path
+) -> None:
+    class Slope(Task):
+        """Its gradient is 1."""
+
+        def __init__(self, trunk: torch.nn.Module) -> None:
+            super().__init__()
+            self.weight = torch.nn.Parameter(torch.ones((), dtype=torch.float64))
+
+        def forward(self, images: torch.Tensor, rows: torch.Tensor) -> Any:
+            return self.weight.sum(), {}
+
+    settings = CosineTraining(
+        epochs=2, batch_size=16, lr=0.3, warmup=0.25, momentum=0.5, weight_decay=0.25
+    )
+    out = tmp_path / "out"
+    with TrunkSession(make_params(), NAME, {}, manifest, out, out.with_suffix(".json")) as session:
+        network = session.network(2)
+        task = Slope(network.trunk)
+        pretrain_on(session, network, task, settings)
+    weight, velocity = 1.0, 0.0
+    for t in range(12):
+        rate = 0.1 * (t + 1) if t < 3 else 0.15 * (1 + math.cos(math.pi * (t - 3) / 9))
+        velocity = 0.5 * velocity + 1 + 0.25 * weight
+        weight -= rate * velocity
+    assert task.weight.item() == pytest.approx(weight)
+    (_, last) = json.loads(out.with_suffix(".json").read_text())["history"]
+    assert last["lr"] == pytest.approx(rate)
 
 
 def test_statistics_are_those_of_whole_images(
