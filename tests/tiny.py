@@ -16,6 +16,7 @@ PROJECT = Path(__file__).parents[1]
 KEPT = PROJECT / "params.embedded.yaml"  # where a switch to another profile keeps it
 EMBEDDED = KEPT if KEPT.exists() else PROJECT / "params.yaml"
 ALL = {"train": None, "validation": 0, "test": None}  # images of a source
+TINY_PAIRS: dict[str, Any] = {"epochs": 4, "batch_size": 16, "hidden": 32, "outputs": 16}
 TINY: dict[str, Any] = {
     "profile": "tiny",
     "seeds": [0],
@@ -31,6 +32,12 @@ TINY: dict[str, Any] = {
         "autoencoder": {"epochs": 4, "batch_size": 16},
         "egomotion": {"epochs": 8, "batch_size": 16, "lr": 0.02, "bins": 2},
         "tracking": {"epochs": 4, "batch_size": 16, "dimension": 8, "random_epochs": 2},
+        "barlow_twins": TINY_PAIRS,
+        "byol": TINY_PAIRS,
+        "dino": TINY_PAIRS | {"prototypes": 32},
+        "simclr": TINY_PAIRS,
+        "simsiam": TINY_PAIRS,
+        "vicreg": TINY_PAIRS,
     },
     "probe": {"hidden": 16, "epochs": 2, "batch_size": 16, "crops": 2, "neighbours": 3},
     "ablations": {
