@@ -34,7 +34,7 @@ def part(image: np.ndarray, width: float, height: float, left: float, top: float
 
 @settings(deadline=None)
 @given(st.floats(0.05, 1), st.floats(0.75, 1.33), unit, unit, st.booleans())
-def test_a_part_is_enlarged(
+def test_a_part_fills_the_view(
     area: float, ratio: float, across: float, down: float, mirrored: bool
 ) -> None:
     x = images(3, 2, 9).float()
@@ -95,17 +95,33 @@ def test_two_views_differ_and_follow_from_the_seed() -> None:
 
 
 @pytest.mark.parametrize("flip", [True, False])
-def test_half_are_mirrored_if_asked_for(flip: bool, monkeypatch: Any) -> None:
-    told: list[torch.Tensor] = []
+def test_parts_are_drawn_from_their_whole_range(flip: bool, monkeypatch: Any) -> None:
+    told: list[list[torch.Tensor]] = []
 
     def noted(x: torch.Tensor, *numbers: torch.Tensor) -> torch.Tensor:
-        told.append(numbers[-1])
+        told.append(list(numbers))
         return resized_crop(x, *numbers)
 
     monkeypatch.setattr("nat.pretext.views.resized_crop", noted)
     torch.manual_seed(0)
     Views(NOTHING, 0.2, flip)(images(1000, side=8))
-    assert torch.cat(told).float().mean().item() == pytest.approx(0.5 * flip, abs=0.05)
+    *numbers, mirrored = (torch.cat(each) for each in zip(*told, strict=True))
+    ranges = [(0.2, 1), (3 / 4, 4 / 3), (0, 1), (0, 1)]  # area, ratio, across, down
+    for found, (low, high) in zip(numbers, ranges, strict=True):
+        assert low <= found.min() < low + 0.01
+        assert high - 0.01 < found.max() <= high + 1e-6
+    correlations = torch.stack(numbers).corrcoef() - torch.eye(4)
+    assert correlations.abs().max() < 0.1
+    assert mirrored.float().mean().item() == pytest.approx(0.5 * flip, abs=0.05)
+
+
+def test_tone_curves_are_of_the_strength_and_share_asked_for() -> None:
+    torch.manual_seed(0)
+    found = Views(Recipe(0.4, 0, 0, (0, 0)), 1.0, True).recoloured(torch.full((2000, 1, 1, 1), 0.5))
+    exponents = found.flatten().log() / math.log(0.5)
+    assert -0.4 <= exponents.log().min() < -0.39 < 0.39 < exponents.log().max() <= 0.4 + 1e-5
+    changed = (exponents - 1).abs() > 1e-4
+    assert changed.float().mean().item() == pytest.approx(0.8, abs=0.03)
 
 
 def test_bright_values_are_turned_as_often_as_asked_for() -> None:
