@@ -34,7 +34,7 @@ TINY: dict[str, Any] = {
         "tracking": {"epochs": 4, "batch_size": 16, "dimension": 8, "random_epochs": 2},
         "barlow_twins": TINY_PAIRS,
         "byol": TINY_PAIRS,
-        "dino": TINY_PAIRS | {"prototypes": 32},
+        "dino": TINY_PAIRS | {"prototypes": 32, "lr": 0.1},
         "simclr": TINY_PAIRS,
         "simsiam": TINY_PAIRS,
         "vicreg": TINY_PAIRS,

@@ -140,7 +140,9 @@ def test_large_colour_images_train_the_papers_trunk(
     method: str, task_of: Any, tmp_path: Path
 ) -> None:
     images, labels = image_set(20, 64)
-    splits = {name: Split(20, images.repeat(3, 1), labels) for name in ("train", "val")}
+    splits = {
+        name: Split(20, images.repeat(3, 1), labels) for name in ("train", "validation", "test")
+    }
     manifest = tmp_path / "colour.json"
     write_store(Source("test", CLASSES, splits), 64, 3, str(tmp_path / "data"), manifest)
     groups = {"model": {"trunk": "alexnet"}, "augment": {"crop": 64}, "images": {"size": 64}}
