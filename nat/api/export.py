@@ -22,7 +22,7 @@ from nat.runtime.io.files import atomic_write, check_output, sha256
 from nat.runtime.io.foreign import reading
 from nat.runtime.io.outputs import tensors
 from nat.runtime.io.tensors import described, layout_of, read_tensors
-from nat.runtime.settings.params import Preprocessing
+from nat.runtime.settings.params import Preprocessing, TrunkName
 from nat.voc.transfer.rescale import fold_batch_norm
 
 Format = Literal["nat", "torchvision"]
@@ -75,7 +75,7 @@ class Described(BaseModel):
     model_config = ConfigDict(strict=True, frozen=True)
 
     format: Format
-    trunk: Literal["alexnet", "small"]
+    trunk: TrunkName
     preprocessing: Preprocessing
     channels: Literal[1, 3]
     crop: Side

@@ -38,7 +38,7 @@ from nat.runtime.naming import Name
 from nat.runtime.progress import say
 from nat.runtime.results import write_result
 from nat.runtime.settings.families import load_member, own
-from nat.runtime.settings.params import Params
+from nat.runtime.settings.params import ModelSettings, Params
 
 
 class NotServed(Exception):
@@ -140,9 +140,15 @@ class TrunkSession(Session):
         """
         return Loader(store, batch_size, self.params.augment, self.seed, self.distributed, setting)
 
-    def network(self, outputs: int) -> Network:
-        """The network of params.yaml, on the device; the same first weights for every method."""
-        network = Network(self.params.model, self.crop, outputs, self.images.channels)
+    def network(self, outputs: int, trunk: str | None = None) -> Network:
+        """The network of params.yaml, on the device; the same first weights for every method.
+
+        A method that is about another ``trunk``, one of SHAPES, names it.
+        """
+        settings = self.params.model
+        if trunk is not None:
+            settings = ModelSettings.model_validate(settings.model_dump() | {"trunk": trunk})
+        network = Network(settings, self.crop, outputs, self.images.channels)
         initialise(network, generator(self.seed, "weights"))
         return network.to(self.device)
 

@@ -1,11 +1,12 @@
 """The network: a front end, AlexNet's convolutions with batch norm, and its MLP head.
 
-The paper's AlexNet (section 3.3), at 224 px, and a small trunk of the same shape for 28 to 32 px.
-Layer order is convolution, batch norm, max pool, ReLU; no groups, no local response normalisation.
+The paper's AlexNet (section 3.3), at 224 px, and a small trunk of the same shape for 28 to 32 px;
+of both a dense form, whose conv1 has half the stride. Layer order is convolution, batch norm, max
+pool, ReLU; no groups, no local response normalisation.
 """
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -35,6 +36,22 @@ class Shape:
     convolutions: tuple[tuple[int, int, int, int], ...]
     pool_padding: int
 
+    def sides(self, size: int) -> list[int]:
+        """Sides of what each convolution and pooling give of ``size`` pixels; 0 of too few."""
+        found = []
+        for index, (_, kernel, stride, padding) in enumerate(self.convolutions, start=1):
+            size = max((size + 2 * padding - kernel) // stride + 1, 0)
+            found.append(size)
+            if index in POOLED:
+                size = max((size + 2 * self.pool_padding - 3) // 2 + 1, 0)
+                found.append(size)
+        return found
+
+    def dense(self) -> "Shape":
+        """With half the stride of conv1, as Noroozi & Favaro (2016) have it: a finer map."""
+        (width, kernel, stride, padding), *others = self.convolutions
+        return replace(self, convolutions=((width, kernel, stride // 2, padding), *others))
+
 
 SHAPES = {
     # 224 px -> 55 -> 27 -> 13 -> 6, 9216 features
@@ -44,6 +61,8 @@ SHAPES = {
     # 28 px -> 14 -> 7 -> 4 -> 2, 256 features; 4.3 million multiplications an image
     "small": Shape(((32, 5, 2, 2), (64, 3, 1, 1), (96, 3, 1, 1), (96, 3, 1, 1), (64, 3, 1, 1)), 1),
 }
+# 224 px -> 12, 36864 features; 28 px -> 4, 1024 features
+SHAPES |= {f"{name}-dense": shape.dense() for name, shape in SHAPES.items()}
 POOLED = (1, 2, 5)
 Side = Annotated[int, Field(ge=8, le=4096)]  # of a network's crops, pixels
 
@@ -113,17 +132,13 @@ class Trunk(nn.Module):
 
     def map_of(self, input_size: int) -> tuple[int, int]:
         """Channels and side of what conv5 gives for a square image of ``input_size`` pixels."""
-        size = input_size
         shape = SHAPES[self.name]
-        for index, (_, kernel, stride, padding) in enumerate(shape.convolutions, start=1):
-            size = (size + 2 * padding - kernel) // stride + 1
-            if index in POOLED:
-                size = (size + 2 * shape.pool_padding - 3) // 2 + 1
-            if size < 1:
-                raise UserError(
-                    f"augment.crop: {input_size} px is too small for the trunk {self.name!r}"
-                )
-        return shape.convolutions[-1][0], size
+        side = shape.sides(input_size)[-1]
+        if side < 1:
+            raise UserError(
+                f"augment.crop: {input_size} px is too small for the trunk {self.name!r}"
+            )
+        return shape.convolutions[-1][0], side
 
 
 def mlp(

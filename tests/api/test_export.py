@@ -153,7 +153,7 @@ def test_faults_are_named(tmp_path: Path) -> None:
         ({"crop": 10**9}, "crop: should be less than or equal to 4096"),
         ({"crop": "28"}, "crop: should be a valid integer"),
         ({"trunk": "alexnet"}, "crop: 28 is too small"),
-        ({"trunk": "resnet"}, "trunk: should be 'alexnet' or 'small'"),
+        ({"trunk": "resnet"}, "trunk: should be 'alexnet', 'alexnet-dense', 'small'"),
         ({"channels": 3, "preprocessing": "clean"}, "layers.conv1.weight: float32 (32, 2, 5, 5) i"),
         ({"format": "onnx"}, "format: should be 'nat' or 'torchvision'"),
     ],

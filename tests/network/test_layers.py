@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import nn
 
-from nat.network.model import Network, Trunk, mlp
+from nat.network.model import SHAPES, Network, Trunk, mlp
 from nat.probe import Classifiers
 from nat.runtime.settings.params import ModelSettings
 from nat.voc.transfer.top import hidden_layers
@@ -160,7 +160,9 @@ def test_parameters(alexnet: Network) -> None:
     ("name", "side", "expected"),
     [
         ("alexnet", 224, {1: (55, 27), 2: (27, 13), 3: (13,), 4: (13,), 5: (13, 6)}),
+        ("alexnet-dense", 224, {1: (109, 54), 2: (54, 26), 3: (26,), 4: (26,), 5: (26, 12)}),
         ("small", 28, {1: (14, 7), 2: (7, 4), 3: (4,), 4: (4,), 5: (4, 2)}),
+        ("small-dense", 28, {1: (28, 14), 2: (14, 7), 3: (7,), 4: (7,), 5: (7, 4)}),
     ],
 )
 def test_sizes(name: str, side: int, expected: dict[int, tuple[int, ...]]) -> None:
@@ -178,3 +180,4 @@ def test_sizes(name: str, side: int, expected: dict[int, tuple[int, ...]]) -> No
             module.register_forward_hook(note)
     trunk(torch.zeros(1, 1, side, side, dtype=torch.uint8))
     assert found == expected
+    assert SHAPES[name].sides(side) == [size for sizes in found.values() for size in sizes]

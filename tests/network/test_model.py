@@ -147,7 +147,7 @@ def test_a_negative_variance_is_refused(tmp_path: Path) -> None:
         ({"hidden": 2**62}, "n.safetensors"),
         ({"hidden": "16"}, "model.hidden: should be a valid integer"),
         ({"hidden": -16}, "model.hidden: should be greater than 0"),
-        ({"trunk": "resnet"}, "model.trunk: should be 'alexnet' or 'small'"),
+        ({"trunk": "resnet"}, "model.trunk: should be 'alexnet', 'alexnet-dense', 'small'"),
         ({"trunk": "alexnet"}, "input_size: 28 is too small"),
         ({"input_size": 10**9}, "input_size: should be less than or equal to 4096"),
         ({"input_size": 4096}, "head.1.weight: float32 (16, 256) instead of"),

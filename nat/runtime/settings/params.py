@@ -30,6 +30,7 @@ Side = Annotated[int, Field(ge=8, le=4096)]
 Few = Annotated[int, Field(gt=0, le=1000)]
 Crops = Literal[1, 2, 10]
 Preprocessing = Literal["sobel", "high-pass", "clean"]
+TrunkName = Literal["alexnet", "alexnet-dense", "small", "small-dense"]
 Precision = Literal["float32", "bfloat16"]
 Variant = Literal["philkr", "deepcluster"]
 LayersTrained = Literal["fc6-8", "all"]
@@ -186,7 +187,7 @@ class ModelSettings(Group):
     """The network: front end, trunk, MLP head."""
 
     preprocessing: Preprocessing
-    trunk: Literal["alexnet", "small"]
+    trunk: TrunkName
     hidden: Units
     dropout: Fraction
 

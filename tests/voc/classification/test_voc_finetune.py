@@ -215,6 +215,31 @@ def test_a_trunk_of_colours_sees_colours(
     assert seen == {(True, 3), (False, 3)}
 
 
+@pytest.mark.parametrize("variant", ["philkr", "deepcluster"])
+def test_a_dense_trunk_is_fine_tuned(
+    composed: tuple[Params, Path],
+    make_params: Any,
+    tmp_path: Path,
+    monkeypatch: Any,
+    variant: str,
+) -> None:
+    params, manifest = composed
+    file = tmp_path / "dense.safetensors"
+    dense = Network(make_params(model={"trunk": "small-dense"}).model, 28, 8)
+    initialise(dense, generator(0, "network"))
+    save_network(dense, file)
+    seen = set()
+    original = classify.Classifier.forward
+
+    def noted(network: classify.Classifier, images: torch.Tensor) -> torch.Tensor:
+        seen.add((network.trunk.name, network.hidden.fc6.in_features))
+        return original(network, images)
+
+    monkeypatch.setattr(classify.Classifier, "forward", noted)
+    finetune(changed(params, variant=variant), NAT, manifest, file, "all", tmp_path / "out.json")
+    assert seen == {("small-dense", 64 * 5 * 5)}
+
+
 def test_the_seconds_are_those_of_all_work(
     composed: tuple[Params, Path], network_file: Path, tmp_path: Path, monkeypatch: Any
 ) -> None:

@@ -274,6 +274,28 @@ def test_a_trunk_of_colours_sees_colours(
     assert seen == {(True, (1, 3)), (False, (1, 3))}
 
 
+def test_a_dense_trunk_is_pooled_to_its_own_cells(
+    inputs: tuple, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, make_params: Any
+) -> None:
+    """As many as classification's squares have, which lie half as far from each other."""
+    params, (manifest, proposals, _) = inputs
+    network = tmp_path / "dense.safetensors"
+    dense = Network(make_params(model={"trunk": "small-dense"}).model, 28, 8)
+    initialise(dense, generator(0, "network"))
+    save_network(dense, network)
+    seen = set()
+    original = Detector.fc7
+
+    def noted(network: Detector, regions: Regions) -> torch.Tensor:
+        seen.add((network.scale, network.side, network.hidden.fc6.in_features))
+        return original(network, regions)
+
+    monkeypatch.setattr(Detector, "fc7", noted)
+    detect(params, NAT, manifest, proposals, network, *outputs(tmp_path, "out"))
+    assert params.finetune.input == 40
+    assert seen == {(1 / 4, 5, 64 * 5 * 5)}
+
+
 @pytest.mark.parametrize(
     ("sides", "message"),
     [
