@@ -22,6 +22,22 @@ def test_what_goes_in_comes_out(manifest: Path, tmp_path: Path) -> None:
     assert (store.source, store.classes, len(store)) == ("test", CLASSES, 96)
 
 
+@pytest.mark.parametrize(("count", "step"), [(96, 1), (95, 1), (40, 2), (32, 3), (1, 96)])
+def test_a_thinned_split_has_evenly_spaced_images(
+    count: int, step: int, manifest: Path, tmp_path: Path
+) -> None:
+    images, labels = image_set(96)
+    few = Store(manifest, str(tmp_path / "data"), "train").thinned(count)
+    rows = torch.arange(count)
+    assert len(few) == count
+    assert torch.equal(few.batch(rows), torch.from_numpy(images[rows.numpy() * step]))
+    assert np.array_equal(few.images, images[rows.numpy() * step])
+    assert few.labels.tolist() == labels[rows.numpy() * step].tolist()
+    last = -(-count // 4)
+    again = few.thinned(last)
+    assert np.array_equal(again.batch(torch.tensor([last - 1])), again.images[-1:])
+
+
 def test_a_file_that_is_cut_off_while_it_is_read_is_told(manifest: Path, tmp_path: Path) -> None:
     store = Store(manifest, str(tmp_path / "data"), "train")
     (file,) = (tmp_path / "data").rglob("train.npy")
