@@ -41,6 +41,7 @@ TINY: dict[str, Any] = {
         "context_prediction": {"epochs": 4, "batch_size": 16},
         "jigsaw": {"permutations": 4, "units": 16, "epochs": 4, "batch_size": 16},
         "jigsaw_dense": {"permutations": 4, "units": 16, "epochs": 4, "batch_size": 16},
+        "rotnet": {"epochs": 4, "batch_size": 16},
     },
     "probe": {"hidden": 16, "epochs": 2, "batch_size": 16, "crops": 2, "neighbours": 3},
     "ablations": {
