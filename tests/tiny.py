@@ -39,6 +39,7 @@ TINY: dict[str, Any] = {
         "simsiam": TINY_PAIRS,
         "vicreg": TINY_PAIRS,
         "context_prediction": {"epochs": 4, "batch_size": 16},
+        "exemplar": {"classes": 32, "units": 32, "epochs": 12, "batch_size": 16},
         "jigsaw": {"permutations": 4, "units": 16, "epochs": 4, "batch_size": 16},
         "jigsaw_dense": {"permutations": 4, "units": 16, "epochs": 4, "batch_size": 16},
         "rotnet": {"epochs": 4, "batch_size": 16},
