@@ -38,6 +38,7 @@ TINY: dict[str, Any] = {
         "simclr": TINY_PAIRS,
         "simsiam": TINY_PAIRS,
         "vicreg": TINY_PAIRS,
+        "colorization": {"epochs": 4, "batch_size": 16},
         "context_prediction": {"epochs": 4, "batch_size": 16},
         "exemplar": {"classes": 32, "units": 32, "epochs": 12, "batch_size": 16},
         "jigsaw": {"permutations": 4, "units": 16, "epochs": 4, "batch_size": 16},

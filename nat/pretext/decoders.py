@@ -25,7 +25,9 @@ class Enlarge(nn.Module):
         return F.relu(self.norm(self.convolution(x)))
 
 
-def decoder(channels: int, side: int, size: int, outputs: int) -> nn.Sequential:
+def decoder(
+    channels: int, side: int, size: int, outputs: int, narrowest: int = NARROWEST
+) -> nn.Sequential:
     """Doubles the side of a map of features, halving its channels, until it is an image.
 
     Args:
@@ -33,6 +35,7 @@ def decoder(channels: int, side: int, size: int, outputs: int) -> nn.Sequential:
         side: of the map.
         size: of the image, pixels.
         outputs: channels of the image, which are any numbers.
+        narrowest: channels that are not halved any further.
 
     Returns:
         from float (b, channels, side, side) to (b, outputs, size, size).
@@ -40,7 +43,7 @@ def decoder(channels: int, side: int, size: int, outputs: int) -> nn.Sequential:
     sides = [size]
     while -(-sides[-1] // 2) > side:
         sides.append(-(-sides[-1] // 2))
-    widths = [max(channels >> step, NARROWEST) for step in range(len(sides) + 1)]
+    widths = [max(channels >> step, narrowest) for step in range(len(sides) + 1)]
     blocks = [
         Enlarge(*pair, each) for pair, each in zip(pairwise(widths), reversed(sides), strict=True)
     ]

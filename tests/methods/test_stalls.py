@@ -4,7 +4,7 @@ Under FakeTensorMode tensors have a device and a shape but no numbers: what need
 and copies show whether the one who asks for them waits.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from types import SimpleNamespace
 from typing import Any
 
@@ -16,14 +16,18 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 import nat.alignments
 import nat.targets
+from nat.methods import colorization, context_prediction, exemplar, rotnet
 from nat.methods import labels as labels_method
 from nat.methods import nat as nat_method
-from nat.network.model import Network
-from nat.pretext import training
+from nat.network.model import Network, Trunk
+from nat.pretext import jigsaw, training
+from nat.pretext.colours import bins
+from nat.pretext.jigsaw import far_orders
 from nat.pretext.training import Task
 from nat.runtime.device import Stopwatch
 from nat.runtime.distributed import Distributed
 from nat.runtime.naming import Name
+from nat.runtime.settings.params import ModelSettings
 from nat.targets import Targets
 
 GPU = torch.device("cuda")
@@ -158,3 +162,45 @@ def test_training_with_labels_never_waits(make_params: Any, waits: Waits) -> Non
     with waits, pytest.raises(Left):
         labels_method.train(Pretended(params, waits), settings)  # type: ignore[arg-type]
     assert waits.steps[1:-1] == [[]] * STEPS
+
+
+def tasks_of_patches() -> dict[str, Callable[[], Task]]:
+    """Tasks of single images and their parts, and how to make them for three channels."""
+    orders = far_orders(5, 9, torch.Generator().manual_seed(0))
+    bins()  # numbers, which are kept
+    common = {"epochs": 1, "batch_size": BATCH, "lr": 0.1, "lr_hold": 0, "lr_decay": 0.0}
+    common |= {"momentum": 0.0, "weight_decay": 0.0}
+    context = context_prediction.Settings(**common, patch=0.24, jitter=0.036)
+    puzzle = jigsaw.JigsawTraining(**common, permutations=5, tile=0.85, units=8)
+    model = ModelSettings(preprocessing="sobel", trunk="small", hidden=16, dropout=0.0)
+    colours = torch.rand(3), torch.eye(3)
+    counts = torch.ones(313, dtype=torch.int64)
+
+    def trunk() -> Trunk:
+        return Trunk("small", channels=3)
+
+    return {
+        "colorization": lambda: colorization.Colours(trunk(), 28, counts),
+        "context_prediction": lambda: context_prediction.Directions(trunk(), 28, 8, context),
+        "exemplar": lambda: exemplar.Exemplars(trunk(), 28, 50, 8, colours),
+        "jigsaw": lambda: jigsaw.Jigsaw(trunk(), 28, 8, orders, puzzle),
+        "rotnet": lambda: rotnet.Turns(Network(model, 28, 4, 3), 2),
+    }
+
+
+PATCHES = tasks_of_patches()
+
+
+@pytest.mark.parametrize("name", sorted(PATCHES))
+def test_a_step_on_patches_never_waits(name: str, waits: Waits) -> None:
+    with GPU:
+        task = PATCHES[name]()
+    for key, buffer in list(task.named_buffers()):
+        if buffer.device != GPU:
+            owner, _, word = key.rpartition(".")
+            setattr(task.get_submodule(owner), word, buffer.to(GPU))
+    images = torch.zeros(BATCH, 3, 28, 28, dtype=torch.uint8, device=GPU)
+    with waits:
+        loss, measures = task(images, torch.arange(BATCH))
+    assert waits.steps == [[]]
+    assert all(value.device.type == "cuda" for value in (loss, *measures.values()))
