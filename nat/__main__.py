@@ -3,18 +3,14 @@
 Signals are listened to before anything else is loaded, so that Ctrl-C gives that line at any time.
 """
 
-import os
 import sys
 
-# Where something else runs too, OpenMP's threads that spin while they wait take the time of those
-# that compute: two are then slower than one. It is read as PyTorch is loaded.
-SPIN = {"GOMP_SPINCOUNT": "1000"}
+from nat.runtime.openmp import spin_shortly
 
 
 def main() -> None:
     """Run the command that the words of the command line name, and exit."""
-    for name, value in SPIN.items():
-        os.environ.setdefault(name, value)
+    spin_shortly()
     try:
         from nat.runtime.signals import Stopped, deafen, listen, told
 

@@ -11,6 +11,7 @@ import sys
 from typing import TYPE_CHECKING, NoReturn
 
 from nat.runtime.boundary import LAUNCHED, LOST, report
+from nat.runtime.openmp import spin_shortly
 from nat.runtime.signals import Stopped, deafen, listen, told
 
 if TYPE_CHECKING:
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 
 def main(words: list[str] | None = None) -> NoReturn:
     """Start the processes, wait for them, and exit as the first that failed."""
+    spin_shortly()
     try:
         listen()
         code = _run(words)

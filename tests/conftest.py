@@ -1,5 +1,10 @@
 """Small real images and parameters that make every stage take seconds."""
 
+# ruff: noqa: E402
+from nat.runtime.openmp import spin_shortly
+
+spin_shortly()  # before PyTorch is loaded, as every command does
+
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
