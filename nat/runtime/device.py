@@ -21,7 +21,7 @@ def prepare_device(machine: Machine) -> torch.device:
     Raises:
         UserError: ``machine.device`` names a device that this machine does not have.
     """
-    torch.set_num_threads(machine.threads)
+    torch.set_num_threads(machine.training_threads)
     name = machine.device
     if name == "auto":
         name = "cuda" if torch.cuda.is_available() else "cpu"

@@ -184,7 +184,7 @@ def test_a_lost_embedded_profile_is_told(folder: Path, switched: Path) -> None:
 
 def test_the_machines_settings_stay(folder: Path, path: Path) -> None:
     before = path.read_text()
-    mine = before.replace("threads: 2", "threads: 16").replace("data: data", "data: /disk/data")
+    mine = before.replace("threads: auto", "threads: 16").replace("data: data", "data: /disk/data")
     path.write_text(mine)
     assert not [line for line in switch("other", path, folder) if line.startswith("machine")]
     assert load_params(path).machine.data == "/disk/data"
@@ -244,7 +244,7 @@ def test_a_switch_that_failed_leaves_no_second_copy(
         ("profile: other", "profile: mine", "profile: mine is none of"),
         ("  clip: 10.0", "  more: 1\n  clip: 10.0", r"finetune.more: nothing -> 1"),
         ("  clip: 10.0", "  # clip", r"finetune.clip: 10.0 -> nothing"),
-        ("  threads: 2", "  threads: 2\n  gpus: 8", r"machine.gpus: nothing -> 8"),
+        ("  threads: auto", "  threads: auto\n  gpus: 8", r"machine.gpus: nothing -> 8"),
     ],
 )
 def test_anything_of_the_users_is_an_edit(

@@ -55,7 +55,7 @@ def fill_store(source: EncodedSource, settings: Images, machine: Machine, manife
     Args:
         source: what to store.
         settings: size, channels and corrupt_limit are used.
-        machine: data, and threads as the number of processes.
+        machine: data, and workers, the number of processes.
         manifest: where to write the manifest.
 
     Returns:
@@ -80,7 +80,7 @@ def fill_store(source: EncodedSource, settings: Images, machine: Machine, manife
                 written = sum(file.stat().st_blocks * 512 for file in building.glob("*"))
                 image = settings.channels * settings.size**2
                 announce_space(stores, counts, image, written, building)
-                _fill(source, settings, machine.threads, building, content)
+                _fill(source, settings, machine.workers, building, content)
                 write_json(building / "prepared.json", {"key": key}, FILE_OF_OURS)
                 replace_folder(building, store_folder(content, machine.data))
                 stored = content

@@ -10,6 +10,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
+from nat.runtime.cores import share
 from nat.runtime.errors import UserError
 from nat.runtime.io.paths import place
 from nat.runtime.settings.families import constant, groups_of, member_of
@@ -28,6 +29,7 @@ Dimension = Annotated[int, Field(ge=2, le=2**16)]
 Classes = Annotated[int, Field(ge=2, le=10**8)]
 Side = Annotated[int, Field(ge=8, le=4096)]
 Few = Annotated[int, Field(gt=0, le=1000)]
+FewOrAuto = Few | Literal["auto"]
 Crops = Literal[1, 2, 10]
 Preprocessing = Literal["sobel", "high-pass", "clean"]
 TrunkName = Literal["alexnet", "alexnet-dense", "small", "small-dense"]
@@ -115,10 +117,21 @@ class Machine(Group):
     """What the computation runs on; no stage depends on it, as it does not define a result."""
 
     device: Annotated[str, Field(pattern=r"^(auto|cpu|cuda(:\d+)?)$")]
-    threads: Few
+    threads: FewOrAuto
+    lanes: FewOrAuto
     compile: bool
     data: Place
     scratch: Place
+
+    @property
+    def training_threads(self) -> int:
+        """CPU threads of a training, whose number decides its last digits: auto is one."""
+        return 1 if self.threads == "auto" else self.threads
+
+    @property
+    def workers(self) -> int:
+        """Images read or searched at the same time, whose number decides nothing."""
+        return share() if self.threads == "auto" else self.threads
 
 
 class Images(Group):

@@ -67,7 +67,7 @@ def prepare_proposals(params: Params, manifest: Path, out: Path) -> None:
     for name, split in splits.items():
         start = time.perf_counter()
         if settings.source == "selective-search":
-            threads = params.machine.threads
+            threads = params.machine.workers
             found[name], took = search_split(split, settings, threads, scratches[name], name)
         else:
             files = files_of(getattr(settings, name))
