@@ -280,6 +280,24 @@ def report(params: Params, measured: Path, results: Path, out: Path) -> None:
         click.echo(line)
 
 
+@main.command(cls=WithParams)
+@click.argument("stages", nargs=-1)
+@click.option("--quick", "is_quick", is_flag=True, help="NAT and Random alone; print accuracies.")
+def lanes(params: Params, stages: tuple[str, ...], is_quick: bool) -> None:
+    """Run the pipeline, or STAGES and what they need, as many at once as there are cores.
+
+    Otherwise as `dvc repro`: what is up to date is not run. See `machine.lanes`.
+    """
+    if is_quick:
+        from nat.lanes.quick import quick
+
+        click.echo("\n".join(quick(params)))
+    else:
+        from nat.lanes.run import run
+
+        run(params, stages)
+
+
 @main.command()
 @click.option("--network", type=FILE, required=True, help="network.safetensors of any method.")
 @click.option(
