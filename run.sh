@@ -1,15 +1,36 @@
 #!/usr/bin/env bash
 # The commands of the README, and nothing that they do not need.
 #
-#   bash run.sh          environment, data, dvc repro: all tables and figures into reports/
-#   bash run.sh report   environment; tables and figures from results/, no training
-#   bash run.sh test     environment, test suite
-#   bash run.sh audit    environment, its licences, known vulnerabilities of the tested versions
+#   bash run.sh          everything: data, training, tables and figures into reports/; the main ones first
+#   bash run.sh quick    the least that shows NAT above an untrained network, in minutes; prints accuracies
+#   bash run.sh report   tables and figures from results/, without training
+#   bash run.sh repro    everything, one stage after the other, as `dvc repro` does it
+#   bash run.sh test     the test suite
+#   bash run.sh audit    licences, and known vulnerabilities of the tested versions
 #
-# Further words go to `dvc repro`, `nat report`, pytest or pip-audit. NAT_VENV names another environment than
-# .venv, seen from the project; PYTHON, another Python to make it with.
+# Each makes the environment first, .venv, if it is not there. Further words go to `nat report`, `dvc repro`,
+# pytest or pip-audit. NAT_VENV names another environment, seen from the project; PYTHON, another Python to
+# make it with.
 set -euo pipefail
 CDPATH='' cd -P -- "$(dirname -- "$0")"
+
+fail() {
+  echo "error: $1" >&2
+  exit 1
+}
+
+word="${1-}"
+case "$word" in
+  "" | quick | report | repro | test | audit) shift || true ;;
+  -h | --help | help)
+    sed -n '2,/^set /s/^# \{0,1\}//p' "$0"
+    exit
+    ;;
+  *) fail "unknown word '$word'; use: bash run.sh [quick | report | repro | test | audit], or bash run.sh --help" ;;
+esac
+case "$word" in
+  "" | quick) [ $# = 0 ] || fail "unknown word '$1'; bash run.sh${word:+ $word} takes no further one" ;;
+esac
 
 python="${PYTHON:-python3}"
 venv="${NAT_VENV:-.venv}"
@@ -19,11 +40,6 @@ case "$venv" in
   *) venv="$PWD/$venv" ;;
 esac
 venv="${venv%/}"
-
-fail() {
-  echo "error: $1" >&2
-  exit 1
-}
 
 # --- An environment that is whole, or made anew
 #
@@ -122,13 +138,9 @@ except OSError as error:
 
 # --- The commands
 
-word="${1:-repro}"
-case "$word" in
-  repro | report | test | audit) shift || true ;;
-  *) fail "unknown word '$word'; use: bash run.sh [repro | report | test | audit] [options]" ;;
-esac
-
-if [ "$word" = repro ]; then
+runs=false
+case "$word" in "" | quick | repro) runs=true ;; esac
+if $runs; then
   [ -w . ] || fail "$PWD: cannot be written; copy or clone the project to a folder of your own"
   case "$PWD" in
     *[{}]*) fail "$PWD: DVC does not run in a folder with { or } in its path; move the project" ;;
@@ -147,25 +159,34 @@ fi
 unset PYTHONHOME
 export VIRTUAL_ENV="$venv" PATH="$venv/bin:$PATH"
 
+if $runs; then
+  if printf %s "$PWD" | LC_ALL=C grep -qE '[^ -~]|[#?]'; then
+    echo "$PWD: with #, ? or a letter beyond ASCII in its path, \`dvc exp run\` works in the workspace, but not with --queue or --temp" >&2
+  fi
+  if python -c 'from dvc.scm import SCM; SCM(".")' 2>/dev/null; then
+    if grep -qs '^ *no_scm' .dvc/config.local; then # of an archive that has become a repository
+      dvc config --quiet --local --unset core.no_scm
+      echo ".dvc/config.local: core.no_scm removed, as there is a git repository" >&2
+    fi
+  else
+    # for this call alone, so that nothing is to be undone when it becomes a repository
+    export DVC_SYSTEM_CONFIG_DIR="$PWD/.dvc/without-git"
+  fi
+  # DVC refuses a stage that another DVC runs; a second start waits, and then finds it done
+  mkdir -p .dvc/tmp
+  { exec 8>>.dvc/tmp/run-lock; } 2>/dev/null ||
+    fail "$PWD/.dvc/tmp: cannot be written; copy or clone the project to a folder of your own"
+  python -c "$LOCK" 8 "$PWD"
+fi
+
 case "$word" in
+  "") # in this process's place, so that a signal to it reaches what it started
+    exec python -m nat lanes
+    ;;
+  quick)
+    exec python -m nat lanes --quick
+    ;;
   repro)
-    if printf %s "$PWD" | LC_ALL=C grep -qE '[^ -~]|[#?]'; then
-      echo "$PWD: with #, ? or a letter beyond ASCII in its path, \`dvc exp run\` works in the workspace, but not with --queue or --temp" >&2
-    fi
-    if python -c 'from dvc.scm import SCM; SCM(".")' 2>/dev/null; then
-      if grep -qs '^ *no_scm' .dvc/config.local; then # of an archive that has become a repository
-        dvc config --quiet --local --unset core.no_scm
-        echo ".dvc/config.local: core.no_scm removed, as there is a git repository" >&2
-      fi
-    else
-      # for this call alone, so that nothing is to be undone when it becomes a repository
-      export DVC_SYSTEM_CONFIG_DIR="$PWD/.dvc/without-git"
-    fi
-    # DVC refuses a stage that another DVC runs; a second start waits, and then finds it done
-    mkdir -p .dvc/tmp
-    { exec 8>>.dvc/tmp/run-lock; } 2>/dev/null ||
-      fail "$PWD/.dvc/tmp: cannot be written; copy or clone the project to a folder of your own"
-    python -c "$LOCK" 8 "$PWD"
     dvc repro "$@"
     echo "Read reports/README.md, or open reports/index.html" >&2
     ;;

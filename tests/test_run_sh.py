@@ -63,6 +63,13 @@ if not (site / "half").exists() or "--ignore-installed" in sys.argv:
     (site / "whole").touch()
     (site / "half").unlink()
 """
+# what stands for nat: its lanes are DVC's own order
+NAT = """
+import os, sys
+if sys.argv[1] == "lanes":
+    os.execvp("dvc", ["dvc", "repro"])
+print(*sys.argv[1:])
+"""
 STAGE = "stages:\n  s:\n    cmd: echo ${x} > made\n    outs: [made]\n"
 
 
@@ -83,6 +90,8 @@ def project(tmp_path: Path) -> Path:
         shutil.copy(PROJECT / ".dvc" / name, folder / ".dvc")
     (folder / "dvc.yaml").write_text(STAGE)
     (folder / "params.yaml").write_text("x: 1\n")
+    (folder / "nat").mkdir()
+    (folder / "nat/__main__.py").write_text(NAT)
     with open(folder / ".gitignore", "a") as file:
         file.write("/made\n")
     return folder
@@ -285,10 +294,13 @@ def test_a_home_folder_in_quotes(project: Path, tmp_path: Path) -> None:
 
 def test_wrong_words_and_an_old_python_are_refused_before_anything(project: Path) -> None:
     before = contents(project)
-    assert (
-        "error: unknown word 'tets'; use: bash run.sh [repro | report | test | audit]"
-        in refused(project, "tets")
-    )
+    for words in (["tets"], ["--hlep"], ["--force"], ["quick", "tets"], ["", "tets"]):
+        assert f"error: unknown word '{words[-1]}'; " in refused(project, *words)
+    assert "use: bash run.sh [quick | report | repro | test | audit]" in refused(project, "all")
+    for word in ("--help", "-h", "help"):
+        told = run(project, word)
+        assert "bash run.sh quick " in told
+        assert not [line for line in told.splitlines() if line.startswith(("#", "set "))]
     assert "error: /nowhere/python is missing or older than Python 3.11" in refused(
         project, PYTHON="/nowhere/python"
     )

@@ -1,9 +1,9 @@
 """What is to be run, and in which order: DVC's graph of stages, followed as stages end."""
 
-import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from enum import Enum
+from pathlib import Path
 from typing import Any
 
 from nat.runtime.errors import UserError
@@ -42,8 +42,8 @@ class Plan:
         Raises:
             UserError: DVC refuses the project, or knows no such stage.
         """
-        import networkx
         from dvc.repo import Repo
+        from dvc.repo.reproduce import plan_repro
 
         with dvc_faults():
             _read_parameters_once()
@@ -54,14 +54,14 @@ class Plan:
         goals = asked or sorted(every, key=lambda stage: _place(stage.addressing, methods))
         found: dict[Any, None] = {}  # in order
         for goal in goals:
-            found |= dict.fromkeys(networkx.dfs_postorder_nodes(graph, goal))
+            found |= dict.fromkeys(plan_repro(graph, [goal]))
         self._stages = {stage.addressing: stage for stage in found}
         self._needs = {s.addressing: [n.addressing for n in graph.successors(s)] for s in found}
         self._state = dict.fromkeys(self._stages, State.WAITING)
         self.order = list(self._stages)
         # of the whole pipeline, those that are reported before the others
         early = [] if asked else [g for g in goals if _place(g.addressing, methods)[0] == 0]
-        self.first = {s.addressing for g in early for s in networkx.dfs_postorder_nodes(graph, g)}
+        self.first = {s.addressing for s in plan_repro(graph, early)} if early else set()
 
     def next(self) -> str | None:
         """A stage to run now, of which it is said afterwards how it ended; None if none is ready.
@@ -133,9 +133,9 @@ def _read_parameters_once() -> None:
     read: dict[tuple, Any] = {}
 
     def load_once(path: str, fs: Any, **options: Any) -> Any:
-        if options or not os.path.isfile(path):
+        if options or not Path(path).is_file():
             return load(path, fs, **options)
-        found = os.stat(path)
+        found = Path(path).stat()
         key = path, found.st_mtime_ns, found.st_size, found.st_ino
         if key not in read:
             read[key] = load(path, fs)

@@ -16,6 +16,7 @@ from nat.lanes.plan import REPORT, Plan, State
 from nat.lanes.worker import CONTEXT, count_gpus, run_command, run_stage
 from nat.runtime.cores import SHARED, usable
 from nat.runtime.errors import UserError
+from nat.runtime.naming import REPORTS
 from nat.runtime.progress import duration
 from nat.runtime.settings.params import Params
 from nat.runtime.signals import deaf_children
@@ -107,12 +108,12 @@ class Lanes:
     def wait(self, seconds: float | None = None) -> list[tuple[str, int]]:
         """Print what jobs print, until one ends or the time is over; those that ended, and how."""
         ended: list[tuple[str, int]] = []
-        ends = {job.process.sentinel: job for job in self.jobs}
-        outputs = {job.output: job for job in self.jobs}
-        for ready in wait_for([*ends, *outputs], seconds):
-            job = ends.get(ready) or outputs[ready]  # type: ignore[call-overload, index]
+        by_end = {job.process.sentinel: job for job in self.jobs}
+        jobs: dict[Any, Job] = by_end | {job.output.fileno(): job for job in self.jobs}
+        for ready in wait_for([*jobs], seconds):
+            job = jobs[ready]
             # of an ended process there may be some left to print, or others that hold its output
-            if job in self.jobs and not job.forward(to_end=ready in ends):
+            if job in self.jobs and not job.forward(to_end=ready in by_end):
                 ended.append(self._end(job))
         return ended
 
@@ -146,7 +147,8 @@ def follow(plan: Plan, params: Params) -> None:
     """
     name = plan.next()
     if name is None:
-        print("Everything is up to date.", flush=True)
+        pages = " and ".join(str(REPORTS / page) for page in ("README.md", "index.html"))
+        print(f"Everything is up to date; {pages} have the results", flush=True)
         return
     with Lanes(params) as lanes:
         first, faults = plan.pending(plan.first), []

@@ -18,16 +18,19 @@ from multiprocessing.connection import Connection
 from multiprocessing.connection import wait as wait_for
 from typing import Any
 
+from tqdm import tqdm
+
 from nat.runtime.boundary import report
 from nat.runtime.signals import STOPPING
 
 CONTEXT = multiprocessing.get_context("forkserver")
 OURS = re.compile(r"python -m nat( [\w.,=+:/@%-]+)*")  # a command that needs no shell
 OF_DVC = ("dvc.repo.reproduce", "dvc.repo.index", "dvc.stage.cache", "dvc.stage.run", "dvc.scm",
-          "dvc.dvcfile", "dvc.output", "dvc_data.hashfile.state", "networkx")  # fmt: skip
+          "dvc.dvcfile", "dvc.output", "dvc_data.hashfile.state")  # fmt: skip
 OF_STAGES = ("torch._dynamo", "torchvision.datasets", "torchvision.ops", "scipy.optimize",
              "scipy.stats", "scipy.ndimage", "scipy.io", "sklearn.metrics", "sklearn.neighbors",
-             "pandas", "cv2", "PIL.Image", "pydantic", "ruamel.yaml", "click")  # fmt: skip
+             "pandas", "cv2", "PIL.JpegImagePlugin", "pydantic.main", "ruamel.yaml", "click",
+             "safetensors.torch")  # fmt: skip
 # whose forks are safe once such libraries are loaded
 WARM = sys.platform == "linux"
 CONTEXT.set_forkserver_preload([*OF_DVC, *(OF_STAGES if WARM else ())])
@@ -47,6 +50,7 @@ def run_stage(name: str, output: Connection, variables: Mapping[str, str]) -> No
     from dvc.repo import Repo
     from dvc.stage import run
 
+    tqdm.monitor_interval = 0  # else DVC's bars, though not shown, start a thread
     if WARM and hasattr(run, "_run"):
         run._run = _warm(run._run)
     try:
