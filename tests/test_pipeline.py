@@ -1,4 +1,7 @@
-"""The whole pipeline as its users run it: real DVC, a copy of the project, tiny parameters."""
+"""The whole pipeline as its users run it: real DVC, a copy of the project, tiny parameters.
+
+Stages run side by side at first, as `bash run.sh` runs them, and by DVC alone afterwards.
+"""
 
 import csv
 import io
@@ -38,15 +41,33 @@ def devkit(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def project(tmp_path_factory: pytest.TempPathFactory, devkit: Path) -> Path:
-    """A clone of the project after its first `dvc repro`, reports committed."""
+    """A clone of the project after its first `nat lanes`, reports committed."""
     root = tmp_path_factory.mktemp("pipeline")
     write_image_folder(root / "images", a_class=40)
     folder = copy_project(root / "project", root / "images", devkit)
     run(folder, "git", "init", "-q")
     commit(folder, "start")
-    run(folder, "dvc", "repro")
+    told = run(folder, sys.executable, "-m", "nat", "lanes")
+    assert len(re.findall(r"^ +mlp +linear", told, re.M)) == 2  # of the first methods, and of all
+    assert told.index("ablations:probe") > told.index("probe@random")
     commit(folder, "results")
     return folder
+
+
+def test_stages_side_by_side_make_the_bytes_of_dvc_s_own_run(project: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "project"
+    shutil.copytree(project, folder, symlinks=True)
+    before = {
+        file: file.read_bytes() for file in (folder / "artifacts/networks/nat-0").rglob("*.*")
+    }
+    assert len(before) > 1
+    ran = run(folder, "dvc", "repro", "--force", "--single-item", "pretrain@0", "probe@nat-0")
+    assert stages_run(ran) == {"pretrain@0", "probe@nat-0"}
+    assert {file: file.read_bytes() for file in before} == before
+    results = (each / "artifacts/results/probe/nat-0.json" for each in (project, folder))
+    ours, dvc_s = (json.loads(file.read_text()) for file in results)
+    assert ours["measured"] == dvc_s["measured"]
+    assert ours["provenance"]["threads"] == dvc_s["provenance"]["threads"] == 1
 
 
 def test_one_command_makes_the_reports(project: Path) -> None:

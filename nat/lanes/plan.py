@@ -10,7 +10,7 @@ from nat.runtime.errors import UserError
 from nat.runtime.settings.params import NAT
 
 FIRST = (NAT, "labels", "random")  # methods whose rows of Tables 3 and 4 come before all else
-ROWS = ("probe", "finetune", "detect")  # stages that measure a row
+ROWS = ("train", "probe", "finetune", "detect")  # stages that belong to a row
 FIGURES, REPORT = "illustrate", "report"
 
 

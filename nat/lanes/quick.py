@@ -18,6 +18,7 @@ from nat.runtime.naming import Name
 from nat.runtime.settings.params import NAT, Params
 
 RANDOM = "random"
+HEAD = "accuracy, %"
 
 
 def quick(params: Params) -> list[str]:
@@ -62,8 +63,8 @@ def table(rows: dict[str, dict[str, float]]) -> list[str]:
         rows: accuracies in percent by method, NAT and random among them, and by classifier.
     """
     names = {method: label(method) for method in rows}
-    wide = max(map(len, names.values()))
-    lines = [f"{'accuracy, %':{wide}} " + "".join(f"{name:>8}" for name in PROBES.values())]
+    wide = max(map(len, [HEAD, *names.values()]))
+    lines = [f"{HEAD:{wide}} " + "".join(f"{name:>8}" for name in PROBES.values())]
     for method, row in rows.items():
         lines.append(f"{names[method]:{wide}} " + "".join(f"{row[p]:8.2f}" for p in PROBES))
     ahead = rows[NAT]["mlp"] - rows[RANDOM]["mlp"]

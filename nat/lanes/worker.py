@@ -1,8 +1,8 @@
 """A stage in a process of its own, started from a server that has loaded what stages load.
 
-Importing DVC, PyTorch and the other libraries takes some 4 seconds of a core, which all stages
-share in this way. Of this package nothing is loaded beforehand: a stage runs the code as it is when
-DVC looks at it.
+Importing DVC, PyTorch and the other libraries takes some 5 seconds of a core, which all stages
+share in this way. Of this package's code that decides a result nothing is loaded beforehand: a
+stage runs it as it is when DVC looks at it.
 """
 
 import logging
@@ -25,15 +25,7 @@ from nat.runtime.signals import STOPPING
 
 CONTEXT = multiprocessing.get_context("forkserver")
 OURS = re.compile(r"python -m nat( [\w.,=+:/@%-]+)*")  # a command that needs no shell
-OF_DVC = ("dvc.repo.reproduce", "dvc.repo.index", "dvc.stage.cache", "dvc.stage.run", "dvc.scm",
-          "dvc.dvcfile", "dvc.output", "dvc_data.hashfile.state")  # fmt: skip
-OF_STAGES = ("torch._dynamo", "torchvision.datasets", "torchvision.ops", "scipy.optimize",
-             "scipy.stats", "scipy.ndimage", "scipy.io", "sklearn.metrics", "sklearn.neighbors",
-             "pandas", "cv2", "PIL.JpegImagePlugin", "pydantic.main", "ruamel.yaml", "click",
-             "safetensors.torch")  # fmt: skip
-# whose forks are safe once such libraries are loaded
-WARM = sys.platform == "linux"
-CONTEXT.set_forkserver_preload([*OF_DVC, *(OF_STAGES if WARM else ())])
+CONTEXT.set_forkserver_preload(["nat.lanes.preload"])
 
 
 def run_stage(name: str, output: Connection, variables: Mapping[str, str]) -> None:
@@ -51,7 +43,7 @@ def run_stage(name: str, output: Connection, variables: Mapping[str, str]) -> No
     from dvc.stage import run
 
     tqdm.monitor_interval = 0  # else DVC's bars, though not shown, start a thread
-    if WARM and hasattr(run, "_run"):
+    if sys.platform == "linux" and hasattr(run, "_run"):  # whose forks are safe
         run._run = _warm(run._run)
     try:
         with set_loggers_level(logging.WARNING), Repo(_wait_for_lock=True) as repo:
