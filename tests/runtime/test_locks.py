@@ -1,3 +1,4 @@
+import os
 import subprocess
 import sys
 import time
@@ -35,6 +36,21 @@ def test_who_waits_says_so(tmp_path: Path) -> None:
         waiting = subprocess.Popen(words, cwd=PROJECT, stderr=subprocess.PIPE, text=True)
         time.sleep(0.5)
         assert waiting.poll() is None
+    _, told = waiting.communicate(timeout=60)
+    assert waiting.returncode == 0
+    (line,) = told.splitlines()
+    assert line.startswith(f"x: process {os.getpid()} works on it; waiting. (A stage goes on if ")
+    assert f"`kill {os.getpid()}`" in line
+
+
+def test_a_holder_that_is_not_known_is_waited_for_too(tmp_path: Path) -> None:
+    """One that could not write itself into the file, as the disk was full."""
+    lock = tmp_path / "x.lock"
+    words = [sys.executable, "-c", HOLDER, str(lock), str(tmp_path / "busy")]
+    with locked(lock):
+        os.truncate(lock, 0)
+        waiting = subprocess.Popen(words, cwd=PROJECT, stderr=subprocess.PIPE, text=True)
+        time.sleep(0.5)
     _, told = waiting.communicate(timeout=60)
     assert (waiting.returncode, told) == (0, "x: another process works on it; waiting\n")
 

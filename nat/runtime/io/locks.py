@@ -7,9 +7,10 @@ after every wait.
 
 import fcntl
 import os
+import socket
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 
@@ -24,9 +25,12 @@ def locked(path: Path) -> Iterator[None]:
         handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
         try:
             if not try_lock(handle):
-                print(f"{path.stem}: another process works on it; waiting", file=sys.stderr)
+                print(f"{path.stem}: {_holder(handle)}", file=sys.stderr, flush=True)
                 fcntl.flock(handle, fcntl.LOCK_EX)
             if is_open(path, handle):
+                with suppress(OSError):  # of a full disk; then it is not told who holds it
+                    os.ftruncate(handle, 0)
+                    os.pwrite(handle, f"{os.getpid()} {socket.gethostname()}".encode(), 0)
                 break
         except BaseException:
             os.close(handle)
@@ -37,6 +41,18 @@ def locked(path: Path) -> Iterator[None]:
     finally:
         path.unlink(missing_ok=True)
         os.close(handle)
+
+
+def _holder(handle: int) -> str:
+    """What to do about the process that holds a lock, as it wrote itself into the file."""
+    pid, _, host = os.pread(handle, 1000, 0).decode(errors="replace").partition(" ")
+    if not pid.isdecimal():
+        return "another process works on it; waiting"
+    elsewhere = f" on {host}" if host != socket.gethostname() else ""
+    return (
+        f"process {pid}{elsewhere} works on it; waiting. (A stage goes on if DVC alone was killed; "
+        f"it ends by itself, or by `kill {pid}`, and this one goes on from its state.)"
+    )
 
 
 def try_lock(handle: int) -> bool:
