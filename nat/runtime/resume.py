@@ -11,6 +11,7 @@ State is written whole after every epoch, so a run that is killed at any moment 
 epoch, and ends in the same weights. Beside it the history grows as history.csv.
 """
 
+import csv
 import hashlib
 import io
 import json
@@ -20,7 +21,6 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
-import pandas
 import torch
 
 from nat.runtime.distributed import Distributed
@@ -64,6 +64,16 @@ def state_folder(folder: Path) -> Iterator[None]:
         sweep(folder)  # what a process left that was killed while it removed the state
         folder.mkdir(exist_ok=True)  # after the wait, as the former holder may have removed it
         yield
+
+
+def comma_separated(rows: list[dict[str, Any]]) -> str:
+    """CSV of rows, with a column for every name in the order of their first use; None is empty."""
+    text = io.StringIO()
+    names = dict.fromkeys(name for row in rows for name in row)
+    writer = csv.DictWriter(text, list(names), lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)
+    return text.getvalue()
 
 
 class ResumableRun:
@@ -165,7 +175,7 @@ class ResumableRun:
         with atomic_write(self.file, FILE_OF_OURS) as temporary:
             temporary.write_bytes(buffer.getbuffer())
         with atomic_write(self.folder / "history.csv", FILE_OF_OURS) as temporary:
-            pandas.DataFrame(self.history).to_csv(temporary, index=False)
+            temporary.write_text(comma_separated(self.history), encoding="utf-8")
 
     def _resume(self) -> None:
         if not self.file.exists():

@@ -1,14 +1,16 @@
+import io
 import os
 import shutil
 from pathlib import Path
 from typing import Any
 
+import pandas
 import pytest
 import torch
 
 from nat.data.seeds import generator
 from nat.runtime.errors import UserError
-from nat.runtime.resume import ResumableRun, scratch_folder
+from nat.runtime.resume import ResumableRun, comma_separated, scratch_folder
 
 
 class Stop(Exception):
@@ -101,3 +103,15 @@ def test_folder_follows_everything_that_determines_the_run(tmp_path: Path) -> No
     assert base != folder(parameters={"lr": 2}, data=data)
     data.write_text("b")
     assert base != folder(parameters={"lr": 1}, data=data)
+
+
+def test_the_history_is_what_pandas_writes_and_reads() -> None:
+    """Which takes half a second to import, in every stage."""
+    rows = [
+        {"epoch": 1, "loss": 1.4780014233711438, "knn": None},
+        {"epoch": 2, "loss": 1e-09, "knn": 73.55000000000001, "note": 'a, "b"'},
+    ]
+    frame = pandas.DataFrame(rows)
+    assert comma_separated(rows) == frame.to_csv(index=False)
+    pandas.testing.assert_frame_equal(pandas.read_csv(io.StringIO(comma_separated(rows))), frame)
+    assert comma_separated(rows[:1]) == "epoch,loss,knn\n1,1.4780014233711438,\n"
