@@ -48,7 +48,7 @@ def project(tmp_path_factory: pytest.TempPathFactory, devkit: Path) -> Path:
     run(folder, "git", "init", "-q")
     commit(folder, "start")
     told = run(folder, sys.executable, "-m", "nat", "lanes")
-    assert len(re.findall(r"^ +mlp +linear", told, re.M)) == 2  # of the first methods, and of all
+    assert len(re.findall(r"^ +MLP +linear", told, re.M)) == 2  # of the first methods, and of all
     assert told.index("ablations:probe") > told.index("probe@random")
     commit(folder, "results")
     return folder

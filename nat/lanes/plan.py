@@ -119,8 +119,8 @@ def _place(name: str, methods: Sequence[str]) -> tuple[int, int]:
         return 0, len(methods)
     if kind not in ROWS:  # those of ablations, of another folder; and what others need
         return 1, 0
-    owner = next((i for i, method in enumerate(methods) if item.startswith(f"{method}-")), 0)
-    return (0 if methods[owner] in FIRST else 2), owner
+    owner = next((method for method in methods if item.startswith(f"{method}-")), methods[0])
+    return (0, FIRST.index(owner)) if owner in FIRST else (2, methods.index(owner))
 
 
 def _read_parameters_once() -> None:

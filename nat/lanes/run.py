@@ -135,21 +135,23 @@ def run(params: Params, targets: Sequence[str] = ()) -> None:
     Raises:
         UserError: a stage failed, or DVC refuses the project.
     """
-    plan = Plan(params.methods, targets)
-    follow(plan, params)
+    if not follow(Plan(params.methods, targets), params):
+        pages = " and ".join(str(REPORTS / page) for page in ("README.md", "index.html"))
+        print(f"Everything is up to date; {pages} have the results", flush=True)
 
 
-def follow(plan: Plan, params: Params) -> None:
+def follow(plan: Plan, params: Params) -> bool:
     """Run what a plan has; in between, write a report once the first methods are done.
+
+    Returns:
+        Whether there was anything to run.
 
     Raises:
         UserError: a stage failed; all that did not need it were run.
     """
     name = plan.next()
     if name is None:
-        pages = " and ".join(str(REPORTS / page) for page in ("README.md", "index.html"))
-        print(f"Everything is up to date; {pages} have the results", flush=True)
-        return
+        return False
     with Lanes(params) as lanes:
         first, faults = plan.pending(plan.first), []
         while name is not None or lanes.jobs:
@@ -170,6 +172,7 @@ def follow(plan: Plan, params: Params) -> None:
     if failed:
         more = f"; {len(left_out)} not run, as they need what failed" if left_out else ""
         raise UserError(f"failed, see above: {', '.join(failed)}{more}")
+    return True
 
 
 def _devices(params: Params) -> list[dict[str, str]]:

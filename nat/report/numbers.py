@@ -7,7 +7,7 @@ from typing import Any
 import pandas as pd
 
 from nat.report.frame import Report
-from nat.report.names import PROBES
+from nat.report.names import PROBES, label
 from nat.report.results import ON_VOC
 from nat.report.table import Measured
 
@@ -15,6 +15,8 @@ from nat.report.table import Measured
 PLACES = {probe: (probe, "probe") for probe in PROBES}
 PLACES |= dict(zip(("voc_fc", "voc_all", "voc_detection"), (("map", s) for s in ON_VOC),
                    strict=True))  # fmt: skip
+
+COLUMNS = PROBES | {"voc_fc": "VOC fc6-8", "voc_all": "VOC all", "voc_detection": "VOC detection"}
 
 
 def summary(report: Report) -> dict[str, dict[str, Measured | None]]:
@@ -28,7 +30,8 @@ def summary(report: Report) -> dict[str, dict[str, Measured | None]]:
 def summary_lines(report: Report) -> list[str]:
     """The summary as a small table for the terminal."""
     frame = pd.DataFrame.from_dict(summary(report), orient="index", dtype=object)
-    return frame.map(lambda cell: str(cell or "not run")).to_string().splitlines()
+    texts = frame.map(lambda cell: str(cell or "not run")).rename(index=label, columns=COLUMNS)
+    return texts.to_string().splitlines()
 
 
 def metrics(report: Report) -> str:

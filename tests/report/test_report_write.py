@@ -53,7 +53,7 @@ def test_same_results_give_the_same_bytes(make_results: Any, tmp_path: Path) -> 
     ]
     said = [process.communicate()[0] for process in running]
     assert [process.returncode for process in running] == [0, 0]
-    assert said[0].splitlines()[1].startswith("nat     70.5 ± 0.7")
+    assert said[0].splitlines()[1].startswith("NAT     70.5 ± 0.7")
     assert said[0].splitlines()[-1].endswith(f"{outs[0]}/README.md, {outs[0]}/index.html")
     found = [contents(out) for out in outs]
     assert found[0].keys() == NAMES
