@@ -23,6 +23,7 @@ COMMANDS = [
     ["detect"],
     ["illustrate"],
     ["profile"],
+    ["lanes"],
     ["export"],
     ["embed"],
     ["report"],
