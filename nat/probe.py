@@ -6,7 +6,9 @@ batches, since computing the features is most of the work.
 """
 
 import re
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
+from typing import Protocol
 
 import torch
 import torch.nn.functional as F
@@ -33,9 +35,11 @@ BANK = 100_000  # images that kNN looks at, at most: AlexNet's conv5 of so many 
 class Classifiers(nn.Module):
     """An MLP of the head's shape and a linear classifier, side by side on the same features."""
 
-    def __init__(self, inputs: int, hidden: int, classes: int, dropout: float) -> None:
+    def __init__(
+        self, inputs: int, hidden: int, classes: int, dropout: float, setting: str = "probe.hidden"
+    ) -> None:
         super().__init__()
-        self.mlp = mlp(inputs, hidden, classes, dropout, "probe.hidden")
+        self.mlp = mlp(inputs, hidden, classes, dropout, setting)
         # features of different trunks differ in scale; batch norm without parameters removes that
         self.linear = nn.Sequential(
             nn.Flatten(), nn.BatchNorm1d(inputs, affine=False), nn.Linear(inputs, classes)
@@ -44,6 +48,83 @@ class Classifiers(nn.Module):
     def forward(self, conv5: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """Float (b, ...) to the logits of both, float (b, classes)."""
         return self.mlp(conv5), self.linear(conv5)
+
+
+class Batches(Protocol):
+    """What classifiers are trained on: a Loader, or one of features."""
+
+    steps: int
+
+    def epoch(self, epoch: int) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
+        """Yield rows, int64 (b,) on the CPU, and what ``features`` takes, on the device."""
+
+
+def fit(
+    session: Session,
+    classifiers: Classifiers,
+    batches: Batches,
+    labels: torch.Tensor,
+    features: Callable[[torch.Tensor], torch.Tensor],
+    source: Path,
+    inputs: Mapping[str, Path | str],
+) -> None:
+    """Train both classifiers, by the settings ``probe``; then they are in evaluation mode.
+
+    Args:
+        session: of the probe.
+        classifiers: to train, from weights that are drawn here; moved to the device.
+        batches: of this process.
+        labels: int64 (n,), of all images.
+        features: from a batch to what the classifiers take, without gradient.
+        source: the file that the features come from, to name when it is at fault.
+        inputs: what decides the features, see ``Session.epochs``.
+
+    Raises:
+        UserError: a loss that is no longer finite.
+    """
+    settings, distributed = session.params.probe, session.distributed
+    initialise(classifiers, generator(session.seed, "classifiers"))
+    classifiers.to(session.device)
+    wrapped = distributed.wrap(classifiers)
+    # v <- momentum v + (1 - momentum) g, as the released protocol writes it
+    optimizer = torch.optim.SGD(
+        [{"params": classifiers.mlp.parameters()}, {"params": classifiers.linear.parameters()}],
+        lr=settings.lr,
+        momentum=settings.momentum,
+        dampening=settings.momentum,
+        weight_decay=settings.weight_decay,
+    )
+    for weight in classifiers.parameters():  # v starts at zero, PyTorch's at the first gradient
+        optimizer.state[weight]["momentum_buffer"] = torch.zeros_like(weight)
+    blame = {
+        "probe.lr": settings.lr,
+        "probe.lr_linear": settings.lr_linear,
+        "probe.batch_size": settings.batch_size,
+    }
+    for epoch in session.epochs(
+        classifiers, optimizer, settings.epochs, blame, source, inputs=inputs
+    ):
+        rates = (settings.lr, settings.lr_linear)
+        for group, lr in zip(optimizer.param_groups, rates, strict=True):
+            group["lr"] = constant_then_decay(lr, settings.lr_decay, settings.lr_hold, epoch.number)
+        for _, rows, batch in epoch.batches(
+            batches.epoch(epoch.number), batches.steps, settings.batch_size
+        ):
+            right = labels[rows].to(session.device, non_blocking=True)
+            with distributed.autocast():
+                with torch.no_grad():
+                    found = features(batch)
+                by_mlp, by_linear = wrapped(found)
+            losses = [F.cross_entropy(by.float(), right) for by in (by_mlp, by_linear)]
+            loss = losses[0] + losses[1]
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+            epoch.add(loss)
+        session.log(loss=epoch.loss() / batches.steps / distributed.size)
+    classifiers.eval()
+    for statistics in classifiers.buffers():  # of each process's own last batch until here
+        distributed.broadcast(statistics)
 
 
 def probe(
@@ -154,51 +235,8 @@ class Probing:
         classifiers = Classifiers(
             trunk.features(crop), settings.hidden, len(train.classes), settings.dropout
         )
-        initialise(classifiers, generator(session.seed, "classifiers"))
-        classifiers.to(device)
-        wrapped = distributed.wrap(classifiers)
-        # v <- momentum v + (1 - momentum) g, as the released protocol writes it
-        optimizer = torch.optim.SGD(
-            [{"params": classifiers.mlp.parameters()}, {"params": classifiers.linear.parameters()}],
-            lr=settings.lr,
-            momentum=settings.momentum,
-            dampening=settings.momentum,
-            weight_decay=settings.weight_decay,
-        )
-        for weight in classifiers.parameters():  # v starts at zero, PyTorch's at the first gradient
-            optimizer.state[weight]["momentum_buffer"] = torch.zeros_like(weight)
-        blame = {
-            "probe.lr": settings.lr,
-            "probe.lr_linear": settings.lr_linear,
-            "probe.batch_size": settings.batch_size,
-        }
-        for epoch in session.epochs(
-            classifiers, optimizer, settings.epochs, blame, network_file,
-            inputs={"network": network_file},
-        ):  # fmt: skip
-            rates = (settings.lr, settings.lr_linear)
-            for group, lr in zip(optimizer.param_groups, rates, strict=True):
-                group["lr"] = constant_then_decay(
-                    lr, settings.lr_decay, settings.lr_hold, epoch.number
-                )
-            for _, rows, images in epoch.batches(
-                loader.epoch(epoch.number), loader.steps, settings.batch_size
-            ):
-                labels = train.labels[rows].to(device, non_blocking=True)
-                with distributed.autocast():
-                    with torch.no_grad():
-                        conv5 = trunk(images)
-                    by_mlp, by_linear = wrapped(conv5)
-                losses = [F.cross_entropy(by.float(), labels) for by in (by_mlp, by_linear)]
-                loss = losses[0] + losses[1]
-                optimizer.zero_grad()
-                loss.backward()
-                optimizer.step()
-                epoch.add(loss)
-            session.log(loss=epoch.loss() / loader.steps / distributed.size)
-        classifiers.eval()
-        for statistics in classifiers.buffers():  # of each process's own last batch until here
-            distributed.broadcast(statistics)
+        inputs = {"network": network_file}
+        fit(session, classifiers, loader, train.labels, trunk, network_file, inputs)
         way = (crop, settings.crops, distributed)
         mlp_accuracy, linear_accuracy = multi_crop_accuracies(
             lambda cuts: classifiers(trunk(cuts)), test, *way
