@@ -4,6 +4,7 @@
 copy of the project, the script of an editable install would import the original's code.
 """
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Literal
 
@@ -23,7 +24,7 @@ from nat.options import (
 )
 from nat.runtime.naming import IMAGES, MEASURED, PROPOSALS, REPORTS, RESULTS, VOC, Name
 from nat.runtime.settings.families import members
-from nat.runtime.settings.params import NAT, LayersTrained, Params
+from nat.runtime.settings.params import NAT, SIFT_FISHER, LayersTrained, Params
 
 OTHERS = click.Choice([m for m in members("methods") if m != NAT])
 
@@ -177,6 +178,17 @@ def probe(
     network, out = network or name.network / "network.safetensors", out or name.result("probe")
     if not passed_on(network, "probe", name, out):
         probe(params, name, images, network, checkpoints, out)
+
+
+@main.command(cls=OfTraining)
+@option_images
+@option_path("out", "JSON of accuracies and their provenance.")
+def fisher(params: Params, name: Name, images: Path, out: Path | None) -> None:
+    """Train the probe's classifiers on SIFT and Fisher vectors (Table 3)."""
+    from nat.fisher.stage import fisher
+
+    name = replace(name, method=SIFT_FISHER)
+    fisher(params, name, images, out or name.result("probe"))
 
 
 @main.command(cls=OfTraining)

@@ -19,6 +19,7 @@ COMMANDS = [
     ["pretrain"],
     ["train"],
     ["probe"],
+    ["fisher"],
     ["finetune"],
     ["detect"],
     ["illustrate"],

@@ -147,7 +147,7 @@ def test_ablations_depend_on_the_settings_of_the_pipeline() -> None:
 def test_declarations_stay_readable() -> None:
     files = [PROJECT / "dvc.yaml", *PROJECT.glob("stages/*/dvc.yaml")]
     lines = [len(file.read_text().splitlines()) for file in files]
-    assert lines[0] <= 130
+    assert lines[0] <= 140
     assert sum(lines) <= 300
 
 

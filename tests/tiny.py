@@ -46,6 +46,15 @@ TINY: dict[str, Any] = {
         "rotnet": {"epochs": 4, "batch_size": 16},
     },
     "probe": {"hidden": 16, "epochs": 2, "batch_size": 16, "crops": 2, "neighbours": 3},
+    "fisher": {
+        "patches": [8, 16],
+        "step": 8,
+        "sift": 8,
+        "gaussians": 3,
+        "samples": 500,
+        "dimension": 12,
+        "hidden": 16,
+    },
     "ablations": {
         "nat": [
             "permute_every=never",

@@ -1,6 +1,9 @@
 """What data, methods, probes and settings are called in tables and figures."""
 
+from typing import Any
+
 from nat.runtime.settings.families import constant
+from nat.runtime.settings.params import SIFT_FISHER
 
 DATA = {
     "fashion-mnist": "Fashion-MNIST",
@@ -23,14 +26,20 @@ TARGETS = {
 ALIGNMENTS = {"exact": "exact", "greedy": "greedy", "sinkhorn": "Sinkhorn"}
 
 
+def said(method: str, word: str, otherwise: Any = None) -> Any:
+    """What a method's file, in nat/methods or nat/fisher, says of it: ``LABEL``, ``WHEN``, ..."""
+    family, file = ("fisher", "stage") if method == SIFT_FISHER else ("methods", method)
+    return constant(family, file, word, otherwise)
+
+
 def label(method: str) -> str:
-    """A method's name for people: LABEL of its file in nat/methods, else its own name."""
-    return constant("methods", method, "LABEL", method)
+    """A method's name for people; else its own name."""
+    return said(method, "LABEL", method)
 
 
 def cited(method: str) -> str:
     """A method's name with its reference, as a table's row has it."""
-    reference = constant("methods", method, "REFERENCE")
+    reference = said(method, "REFERENCE")
     return f"{label(method)} ({reference})" if reference else label(method)
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from nat.report.names import ALIGNMENTS, TARGETS, pace
 from nat.runtime.errors import UserError
-from nat.runtime.settings.params import pairs_of
+from nat.runtime.settings.params import SIFT_FISHER, pairs_of
 from nat.runtime.settings.yaml_file import load
 
 Settings = dict[str, Any]
@@ -82,7 +82,8 @@ class Variants:
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
-        self.methods: list[str] = list(settings["methods"])
+        without_trunk = [SIFT_FISHER] if "fisher" in settings else []
+        self.methods: list[str] = [*settings["methods"], *without_trunk]
         self.all = [self.own(method) for method in self.methods]
         for method in self.methods:
             for override in (settings.get("ablations") or {}).get(method, []):

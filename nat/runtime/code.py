@@ -8,7 +8,7 @@ package, above all nat/runtime, decides how a result is made and kept, not what 
 from pathlib import Path
 
 from nat.runtime.io.files import sha256
-from nat.runtime.settings.params import NAT, Params
+from nat.runtime.settings.params import NAT, SIFT_FISHER, Params
 
 PACKAGE = Path(__file__).parents[1]
 TRAINING = ("data", "evaluation", "methods/__init__.py", "network")
@@ -25,6 +25,7 @@ DECIDES = {
     ),
     "train": (*TRAINING, "methods/{method}.py", "pretext"),
     "probe": ("data", "evaluation", "network", "probe.py"),
+    "fisher": ("data", "evaluation", "fisher", "network", "probe.py"),
     "proposals": ("data", "voc/data", "voc/proposals"),
     "finetune": ("data", "network", "voc/classification", "voc/data", "voc/transfer"),
     "detect": ("data", "network", "voc/data", "voc/detection", "voc/transfer"),
@@ -51,8 +52,8 @@ def code_of(stage: str, method: str, params: Params) -> dict[str, str]:
         params: which targets, alignment and method are in use.
     """
     stage = stage.partition("-")[0]
-    if (stage, method) == ("train", NAT):
-        stage = "pretrain"
+    own = {("train", NAT): "pretrain", ("probe", SIFT_FISHER): "fisher"}
+    stage = own.get((stage, method), stage)
     names = {
         "target_type": params.target_type,
         "alignment": params.alignment,

@@ -64,6 +64,7 @@ VARIED, LABELLED = (Name(method, OVERRIDE, SEED) for method in ("nat", "labels")
         ("dvc.yaml", "pretrain", [NAT.network, NAT.result("train")]),
         ("dvc.yaml", "train", [ANY.network, ANY.result("train")]),
         ("dvc.yaml", "probe", [ANY.result("probe")]),
+        ("dvc.yaml", "fisher", [Name("sift_fisher", "", SEED).result("probe")]),  # type: ignore[arg-type]
         ("dvc.yaml", "finetune", [ANY.result("finetune-${item.layers}")]),
         ("dvc.yaml", "proposals", [PROPOSALS]),
         ("dvc.yaml", "detect", [ANY.detections, ANY.result("detect")]),

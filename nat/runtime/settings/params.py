@@ -41,6 +41,7 @@ Alignment = Annotated[str, member_of("alignments")]
 Method = Annotated[str, member_of("methods")]
 DataSet = Annotated[str, member_of("datasets")]
 NAT = "nat"  # the method that params.yaml's own groups set: targets, alignment, pretrain
+SIFT_FISHER = "sift_fisher"  # what is compared without a trunk, set by the group fisher
 
 
 def _place(folder: str) -> str:
@@ -244,6 +245,28 @@ class Probe(Training):
     neighbours: Count
 
 
+class Fisher(Group):
+    """SIFT and Fisher vectors (Table 3), which are classified as the probe classifies features."""
+
+    patches: Annotated[list[Annotated[int, Field(ge=4, le=4096)]], Some]
+    step: Annotated[int, Field(gt=0, le=4096)]
+    sift: Annotated[int, Field(gt=0, le=128)]
+    gaussians: Annotated[int, Field(gt=0, le=2**16)]
+    samples: Count
+    images: Count
+    dimension: Units
+    hidden: Units
+
+    @model_validator(mode="after")
+    def _dimension_is_there(self) -> "Fisher":
+        if self.dimension > (numbers := 2 * self.gaussians * self.sift):
+            raise ValueError(
+                f"dimension {self.dimension} is larger than 2 x gaussians x sift, {numbers}; "
+                "use at most that"
+            )
+        return self
+
+
 class Finetune(Group):
     """VOC classification (Table 4)."""
 
@@ -333,6 +356,7 @@ class Params(Group):
     pretrain: Pretrain
     baselines: groups_of("methods")  # type: ignore[valid-type]
     probe: Probe
+    fisher: Fisher
     finetune: Finetune
     detect: Detect
     ablations: Ablations
@@ -348,6 +372,11 @@ class Params(Group):
             raise ValueError(
                 "evaluate_on: validation, but images.validation is 0; hold some images out, or "
                 "use test"
+            )
+        if (patch := max(self.fisher.patches)) > self.images.size:
+            raise ValueError(
+                f"fisher.patches: {patch} is larger than images.size {self.images.size}; use at "
+                "most that"
             )
         if NAT in self.compared:
             raise ValueError(f"compared: {NAT} is what the others are compared with; leave it out")
