@@ -72,6 +72,18 @@ def of_accuracies(more: Measured, less: Measured, images: int, name: str = "") -
     return Pair(more, less, math.sqrt(variance / images) if images else math.nan, name)
 
 
+Number = tuple[Measured, str, str]  # and of which method and stage it is
+
+
+def paired(report: Report, more: Number, less: Number, name: str = "") -> Pair:
+    """Two accuracies, or two mean average precisions, whose classes tell the error."""
+    (high, method, stage), (low, another, than) = more, less
+    if stage in ON_VOC:
+        by_class = report.by_class(method, stage) - report.by_class(another, than)
+        return Pair(high, low, by_class.sem(), name)
+    return of_accuracies(high, low, report.images("test"), name)
+
+
 def judge(difference: Difference, rule: str = "above") -> str:
     """Whether all that is within ± 2 SE of a difference is as the rule has it, or none of it."""
     error, (least, most) = np.nan_to_num(difference.error), RULES[rule]
@@ -140,11 +152,7 @@ def _by_run(report: Report, more: str, less: str, name: str) -> Iterator[Pair]:
             varied = value if more.endswith(("=MOVING", "=BEST")) else other
             told = name.format(value=varied, pace=pace(varied))
             (method, stage, _), (another, than, _) = more.split()[:3], less.split()[:3]
-            if stage in ON_VOC:
-                by_class = report.by_class(method, stage) - report.by_class(another, than)
-                yield Pair(high, low, by_class.sem(), told)
-            else:
-                yield of_accuracies(high, low, report.images("test"), told)
+            yield paired(report, (high, method, stage), (low, another, than), told)
 
 
 def _found(report: Report, number: str) -> list[tuple[Any, Measured]]:

@@ -30,6 +30,7 @@ class Report:
         illustrated: what Figures 1, 3 and 4 show, of the first seed that has it; may be None.
         detected: images with detections, likewise.
         counted: the results that count, the two above behind them.
+        not_run: by run, why the data cannot serve a method.
         data: the name of what methods were trained on and probed with; ``voc`` of the VOC set.
     """
 
@@ -38,7 +39,8 @@ class Report:
         self.settings, self.variants = settings, Variants(settings)
         self.results, shown = read_results(folder, self.variants)
         self.illustrated, self.detected = shown.get("features"), shown.get("detections")
-        self.counted = [result for result in self.results if not result.dropped]
+        self.counted = [r for r in self.results if not r.dropped and not r.not_run]
+        self.not_run = {r.run: r.not_run for r in self.results if r.not_run and not r.dropped}
         named = {r.stage in ON_VOC: data_name(r.provenance.data) for r in self.counted}
         self.data, self.voc = named.get(False, "images"), named.get(True, "VOC-format set")
         self.counted += [each for each in (self.illustrated, self.detected) if each]
@@ -67,7 +69,10 @@ class Report:
         found = {}
         for (*run, metric), rows in self.frame[self.frame["counted"] == 1].groupby(KEY, sort=False):
             values, seeds = (tuple(rows[name].tolist()) for name in ("number", "seed"))
-            data, digits = data_name(rows["data"].iloc[0]), int(metric != "images_per_second")
+            data, digits = (
+                data_name(rows["data"].iloc[0]),
+                int(metric not in ("images_per_second", "seconds")),
+            )
             name = anchor(Run(*run), metric)
             found[Run(*run), metric] = Measured(values, seeds, data, name, digits)
         return found
@@ -129,6 +134,18 @@ class Report:
         own = (r.history for r in self.counted if r.run == Run("train", "nat") and r.history)
         columns = ["epoch", "loss", "reassigned", "knn"]
         return [pd.DataFrame(rows).reindex(columns=columns).astype(float) for rows in own]
+
+    def courses(self, method: str, column: str) -> list[pd.Series]:
+        """A column of a method's own trainings' history by epoch; of those that have it."""
+        rows = (r.history for r in self.counted if r.run == Run("train", method) and r.history)
+        frames = (pd.DataFrame(each).set_index("epoch") for each in rows)
+        return [frame[column].dropna().astype(float) for frame in frames if column in frame]
+
+    def is_composed(self, method: str) -> bool:
+        """Whether a method was trained on composed motion, no frames being named."""
+        trained = (r for r in self.counted if r.run == Run("train", method))
+        own = (get(r.provenance.parameters, f"baselines.{method}") for r in trained)
+        return any(isinstance(each, dict) and each.get("frames", "") is None for each in own)
 
     @cached_property
     def groups(self) -> list[list[Result]]:

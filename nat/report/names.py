@@ -16,6 +16,11 @@ DATA = {
     "voc2007": "VOC 2007",
 }
 PROBES = {"mlp": "MLP", "linear": "linear", "knn": "kNN"}
+TRANSFERS = {
+    "finetune-fc6-8": "classification fc6-8",
+    "finetune-all": "classification all",
+    "detect": "detection all",
+}
 # types of targets, short and long, and alignments; both are files, of which there may be more
 TARGETS = {
     "sphere": ("sphere", "uniform on the unit sphere"),

@@ -19,11 +19,13 @@ from nat.report.frame import Report, anchor, subject
 from nat.report.names import data_name, pace
 
 TEMPLATES = Path(__file__).parent / "templates"
+FORMER_TITLE = "Results - Noise As Targets"
 
 
-def head() -> str:
-    """How index.html begins, by which it is recognised."""
-    return _text("index.html.j2").partition("</title>")[0]
+def heads() -> tuple[str, str]:
+    """How index.html begins, by which it is recognised, and how it began in earlier versions."""
+    head = _text("index.html.j2").partition("</title>")[0]
+    return head, f"{head.partition('<title>')[0]}<title>{FORMER_TITLE}"
 
 
 def caption(stem: str, **shown: Any) -> str:

@@ -43,6 +43,8 @@ class Run(NamedTuple):
 class Result(Checked):
     """A file of results/: numbers, in percent but for losses and costs, and where they come from.
 
+    ``not_run`` is why there are none.
+
     ``file`` is its name, results/ first; never an absolute path. ``content`` is what figures show,
     an Illustration or Detected. ``dropped`` is why it does not count; empty if it does.
     """
@@ -83,6 +85,8 @@ class Result(Checked):
         for row in self.checkpoints:
             epoch = int(row.get("epoch") or 0)
             found |= {checkpoint(epoch, name): row[name] for name in row if name != "epoch"}
+        if self.stage == "train":
+            found["seconds"] = self.provenance.seconds
         return {name: value for name, value in found.items() if value is not None}
 
 
@@ -172,7 +176,8 @@ def _judge(results: list[Result], variants: Variants) -> None:
         else:
             seen.add((result.run, result.seed))
     for stages in (ON_IMAGES, ON_VOC):
-        asked = [result for result in results if result.stage in stages and not result.dropped]
+        # what was not run was found out on the images, whichever the stage
+        asked = [r for r in results if r.stage in stages and not r.dropped and not r.not_run]
         stores = [(r.provenance.data, r.provenance.store or "") for r in asked]
         most = Counter(sorted(stores)).most_common(1)
         for result, store in zip(asked, stores, strict=True):

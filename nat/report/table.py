@@ -95,7 +95,8 @@ class Table:
     """A table of the paper's, or one in its manner; ``stem`` is its files' name without ending.
 
     A column of ``frame`` has two names: the data, with PAPER or HERE behind, and its own.
-    ``marks`` are of each row the 1-based numbers of its ``notes``.
+    ``marks`` are of each row the 1-based numbers of its ``notes``. The row number ``own``, counted
+    from 0, is in bold.
 
     Raises:
         ValueError: a cell is not of its column's kind.
@@ -107,6 +108,7 @@ class Table:
     frame: pd.DataFrame
     notes: list[str]
     marks: list[tuple[int, ...]]
+    own: int = -1
 
     def __post_init__(self) -> None:
         for (group, name), cells in self.frame.items():
@@ -183,10 +185,14 @@ def _numbers(cell: Cell) -> list[str]:
 def latex(table: Table) -> str:
     r"""A table environment for a document with ``\usepackage{booktabs}``; it numbers itself."""
     frame = table.frame.map(_in_latex).rename(escape_latex, axis=1)
+    names = [escape_latex(name) for name in frame.index]
+    if table.own >= 0:
+        frame.iloc[table.own] = [rf"\textbf{{{cell}}}" for cell in frame.iloc[table.own]]
+        names[table.own] = rf"\textbf{{{names[table.own]}}}"
     frame.columns.names = "", escape_latex(table.frame.index.name)
     frame.index = [
-        escape_latex(name) + (rf"$^{{{','.join(map(str, marks))}}}$" if marks else "")
-        for name, marks in zip(frame.index, table.marks, strict=True)
+        name + (rf"$^{{{','.join(map(str, marks))}}}$" if marks else "")
+        for name, marks in zip(names, table.marks, strict=True)
     ]
     text = frame.style.to_latex(
         hrules=True,

@@ -6,14 +6,21 @@ from dataclasses import replace
 import pandas as pd
 
 from nat.report import page, paper
+from nat.report.against import against
 from nat.report.claims import HELD, NOT_HELD, OPEN, judge, of_accuracies
 from nat.report.frame import Report
-from nat.report.names import PROBES, cited
-from nat.report.results import ON_VOC
+from nat.report.names import PROBES, TRANSFERS, cited, said
+from nat.report.results import Run
 from nat.report.settings import Variant, get
 from nat.report.table import HERE, NONE, PAPER, Cell, Difference, Measured, Missing, Quoted, Table
+from nat.runtime.settings.params import NAT, SIFT_FISHER
 
-ADDED = "a row that the paper's table does not have"
+ADDED = {
+    "compared": "a row that the paper's table does not have",
+    "cited": "related work that the paper cites; its table has no such row",
+    "later": "later than the paper",
+}
+COMPOSED = "composed motion: sequences made of the images, in place of film"
 ELSEWHERE = "the paper's k are 1e3, 1e4 and 1e5, of which it prints the best"
 AVERAGED = "Sinkhorn draws an image to a mean of targets; its permutation P is the exact one"
 
@@ -21,9 +28,9 @@ AVERAGED = "Sinkhorn draws an image to a mean of targets; its permutation P is t
 Columns = dict[str, tuple[str, str]]
 ACCURACY: Columns = {"Acc@1": ("accuracy", "train")}
 BY_PROBE: Columns = {name: (probe, "probe") for probe, name in PROBES.items()}
-TASKS = ("classification fc6-8", "classification all", "detection all")
-TRANSFER: Columns = {task: ("map", stage) for task, stage in zip(TASKS, ON_VOC, strict=True)}
+TRANSFER: Columns = {task: ("map", stage) for stage, task in TRANSFERS.items()}
 COST, SPEED = ("alignment_ms", "train"), ("images_per_second", "train")
+TABLE_3 = BY_PROBE | {"training, s": ("seconds", "train"), "images/s": SPEED}
 MINUS = "MLP minus reference"
 OF_NAT = BY_PROBE | {"alignment, ms": COST, "images/s": SPEED}
 
@@ -47,12 +54,24 @@ def of_labels(report: Report, title: str, corner: str, factor: str) -> Table:
 
 
 def of_methods(report: Report, title: str, columns: Columns) -> Table:
-    """The paper's rows of Table 3 or 4, then every method of params.yaml that it lacks."""
+    """The paper's rows of Table 3 or 4, then every method of params.yaml that it lacks.
+
+    These are in the order of ADDED; what was measured stands before what is quoted alone.
+    """
     rows = paper.TABLES[title]
     known, none = {row.key for row in rows}, ["-"] * len(rows[0].numbers)
-    others = [method for method in report.variants.methods if method not in known]
-    rows = [*rows, *(paper.Row(method, cited(method), none, ADDED) for method in others)]
-    lines = [(row, report.variants.own(row.key)) for row in rows]
+    whens = {method: said(method, "WHEN", "compared") for method in report.variants.methods}
+    places = {when: place for place, when in enumerate(ADDED)}
+    others = sorted((m for m in whens if m not in known), key=lambda m: places.get(whens[m], 0))
+    if columns is TRANSFER:
+        others = [method for method in others if method != SIFT_FISHER]  # which has no trunk
+    rows = [
+        *rows,
+        *(paper.Row(m, cited(m), none, ADDED.get(whens[m], ADDED["compared"])) for m in others),
+    ]
+    lines: list[Line] = [(row, report.variants.own(row.key)) for row in rows]
+    tested = [column for column in columns.values() if column[1] != "train"]
+    lines.sort(key=lambda line: not any(report.measured(line[0].key, *each) for each in tested))
     return _table(report, title, "Method", lines, columns)
 
 
@@ -126,7 +145,7 @@ def _table(
     the differences of the first number to that of it.
     """
     papers, data = ("VOC 2007", report.voc) if columns is TRANSFER else ("ImageNet", report.data)
-    heads = [(papers + PAPER, name) for name in (TASKS if columns is TRANSFER else ACCURACY)]
+    heads = [(papers + PAPER, name) for name in (TRANSFER if columns is TRANSFER else ACCURACY)]
     heads += [(data + HERE, name) for name in (*columns, minus) if name]
     first, *_ = columns.values()
     stem = title.replace("Table ", "table").split()[0].lower()
@@ -138,9 +157,13 @@ def _table(
             cells.append(_minus(report, cells[0], _cell(report, reference, *first)))
         measured = any(isinstance(cell, Measured) for cell in cells)
         remark = REMARKS.get((stem, row.key), "").format(data=report.data) if measured else ""
-        own = [note for note in (row.note, remark) if note]
+        composed = COMPOSED if measured and report.is_composed(row.key) else ""
+        own = [note for note in (row.note, remark, composed) if note]
         notes += [note for note in own if note not in notes]
         marks.append(tuple(notes.index(note) + 1 for note in own))
+        # a reason is told once
+        cells = [c if i == 0 or not isinstance(c, Missing) else Missing(c.partition(":")[0])
+                 for i, c in enumerate(cells)]  # fmt: skip
         rows.append([Missing(NONE) if n == "-" else Quoted(n) for n in row.numbers] + cells)
     counts = {cell.n for row in rows for cell in row if isinstance(cell, Measured)}
     frame = pd.DataFrame(
@@ -150,7 +173,8 @@ def _table(
         dtype=object,
     ).map(lambda c: replace(c, say_n=c.n < max(counts)) if isinstance(c, Measured) else c)
     caption = page.caption(stem, report=report, counts=counts)
-    return Table(stem, title, caption, frame, notes, marks)
+    keys = [row.key for row, _ in lines]
+    return Table(stem, title, caption, frame, notes, marks, keys.index(NAT) if NAT in keys else -1)
 
 
 def _cell(report: Report, variant: Variant | None, metric: str, stage: str) -> Cell:
@@ -159,8 +183,9 @@ def _cell(report: Report, variant: Variant | None, metric: str, stage: str) -> C
         return Missing(NONE)
     if found := report.of(variant, metric, stage):
         return found
-    if (metric, stage) not in (COST, SPEED):
-        return Missing("not run")
+    if stage != "train" or metric == "accuracy":
+        why = report.not_run.get(Run(stage, variant.method, variant.override), "")
+        return Missing(f"not run: {why.partition(':')[0]}" if why else "not run")
     never = variant.method == "nat" and get(variant.in_use, "permute_every") == "never"
     return Missing("never" if never and metric == COST[0] else NONE)
 
@@ -177,9 +202,10 @@ def tables(report: Report) -> dict[str, Table]:
     made = (
         of_labels(report, "Table 1", "Loss", "baselines.labels.loss"),
         of_labels(report, "Table 2", "Pre-processing", "model.preprocessing"),
-        of_methods(report, "Table 3", BY_PROBE),
+        of_methods(report, "Table 3", TABLE_3),
         of_methods(report, "Table 4", TRANSFER),
+        against(report),
         periods(report),
         targets(report),
     )
-    return {table.stem: table for table in made}
+    return {table.stem: table for table in made if table}

@@ -7,6 +7,7 @@ whole, and other files in the reports' folder stay as they are.
 from pathlib import Path
 
 from nat.report import page
+from nat.report.against import statements
 from nat.report.claims import claims
 from nat.report.facts import left_out
 from nat.report.frame import Report
@@ -31,7 +32,8 @@ def write_report(settings: Settings, results: Path, out: Path) -> list[str]:
     Raises:
         UserError: a result is foreign or damaged, none counts, or ``out`` cannot be written.
     """
-    key = check_output(out / KEY, beginning("a page that `nat report` wrote", page.head().encode()))
+    heads = [head.encode() for head in page.heads()]
+    key = check_output(out / KEY, beginning("a page that `nat report` wrote", *heads))
     report = Report(settings, results)
     made = files(report)
     kind = FILE_OF_OURS if key.exists() else NOTHING
@@ -56,7 +58,8 @@ def files(report: Report) -> dict[str, bytes]:
     from nat.report.figures import draw_all
 
     images = draw_all(report)
-    shown = {"claims": claims(report), "tables": made, "helped": what_helped(made["targets"])}
+    told = [*claims(report), *statements(report)]
+    shown = {"claims": told, "tables": made, "helped": what_helped(made["targets"])}
     texts = page.render(report, images=images, **shown) | texts
     drawn = {
         f"figures/{stem}.{kind}": image[kind]

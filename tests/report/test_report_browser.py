@@ -89,8 +89,9 @@ class Browser:
             while not any(event.get("method") == "Page.loadEventFired" for event in self.events):
                 self.events.append(self.read())
 
-    def run(self, script: str) -> Any:
-        found = self.ask("Runtime.evaluate", expression=script, returnByValue=True)
+    def run(self, script: str, wait: bool = False) -> Any:
+        asked = {"expression": script, "returnByValue": True, "awaitPromise": wait}
+        found = self.ask("Runtime.evaluate", **asked)
         assert "exceptionDetails" not in found, found
         return found["result"].get("value")
 
@@ -140,7 +141,7 @@ def test_it_needs_nothing_else_and_reports_no_error(browser: Browser, address: s
     assert browser.run("document.compatMode") == "CSS1Compat"
 
 
-@pytest.mark.parametrize("width", [320, 390, 768, 1400])
+@pytest.mark.parametrize("width", [320, 390, 420, 768, 1400])
 def test_the_page_itself_never_scrolls_sideways(browser: Browser, address: str, width: int) -> None:
     browser.open(address, width)
     browser.run("for (const e of document.querySelectorAll('details')) e.open = true")
@@ -150,6 +151,40 @@ def test_the_page_itself_never_scrolls_sideways(browser: Browser, address: str, 
       .filter((e) => e.getBoundingClientRect().right > innerWidth + 0.5)
       .map((e) => e.outerHTML.slice(0, 80))"""
     assert browser.run(outside) == []
+
+
+@pytest.mark.parametrize("width", [420, 1400])
+def test_what_does_not_fit_says_that_it_scrolls(browser: Browser, address: str, width: int) -> None:
+    browser.open(address, width)
+    browser.run("for (const e of document.querySelectorAll('details')) e.open = true")
+    browser.run("new Promise((done) => requestAnimationFrame(() => setTimeout(done, 50)))", True)
+    cut = """[...document.querySelectorAll(".scroll, .card")]
+      .filter((e) => e.scrollWidth > e.clientWidth + 1)"""
+    hinted = f"""{cut}.filter((e) => getComputedStyle(e, "::before").content.includes("scroll")
+      && getComputedStyle(e).maskImage.includes("gradient"))"""
+    count = browser.run(f"{cut}.length")
+    assert browser.run(f"{hinted}.length") == count
+    assert count > 8 if width == 420 else count < 5
+    # at its end nothing is hidden any more
+    browser.run(f"{cut}.forEach((e) => e.scrollLeft = e.scrollWidth)")
+    browser.run("new Promise((done) => requestAnimationFrame(() => setTimeout(done, 50)))", True)
+    assert browser.run("document.querySelectorAll('.more').length") == 0
+    others = """[...document.querySelectorAll("main *")]
+      .filter((e) => !e.matches(".scroll, .card") && e.scrollWidth > e.clientWidth + 1)
+      .filter((e) => getComputedStyle(e).overflowX !== "visible").length"""
+    assert browser.run(others) == 0
+
+
+def test_tables_3_and_4_are_on_the_first_screen(browser: Browser, address: str) -> None:
+    browser.open(address)
+    assert "Unsupervised Learning by Predicting Noise" in browser.run("document.title")
+    for name in ("table3", "table4"):
+        row = f"document.querySelector('#{name} tr.own')"
+        assert browser.run(f"{row}.innerText").startswith("NAT")
+        assert browser.run(f"getComputedStyle({row}.children[1]).fontWeight") == "700"
+        assert browser.run(f"{row}.getBoundingClientRect().bottom") < 900, name
+    first = browser.run("document.querySelector('img').getBoundingClientRect().top")
+    assert first > browser.run("document.querySelector('#table4').getBoundingClientRect().bottom")
 
 
 def test_every_link_has_its_target_and_names_are_unique(browser: Browser, address: str) -> None:

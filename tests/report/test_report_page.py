@@ -10,6 +10,7 @@ import pytest
 from report.conftest import ACCURACIES, PRECISIONS, SETTINGS, VOC_STAGES, history, result, write
 
 from nat.report import page
+from nat.report.against import statements
 from nat.report.claims import claims
 from nat.report.facts import files
 from nat.report.frame import Report, anchor
@@ -22,7 +23,8 @@ def render(folder: Path, settings: Any = SETTINGS) -> dict[str, str]:
     """Both pages without figures, which take most of the time."""
     report = Report(settings, folder)
     made = tables(report)
-    shown = {"claims": claims(report), "tables": made, "helped": what_helped(made["targets"])}
+    told = [*claims(report), *statements(report)]
+    shown = {"claims": told, "tables": made, "helped": what_helped(made["targets"])}
     return page.render(report, images={}, **shown)
 
 
@@ -83,7 +85,7 @@ def test_both_renderings_say_the_same(make_results: Any) -> None:
         if not part or part.startswith(("|", "#", "As CSV", "index.html")):
             continue
         for line in part.splitlines():
-            sentence = re.sub("^([¹²³]|-) ", "", line).removesuffix(" (SVG)")
+            sentence = re.sub("^([¹²³]|-) |</?(details|summary)>", "", line).removesuffix(" (SVG)")
             assert sentence in seen, sentence
             said += 1
     assert said > 20
@@ -117,9 +119,30 @@ def test_no_number_stands_in_the_tables_alone(make_results: Any) -> None:
             assert not isinstance(cell, Measured) or f"{cell.mean:.2f}" in known
 
 
+def opening(text: str) -> tuple[str, str]:
+    """The first paragraph, and that which tells what did not hold."""
+    return text.split("\n\n")[1], text.split("## What held and what did not")[1].split("\n\n")[1]
+
+
+def test_tables_3_and_4_come_first_then_figures_then_sources(make_results: Any) -> None:
+    text = render(make_results())["README.md"]
+    assert text.startswith("# Unsupervised Learning by Predicting Noise: results\n\nOn Fashion")
+    parts = [
+        "**Table 3.**",
+        "**Table 4.**",
+        "**NAT against each.**",
+        "## What held",
+        "**Table 1.**",
+    ]
+    parts += ["## Data and settings", "Minutes of each stage", "## Where the numbers come from"]
+    places = [text.index(part) for part in parts]
+    assert places == sorted(places)
+    assert text.count("<details>") == text.count("</details>") == 3
+
+
 def test_first_sentences_tell_what_was_found(make_results: Any) -> None:
     text = render(make_results(images=100_000))["README.md"]
-    first, second = text.split("\n\n")[1:3]
+    first, second = opening(text)
     assert first.startswith("On Fashion-MNIST (1,200 images to train on, 100,000 to test), a trunk")
     assert "an accuracy of 70.0 % with the paper's MLP: 20.0 points more than" in first
     assert "20.0 points more than the same trunk untrained (50.0 %), and" in first
@@ -135,7 +158,7 @@ def test_failures_open_the_page(make_results: Any) -> None:
     accuracies = {"random": (70, 70, 70), "labels": (90, 89, 88), "nat": (40, 71, 60)}
     precisions = {"random": (50, 60, 20), "labels": (60, 65, 50), "nat": (45, 40, 40)}
     text = render(make_results(accuracies=accuracies, precisions=precisions))["README.md"]
-    first, second = text.split("\n\n")[1:3]
+    first, second = opening(text)
     assert "30.0 points less than the same trunk untrained (70.0 %)" in first
     failed = second.split("Did not hold: ")[1].split(". Undecided")[0].split("; ")
     assert set(failed) >= {
@@ -195,7 +218,7 @@ def test_what_is_left_out_is_told(make_results: Any, settings: Any) -> None:
     made = render(folder, settings)
     for text in made.values():
         assert "5 results with other settings are left out." in text
-    assert "| 1.0 (n = 1) |" in made["README.md"]
+    assert "| **1.0 (n = 1)** |" in made["README.md"]
     frame = Report(settings, folder).frame
     assert set(frame[frame["stage"] == "detect"].groupby("file")["counted"].first()) == {0, 1}
 
@@ -243,8 +266,7 @@ def test_html_is_whole(make_results: Any, tmp_path: Path) -> None:
     assert str(tmp_path) not in text
     for path in (tmp_path / "results").rglob("*.json"):
         assert path.relative_to(tmp_path).as_posix() in html.text
-    assert text.startswith(page.head())
-    assert page.head().endswith("<title>Results - Noise As Targets")
+    assert text.startswith(page.heads()[0])
 
 
 def test_names_from_files_are_escaped(make_results: Any) -> None:

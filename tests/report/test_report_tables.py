@@ -4,14 +4,13 @@ import csv
 import io
 import re
 import statistics
-from shutil import copytree
 from typing import Any
 
 import pandas
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from report.conftest import ACCURACIES, PRECISIONS
+from report.conftest import ACCURACIES
 
 from nat.report import paper
 from nat.report.claims import HELD, NOT_HELD, OPEN
@@ -34,7 +33,6 @@ from nat.report.table import (
     signed,
 )
 from nat.report.tables import tables, what_helped
-from nat.runtime.settings.families import PACKAGE
 
 QUOTED, TOY = ("ImageNet (paper)", "Acc@1"), ("Toy, measured", "MLP")
 
@@ -106,41 +104,23 @@ def test_tables_join_paper_and_measurement(make_results: Any, settings: Any, dat
         f"{name}, measured: MLP",
         f"{name}, measured: linear",
         f"{name}, measured: kNN",
+        f"{name}, measured: training, s",
+        f"{name}, measured: images/s",
     ]
     for made, quoted, added in (
         (third, paper.TABLES["Table 3"], "Labels"),
         (fourth, paper.TABLES["Table 4"], "Random"),
     ):
-        assert list(made.frame.index) == [*(row.name for row in quoted), added]
+        here = [row.name for row in quoted if row.key in ACCURACIES] + [added]
+        assert list(made.frame.index) == here + [r.name for r in quoted if r.name not in here]
         for row in quoted:
             cells = made.frame.loc[row.name][: len(row.numbers)]
             assert [str(c) if isinstance(c, Quoted) else "-" for c in cells] == row.numbers
-    assert texts(third, "NAT")[1:] == ["70.0", "66.0", "67.0"]
+    assert texts(third, "NAT")[1:] == ["70.0", "66.0", "67.0", "90", "4,000"]
     assert texts(fourth, "NAT")[3:] == ["45.0", "55.0", "40.0"]
     assert set(third.quoted_only()) == {
         row.name for row in paper.TABLES["Table 3"] if row.key not in ("random", "nat")
     }
-
-
-def test_a_new_method_gets_rows(
-    make_results: Any, settings: Any, tmp_path: Any, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    copytree(PACKAGE / "methods", tmp_path / "methods")
-    mine = '"""x"""\nimport torch\nLABEL = "My method"\nREFERENCE = "me"'
-    for name, text in (("mine", mine), ("plain", "")):
-        (tmp_path / f"methods/{name}.py").write_text(text)
-    monkeypatch.setattr("nat.runtime.settings.families.PACKAGE", tmp_path)
-    settings["methods"] += ["mine", "plain"]
-    both = ACCURACIES | {"mine": (75.0, 74.0, 73.0)}, PRECISIONS | {"plain": (50.0, 51.0, 52.0)}
-    report = Report(settings, make_results(accuracies=both[0], precisions=both[1]))
-    for made, added in ((tables(report)["table3"], "Labels"), (tables(report)["table4"], "Random")):
-        assert list(made.frame.index)[-3:] == [added, "My method (me)", "plain"]
-        assert {made.notes[note - 1] for note in made.marks[-1]} == {
-            "a row that the paper's table does not have"
-        }
-    assert texts(tables(report)["table3"], "My method (me)") == ["–", "75.0", "74.0", "73.0"]  # noqa: RUF001
-    assert texts(tables(report)["table4"], "plain")[3:] == ["50.0", "51.0", "52.0"]
-    assert texts(tables(report)["table3"], "plain")[1:] == ["not run"] * 3
 
 
 def test_numbers_over_seeds(make_results: Any, settings: Any) -> None:
@@ -149,7 +129,7 @@ def test_numbers_over_seeds(make_results: Any, settings: Any) -> None:
     assert texts(made, "NAT")[1] == "71.0 ± 1.0"
     assert "over 3 seeds." in made.caption
     line = next(line for line in comma_separated(made).splitlines() if line.startswith("NAT,"))
-    assert line == "NAT,36.0,71.00,1.00,3,67.00,1.00,3,68.00,1.00,3"
+    assert line == "NAT,36.0,71.00,1.00,3,67.00,1.00,3,68.00,1.00,3,90.00,0.00,3,4000.00,0.00,3"
     (folder / "probe/labels-4.json").unlink()
     made = tables(Report(settings, folder))["table3"]
     assert "over 3 seeds, but for those that say their number n of seeds." in made.caption
@@ -207,10 +187,15 @@ def test_what_helped_is_told(make_results: Any, settings: Any) -> None:
 
 def test_quoted_numbers_are_in_italics(make_results: Any, settings: Any) -> None:
     made = tables(Report(settings, make_results()))["table4"]
-    line = next(line for line in markdown(made).splitlines() if line.startswith("| NAT"))
-    assert line == "| NAT | *56.7* | *65.3* | *49.4* | 45.0 | 55.0 | 40.0 |"
-    line = next(line for line in latex(made).splitlines() if line.startswith("NAT"))
-    assert line.startswith(r"NAT & \textit{56.7} & \textit{65.3} & \textit{49.4} & 45.0 & 55.0 &")
+    line = next(line for line in markdown(made).splitlines() if line.startswith("| **NAT"))
+    assert line == (
+        "| **NAT** | ***56.7*** | ***65.3*** | ***49.4*** | **45.0** | **55.0** | **40.0** |"
+    )
+    line = next(line for line in markdown(made).splitlines() if line.startswith("| GAN"))
+    assert line.startswith("| GAN | *40.5* | *56.4* |")
+    line = next(line for line in latex(made).splitlines() if line.startswith(r"\textbf{NAT"))
+    assert line.startswith(r"\textbf{NAT} & \textbf{\textit{56.7}} & \textbf{\textit{65.3}} &")
+    assert latex(made).count("textbf") == 7
 
 
 def test_every_format_is_rectangular_and_numeric(make_results: Any, settings: Any) -> None:

@@ -20,10 +20,11 @@ from nat.report.numbers import FILES
 from nat.report.write import write_report
 from nat.runtime.errors import UserError
 
-TABLE_NAMES = ("table1", "table2", "table3", "table4", "periods", "targets")
+TABLE_NAMES = ("table1", "table2", "table3", "table4", "against", "periods", "targets")
 NAMES = {"README.md", "index.html", *FILES}
 NAMES |= {f"tables/{name}.{ending}" for name in TABLE_NAMES for ending in ("md", "csv", "tex")}
 NAMES |= {f"figures/{stem}.{ending}" for stem in DRAWINGS for ending in ("png", "svg")}
+NAMES -= {"figures/tasks.png", "figures/tasks.svg"}  # of methods with a pretext task
 
 
 def contents(folder: Path) -> dict[str, bytes]:
@@ -142,6 +143,19 @@ def test_writes_beside_foreign_files(make_results: Any, tmp_path: Path) -> None:
     assert first.keys() == NAMES | {"figures/mine.txt"}
     write_report(SETTINGS, folder, out)
     assert contents(out) == first
+
+
+def test_a_page_of_an_earlier_version_is_replaced(make_results: Any, tmp_path: Path) -> None:
+    page_file = tmp_path / "reports/index.html"
+    page_file.parent.mkdir()
+    new, former = page.heads()
+    assert (new.rpartition(">")[2], former.rpartition(">")[2]) == (
+        "Unsupervised Learning by Predicting Noise: results",
+        "Results - Noise As Targets",
+    )
+    page_file.write_text(f"{former}</title>")
+    write_report(SETTINGS, make_results(), tmp_path / "reports")
+    assert page_file.read_text().startswith(new)
 
 
 @pytest.mark.parametrize("name", ["index.html", "tables/table3.md"])

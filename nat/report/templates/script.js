@@ -35,6 +35,16 @@ dialog.addEventListener("click", (event) => {
   if (event.target === dialog) dialog.close();
 });
 
+// boxes that hold more to the right than they show
+const boxes = document.querySelectorAll(".scroll, .card");
+const hint = (box) =>
+  box.classList.toggle("more", box.scrollLeft + box.clientWidth < box.scrollWidth - 1);
+const sizes = new ResizeObserver((entries) => entries.forEach((entry) => hint(entry.target)));
+for (const box of boxes) {
+  box.addEventListener("scroll", () => hint(box), { passive: true });
+  sizes.observe(box);
+}
+
 const unfoldNamed = () => unfold(document.getElementById(decodeURIComponent(location.hash.slice(1))));
 addEventListener("hashchange", unfoldNamed);
 unfoldNamed();

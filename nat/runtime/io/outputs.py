@@ -58,12 +58,12 @@ FILE_OF_OURS = Kind("a file", lambda _: True)  # in scratch, under a name that n
 FOLDER_OF_OURS = Kind("a folder", lambda _: True, folder=True)
 
 
-def beginning(what: str, start: bytes) -> Kind:
-    """A file that begins with ``start``."""
+def beginning(what: str, *starts: bytes) -> Kind:
+    """A file that begins with one of ``starts``."""
 
     def is_mine(path: Path) -> bool:
         with open(path, "rb") as file:
-            return file.read(len(start)) == start
+            return file.read(max(map(len, starts))).startswith(starts)
 
     return Kind(what, is_mine)
 
