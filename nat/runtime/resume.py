@@ -30,6 +30,7 @@ from nat.runtime.io.locks import locked
 from nat.runtime.io.outputs import FILE_OF_OURS, FOLDER_OF_OURS
 from nat.runtime.io.paths import own_name, place
 from nat.runtime.progress import say
+from nat.runtime.signals import saved
 
 
 def scratch_folder(root: str, name: str, **determines: Any) -> Path:
@@ -111,7 +112,8 @@ class ResumableRun:
         self.distributed.barrier()
         self._resume()
         if self._next:
-            say(f"{self.folder.name}: resuming at epoch {self._next + 1}")
+            say(f"{self.folder.name}: resuming at epoch {self._next + 1} ({self._where})")
+            saved(f" after epoch {self._next} ({self._where})")
         starts = self.distributed.all_gather(
             torch.tensor([self._next], device=self.distributed.device)
         )
@@ -124,6 +126,13 @@ class ResumableRun:
 
     def __exit__(self, *_: object) -> None:
         self._lock.close()
+
+    @property
+    def _where(self) -> str:
+        """Where the state lies, for people."""
+        here = Path.cwd()
+        folder = self.folder
+        return f"state: {folder.relative_to(here) if folder.is_relative_to(here) else folder}"
 
     @property
     def file(self) -> Path:
@@ -154,6 +163,7 @@ class ResumableRun:
         """Remove the state: the outputs are written."""
         if self.distributed.is_main:
             discard(self.folder)
+            saved("")
 
     def _save(self) -> None:
         if not self.distributed.is_main:
@@ -174,6 +184,7 @@ class ResumableRun:
         torch.save(content, buffer)
         with atomic_write(self.file, FILE_OF_OURS) as temporary:
             temporary.write_bytes(buffer.getbuffer())
+        saved(f" after epoch {self._next} ({self._where})")
         with atomic_write(self.folder / "history.csv", FILE_OF_OURS) as temporary:
             temporary.write_text(comma_separated(self.history), encoding="utf-8")
 

@@ -38,6 +38,7 @@ class Stopped(BaseException):
 _latest: tuple[float, int] | None = None  # when, and which signal
 _holding = 0  # blocks of `held` under way
 _waiting: Stopped | None = None  # what came meanwhile
+_saved = ""  # where the work under way could go on
 
 
 def listen() -> None:
@@ -129,10 +130,16 @@ def stopped_by(error: BaseException) -> int | None:
     return None if cause is None else cause.number
 
 
+def saved(where: str) -> None:
+    """Remember what to tell of a stop from now on: from where it goes on. Empty: nothing."""
+    global _saved
+    _saved = where
+
+
 def told(number: int) -> str:
     """What a user reads of a stop."""
     name = "Ctrl-C" if number == signal.SIGINT else signal.Signals(number).name
-    return f"stopped by {name}; run the same command again to go on"
+    return f"stopped by {name}; run the same command again to go on{_saved}"
 
 
 def deafen() -> None:

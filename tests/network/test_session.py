@@ -128,7 +128,7 @@ def test_without_a_terminal_every_epoch_is_a_line(
     capsys.readouterr()
     train(params, stopped)
     first, *others = capsys.readouterr().err.splitlines()
-    assert re.fullmatch(r"probe-3-[0-9a-f]+: resuming at epoch 3", first)
+    assert re.fullmatch(r"(probe-3-[0-9a-f]+): resuming at epoch 3 \(state: .+/\1\)", first)
     assert len(others) == EPOCHS - 2
 
 

@@ -87,12 +87,16 @@ def test_a_command_that_has_ended_is_not_stopped(number: signal.Signals, code: i
         assert process.returncode == code
 
 
-def stopped(process: subprocess.Popen, number: signal.Signals) -> None:
-    """Send the signal; the process says so in one line and ends."""
+def stopped(process: subprocess.Popen, number: signal.Signals, state: Path) -> None:
+    """Send the signal; the process says in one line where its state is, and ends."""
     process.send_signal(number)
     _, told = process.communicate(timeout=60)
     *epochs, last = told.splitlines(keepends=True)
-    assert last == LINE.format(NAMES[number])
+    told_of = re.fullmatch(r"(.+) after epoch \d+ \(state: (.+)\)\n", last)
+    assert told_of
+    assert told_of[1] == LINE.format(NAMES[number]).rstrip()
+    assert Path(told_of[2]).parent == state
+    assert Path(told_of[2], "state.pt").exists()
     assert all(re.match(r"\S+ \d+/\d+: loss |\S+: resuming at epoch ", line) for line in epochs)
     assert process.returncode == CODES[number]
 
@@ -215,16 +219,17 @@ def test_a_training_stops_and_goes_on(manifest: Path, tmp_path: Path) -> None:
     made = load_params(tmp_path / "params.yaml").targets
     save_targets(sample_targets("sphere", 96, made, 0), targets)
     for number in (signal.SIGINT, signal.SIGTERM):  # the second goes on from the first's state
-        states = {file: file.stat().st_mtime_ns for file in tmp_path.glob("scratch/*/state.pt")}
+        # the history is written after the state
+        states = {f: f.stat().st_mtime_ns for f in tmp_path.glob("scratch/*/history.csv")}
         with started(words) as process:
             until(
                 lambda before=states: any(
                     file.stat().st_mtime_ns != before.get(file)
-                    for file in tmp_path.glob("scratch/*/state.pt")
+                    for file in tmp_path.glob("scratch/*/history.csv")
                 ),
                 process,
             )
-            stopped(process, number)
+            stopped(process, number, tmp_path / "scratch")
     assert not list((tmp_path / "out").iterdir())
     (file,) = (tmp_path / "scratch").glob("nat-0-*/state.pt")
     assert torch.load(file, weights_only=True)["next"] > 1
