@@ -3,12 +3,16 @@
 Three classifiers of the same frozen features: the paper's MLP (section 4), a linear one and k
 nearest neighbours, which today's readers compare. The first two are trained at once, on the same
 batches, since computing the features is most of the work.
+
+The result's ``history`` has a row an epoch, of the network's own probe: epoch, lr, lr_linear, the
+loss of both, and the MLP's accuracy in percent, ``train`` on the batches as they were trained on,
+``test`` on the central crops of the test images.
 """
 
 import re
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 import torch
 import torch.nn.functional as F
@@ -17,7 +21,7 @@ from torch import nn
 from nat.data.loader import Loader
 from nat.data.seeds import generator
 from nat.data.store import Store
-from nat.evaluation.features import features
+from nat.evaluation.features import BATCH, features
 from nat.evaluation.knn import knn_accuracy
 from nat.evaluation.multi_crop import multi_crop_accuracies
 from nat.network.model import Trunk, initialise, load_network, mlp, read_network
@@ -29,6 +33,7 @@ from nat.runtime.io.files import sha256
 from nat.runtime.naming import Name
 from nat.runtime.settings.params import Augment, Params
 
+History = list[dict[str, Any]]
 BANK = 100_000  # images that kNN looks at, at most: AlexNet's conv5 of so many is 3.7 GB
 
 
@@ -67,6 +72,7 @@ def fit(
     features: Callable[[torch.Tensor], torch.Tensor],
     source: Path,
     inputs: Mapping[str, Path | str],
+    tested: tuple[torch.Tensor, torch.Tensor] | None = None,
 ) -> None:
     """Train both classifiers, by the settings ``probe``; then they are in evaluation mode.
 
@@ -78,6 +84,8 @@ def fit(
         features: from a batch to what the classifiers take, without gradient.
         source: the file that the features come from, to name when it is at fault.
         inputs: what decides the features, see ``Session.epochs``.
+        tested: features to test on, float (m, d), and their labels, for the history; None but in
+            the first process.
 
     Raises:
         UserError: a loss that is no longer finite.
@@ -104,24 +112,34 @@ def fit(
     for epoch in session.epochs(
         classifiers, optimizer, settings.epochs, blame, source, inputs=inputs
     ):
+        right = torch.zeros((), dtype=torch.int64, device=session.device)
         rates = (settings.lr, settings.lr_linear)
         for group, lr in zip(optimizer.param_groups, rates, strict=True):
             group["lr"] = constant_then_decay(lr, settings.lr_decay, settings.lr_hold, epoch.number)
         for _, rows, batch in epoch.batches(
             batches.epoch(epoch.number), batches.steps, settings.batch_size
         ):
-            right = labels[rows].to(session.device, non_blocking=True)
+            given = labels[rows].to(session.device, non_blocking=True)
             with distributed.autocast():
                 with torch.no_grad():
                     found = features(batch)
                 by_mlp, by_linear = wrapped(found)
-            losses = [F.cross_entropy(by.float(), right) for by in (by_mlp, by_linear)]
+            losses = [F.cross_entropy(by.float(), given) for by in (by_mlp, by_linear)]
             loss = losses[0] + losses[1]
             optimizer.zero_grad()
             loss.backward()
             optimizer.step()
             epoch.add(loss)
-        session.log(loss=epoch.loss() / batches.steps / distributed.size)
+            right += (by_mlp.detach().argmax(1) == given).sum()
+        lr, lr_linear = (group["lr"] for group in optimizer.param_groups)
+        session.log(
+            epoch=epoch.number + 1,
+            lr=lr,
+            lr_linear=lr_linear,
+            loss=epoch.loss() / batches.steps / distributed.size,
+            train=100 * int(distributed.all_reduce(right)) / (batches.steps * settings.batch_size),
+            test=None if tested is None else accuracy(classifiers.mlp.eval(), *tested),
+        )
     classifiers.eval()
     for statistics in classifiers.buffers():  # of each process's own last batch until here
         distributed.broadcast(statistics)
@@ -145,7 +163,7 @@ def probe(
         checkpoints: a folder of epoch-EEEE.safetensors files to probe too (Figure 2, left: the last
             epoch is the network itself, and epoch 0 the row "Random"); None for none.
         out: a JSON file; ``measured`` has mlp, linear and knn, and mlp_train, the MLP's accuracy on
-            images that it was trained on; so has each of ``checkpoints``.
+            images that it was trained on; so has each of ``checkpoints``. ``history``: see above.
 
     Raises:
         UserError: images without labels, a damaged network or checkpoint, a batch larger than the
@@ -155,11 +173,11 @@ def probe(
     files = {} if checkpoints is None else find_checkpoints(checkpoints)
     with Session(params, name, "probe", used, out, manifest=manifest) as session:
         probing = Probing(session, manifest)
-        rows = [{"epoch": epoch, **probing.accuracies(file)} for epoch, file in files.items()]
-        measured = probing.accuracies(network_file)
+        rows = [{"epoch": epoch, **probing.accuracies(file)[0]} for epoch, file in files.items()]
+        measured, history = probing.accuracies(network_file)
         data = probing.train.described(probing.test)
         more = {} if checkpoints is None else {"checkpoints": rows}
-        session.write(measured, data, session.elapsed, more)
+        session.write(measured, data, session.elapsed, more | {"history": history})
 
 
 def find_checkpoints(folder: Path) -> dict[int, Path]:
@@ -204,10 +222,10 @@ class Probing:
         self.train, self.test = (Store(manifest, data, split) for split in splits)
         for store in (self.train, self.test):
             store.require_labels("the probe")
-        self._found: dict[str, dict[str, float]] = {}
+        self._found: dict[str, tuple[dict[str, float], History]] = {}
 
-    def accuracies(self, network_file: Path) -> dict[str, float]:
-        """Train both classifiers and test all three; percent of the test images.
+    def accuracies(self, network_file: Path) -> tuple[dict[str, float], History]:
+        """Train both classifiers and test all three; percent of the test images, and the history.
 
         ``mlp_train`` is the MLP's on as many training images (section 4.1 compares both).
 
@@ -222,7 +240,7 @@ class Probing:
             self._found[key] = self._probed(network_file)
         return self._found[key]
 
-    def _probed(self, network_file: Path) -> dict[str, float]:
+    def _probed(self, network_file: Path) -> tuple[dict[str, float], History]:
         session, train, test = self.session, self.train, self.test
         settings, distributed, device = session.params.probe, session.distributed, session.device
         network = load_network(network_file)
@@ -235,8 +253,9 @@ class Probing:
         classifiers = Classifiers(
             trunk.features(crop), settings.hidden, len(train.classes), settings.dropout
         )
+        tested = central(trunk, test, crop, distributed)
         inputs = {"network": network_file}
-        fit(session, classifiers, loader, train.labels, trunk, network_file, inputs)
+        fit(session, classifiers, loader, train.labels, trunk, network_file, inputs, tested)
         way = (crop, settings.crops, distributed)
         mlp_accuracy, linear_accuracy = multi_crop_accuracies(
             lambda cuts: classifiers(trunk(cuts)), test, *way
@@ -246,30 +265,36 @@ class Probing:
         (mlp_train,) = multi_crop_accuracies(
             lambda cuts: (classifiers.mlp(trunk(cuts)),), train, *way, some
         )
-        knn = nearest_classes(trunk, train, test, crop, settings.neighbours, distributed)
+        bank, knn = central(trunk, train, crop, distributed), 0.0
+        if bank is not None and tested is not None:
+            knn = knn_accuracy(*bank, *tested, settings.neighbours)
         found = {
             "mlp": mlp_accuracy,
             "linear": linear_accuracy,
             "knn": knn,
             "mlp_train": mlp_train,
         }
-        return {name: round(accuracy, 2) for name, accuracy in found.items()}
+        assert session.run is not None
+        return {name: round(value, 2) for name, value in found.items()}, session.run.history
 
 
-def nearest_classes(
-    trunk: Trunk, train: Store, test: Store, crop: int, neighbours: int, distributed: Distributed
-) -> float:
-    """Accuracy of kNN in percent on conv5 of the central crops; the first process computes it."""
+def central(
+    trunk: Trunk, store: Store, crop: int, distributed: Distributed
+) -> tuple[torch.Tensor, torch.Tensor] | None:
+    """conv5 of the central crops of at most BANK images, and their labels.
+
+    Returns:
+        float32 (n, d), on the device, and int64 (n,); None but in the first process.
+    """
     if not distributed.is_main:
-        return 0.0
+        return None
     # evenly spaced rows: a store may be sorted by class
-    bank, queries = (
-        torch.linspace(0, len(store) - 1, min(len(store), BANK)).long() for store in (train, test)
-    )
-    return knn_accuracy(
-        features(trunk, train, bank, crop, distributed.device),
-        train.labels[bank],
-        features(trunk, test, queries, crop, distributed.device),
-        test.labels[queries],
-        neighbours,
-    )
+    rows = torch.linspace(0, len(store) - 1, min(len(store), BANK)).long()
+    return features(trunk, store, rows, crop, distributed.device), store.labels[rows]
+
+
+@torch.no_grad()
+def accuracy(classifier: nn.Module, found: torch.Tensor, labels: torch.Tensor) -> float:
+    """Percent right of a classifier in evaluation mode; float (n, d), and labels int64 (n,)."""
+    classes = torch.cat([classifier(some).argmax(1) for some in found.split(BATCH)])
+    return 100 * int((classes.cpu() == labels).sum()) / len(labels)

@@ -73,10 +73,10 @@ class Seen:
         return {name: value.double().clone() for name, value in module.state_dict().items()}
 
 
-def losses(weights: Weights, x: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
+def losses(outputs: list[torch.Tensor], labels: torch.Tensor) -> torch.Tensor:
     """Softmax cross entropy of the MLP and of the linear classifier, each a mean."""
     total = torch.zeros(()).double()
-    for logits in classified(weights, x, 0.1, 0.25):
+    for logits in outputs:
         logs = logits - logits.exp().sum(1, keepdim=True).log()
         total = total - logs[torch.arange(len(labels)), labels].mean()
     return total
@@ -105,18 +105,27 @@ def test_each_step(
     weights = by_hand.fresh_classifiers(HIDDEN, len(CLASSES), SEED)
     start, descent = dict(weights), Descent(0.8, 0.05, share=0.2)
     images, labels = np.asarray(splits["train"].images), torch.from_numpy(splits["train"].labels)
-    steps = iter(seen.steps)
+    steps, history = iter(seen.steps), json.loads((tmp_path / "p.json").read_text())["history"]
+    tested = by_hand.conv5(trunk, by_hand.centre(np.asarray(splits["val"].images), CROP), None)
     for epoch in range(4):
         by_hand.seed_dropout(SEED, epoch)
+        right, row = 0, history[epoch]
         factor = 1 / (1 + 0.7 * max(0, epoch - 1))
         for rows, cuts in by_hand.batches(images, BATCH, CROP, SEED, epoch):
             x = by_hand.conv5(trunk, cuts, None)  # in evaluation mode
             leaves = by_hand.leaves_of(weights)
-            slopes = by_hand.slopes_of(losses(weights, x, labels[rows]), leaves)
+            outputs = classified(weights, x, 0.1, 0.25)
+            right += int((outputs[0].argmax(1) == labels[rows]).sum())
+            slopes = by_hand.slopes_of(losses(outputs, labels[rows]), leaves)
             rates = {name: factor * (2e-3 if name.startswith("mlp") else 5e-3) for name in slopes}
             descent.step(weights, slopes, rates)
             weights = {name: value.detach() for name, value in weights.items()}
             by_hand.assert_moved_alike(next(steps), weights, start)
+        by_mlp, _ = classified(weights, tested, None)
+        assert row["epoch"] == epoch + 1
+        assert [row["lr"], row["lr_linear"]] == pytest.approx([2e-3 * factor, 5e-3 * factor])
+        assert row["train"] == pytest.approx(100 * right / (STEPS * BATCH))
+        assert row["test"] == pytest.approx(by_hand.accuracy([by_mlp], splits["val"].labels))
     assert not list(steps)
 
 

@@ -171,7 +171,8 @@ def classified(
     )  # fmt: skip
     content = hashlib.sha256(vectors["train"].numpy().tobytes()).hexdigest()
     batches = VectorBatches(vectors["train"], session)
-    fit(session, classifiers, batches, train.labels, lambda x: x, manifest, {"vectors": content})
+    inputs, tested = {"vectors": content}, (vectors[test.split].to(device), test.labels)
+    fit(session, classifiers, batches, train.labels, lambda x: x, manifest, inputs, tested)
     some = torch.linspace(0, len(train) - 1, min(len(train), len(test))).long()
     bank = torch.linspace(0, len(train) - 1, min(len(train), BANK)).long()
     by_mlp, by_linear = _outputs(classifiers, vectors[test.split], device) == test.labels

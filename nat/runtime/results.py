@@ -3,7 +3,7 @@
     {"schema": 1, "stage": "probe", "method": "nat", "override": "", "seed": 0,
      "measured": {"mlp": 78.36, ...}, "provenance": {...}}
 
-Numbers are percent unless their name says otherwise. A training adds its ``history``, a row an
+Numbers are percent unless their name says otherwise. Every training adds its ``history``, a row an
 epoch; NAT's probe adds its ``checkpoints``, a row each. Stages write them into ``artifacts``, from
 where they are collected in ``results``, which is kept in git and has those of other seeds too: a
 clone makes every table and figure of it. The reports read nothing else.

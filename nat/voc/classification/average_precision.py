@@ -3,7 +3,10 @@
 The area under the uninterpolated precision-recall curve, not VOC 2007's own 11-point estimate.
 """
 
+from collections.abc import Sequence
+
 import numpy as np
+import torch
 from sklearn.metrics import average_precision_score
 
 from nat.voc.data.devkit import DIFFICULT, PRESENT
@@ -24,6 +27,24 @@ def average_precision(scores: np.ndarray, labels: np.ndarray) -> float | None:
     if not positive.any():
         return None
     return float(average_precision_score(positive, scores[counted]))
+
+
+def percent_in_training(
+    scores: Sequence[torch.Tensor], labels: Sequence[torch.Tensor]
+) -> float | None:
+    """Mean average precision in percent of the batches that an epoch was trained on.
+
+    Args:
+        scores: float (b, classes) each.
+        labels: int (b, classes) each, as in ``average_precision``.
+
+    Returns:
+        None if no image has any of the classes.
+    """
+    known = torch.cat(list(labels)).cpu().numpy()
+    if not (known == PRESENT).any():
+        return None
+    return 100 * mean_average_precision(torch.cat(list(scores)).float().cpu().numpy(), known)[0]
 
 
 def mean_average_precision(

@@ -14,6 +14,9 @@ Two variants are published, by their numbers for the group ``finetune`` of param
     The rendition in PyTorch. Batch norm stays, always in evaluation mode, and the trunk is not
     rescaled; squares are drawn by their area, 0.1 to 0.5 of the image's. lr 0.003, halved every
     5,000. Here fc6 and fc7 begin as in the other variant.
+
+The result's ``history`` has a row an epoch of trainval: epoch, iteration (of all so far), lr, loss,
+and ``train``, the mean average precision in percent of the batches as they were trained on.
 """
 
 from itertools import islice
@@ -33,7 +36,7 @@ from nat.runtime.errors import UserError
 from nat.runtime.naming import Name
 from nat.runtime.progress import progress
 from nat.runtime.settings.params import Finetune, LayersTrained, Params
-from nat.voc.classification.average_precision import mean_average_precision
+from nat.voc.classification.average_precision import mean_average_precision, percent_in_training
 from nat.voc.classification.crops import random_squares
 from nat.voc.data.devkit import DIFFICULT, PRESENT
 from nat.voc.data.manifest import open_voc
@@ -171,7 +174,9 @@ def finetune(
                 for of, ap in zip(test.classes, each, strict=True)
             },
         }
-        session.write(measured, data, seconds + session.elapsed - start)
+        assert session.run is not None
+        rows = {"history": session.run.history}
+        session.write(measured, data, seconds + session.elapsed - start, rows)
 
 
 def train(
@@ -213,6 +218,7 @@ def train(
         )
         start = epoch.number * per_epoch
         todo = min(per_epoch, settings.iterations - start)
+        scores, shown = [], []
         for iteration, batch in epoch.batches(
             zip(islice(order, todo)), per_epoch, settings.batch_size
         ):
@@ -230,13 +236,22 @@ def train(
             )
             with distributed.autocast():
                 logits = wrapped(cuts)
-            loss = masked_loss(logits.float(), trainval.labels[rows].to(distributed.device))
+            labels = trainval.labels[rows].to(distributed.device)
+            loss = masked_loss(logits.float(), labels)
             optimizer.zero_grad()
             loss.backward()
             nn.utils.clip_grad_norm_(trained, settings.clip)
             optimizer.step()
             epoch.add(loss)
-        session.log(loss=epoch.loss() / todo / distributed.size)
+            scores.append(distributed.all_gather(logits.detach().float()))
+            shown.append(distributed.all_gather(labels))
+        session.log(
+            epoch=epoch.number + 1,
+            iteration=start + todo,
+            lr=optimizer.param_groups[0]["lr"],
+            loss=epoch.loss() / todo / distributed.size,
+            train=percent_in_training(scores, shown),
+        )
     return network
 
 

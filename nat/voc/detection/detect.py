@@ -120,7 +120,8 @@ def detect(
         proposals: folder of trainval's and test's proposals.
         network_file: network.safetensors of any method.
         out: a JSON file; percent, ``measured.map`` is VOC 2007's 11-point mean average precision,
-            ``measured.ap`` is null for a class without an object to find in test.
+            ``measured.ap`` is null for a class without an object to find in test; ``history``: see
+            train.py.
         detections: folder for the kit's result files.
 
     Raises:
@@ -158,7 +159,9 @@ def detect(
         found = detected(network, test, test_regions, settings, session.distributed)
         write_results(detections, names, test.classes, found)
         measured = judged(read_results(detections, names, test.classes), test)
-        session.write(measured, data, seconds + session.elapsed - start)
+        assert session.run is not None
+        rows = {"history": session.run.history}
+        session.write(measured, data, seconds + session.elapsed - start, rows)
 
 
 def training_set(

@@ -4,6 +4,9 @@ fc6 and fc7 are fresh, and the network is rescaled on training images exactly as
 classification (see ``rescale.py``): fc6 and fc7 within the layer, conv1 to fc7 between the layers,
 which leaves the trunk's function as it was but for one positive factor. The two output layers keep
 the protocol's initialisation.
+
+The history has a row every ``save_every`` iterations: iteration (of all so far), lr, loss, and
+``train``, the share in percent of the regions trained on that were given their class or background.
 """
 
 from collections.abc import Sequence
@@ -211,6 +214,8 @@ def train(
             epoch.add(loss)
             right += (logits.detach().argmax(1) == batch.labels).float().mean()
         session.log(
+            iteration=todo.stop,
+            lr=optimizer.param_groups[0]["lr"],
             loss=epoch.loss() / len(todo),
-            regions_right=round(100 * float(right) / len(todo), 2),
+            train=100 * float(right) / len(todo),
         )

@@ -4,6 +4,7 @@ It starts from the rescaled network, which other tests look at. On a CPU, whose 
 hand.
 """
 
+import json
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,7 @@ from nat.runtime.naming import Name
 from nat.runtime.settings.params import Params
 from nat.voc.classification import finetune as module
 from nat.voc.classification.finetune import Classifier, finetune
+from nat.voc.data.devkit import DIFFICULT, PRESENT
 from nat.voc.data.manifest import open_voc
 from nat.voc.data.reader import VocSplit
 
@@ -104,6 +106,18 @@ def rows_of(split: VocSplit, epoch: int) -> Iterator[torch.Tensor]:
     return iter(order[: len(split) // BATCH * BATCH].split(BATCH))
 
 
+def precision(scores: torch.Tensor, labels: torch.Tensor) -> float:
+    """Mean average precision in percent: of each image of a class, how right those up to it are."""
+    each = []
+    for column, shown in zip(scores.detach().T, labels.T, strict=True):
+        kept = shown != DIFFICULT
+        hits = (shown[kept] == PRESENT)[column[kept].argsort(descending=True)]
+        if hits.any():
+            ranks = torch.arange(1, len(hits) + 1)
+            each.append((hits.cumsum(0) / ranks)[hits].mean())
+    return 100 * float(torch.stack(each).mean())
+
+
 @pytest.mark.parametrize(
     ("variant", "layers", "clip"),  # some gradients are longer
     [
@@ -141,7 +155,9 @@ def test_each_step_and_the_test(
     descent = Descent(MOMENTUM, DECAY)
     prefixes = ("hidden", "fc8") if layers == "fc6-8" else ()
     clipped, done = [], 0
+    history = json.loads((tmp_path / "r.json").read_text())["history"]
     for epoch in range(2):  # 6 batches, then 2
+        given, shown = [], []
         by_hand.seed_dropout(SEED, epoch)
         draws = generator(SEED, "crops", epoch)
         for rows in rows_of(trainval, epoch):
@@ -150,7 +166,9 @@ def test_each_step_and_the_test(
             uniform = torch.rand(BATCH, 4, generator=draws)
             cuts = squares([images[row] for row in rows], uniform, scale, by_area, True)
             leaves = by_hand.leaves_of(weights, *prefixes)
-            loss = loss_of(logits(weights, cuts, DROPOUT), trainval.labels[rows])
+            given.append(logits(weights, cuts, DROPOUT))
+            shown.append(trainval.labels[rows])
+            loss = loss_of(given[-1], shown[-1])
             slopes = by_hand.slopes_of(loss, leaves)
             norm = float(sum(slope.square().sum() for slope in slopes.values())) ** 0.5
             clipped.append(norm > clip)
@@ -159,6 +177,10 @@ def test_each_step_and_the_test(
             weights = {name: value.detach() for name, value in weights.items()}
             by_hand.assert_moved_alike(seen.steps[done], weights, seen.start)
             done += 1
+        row = history[epoch]
+        assert (row["epoch"], row["iteration"]) == (epoch + 1, done)
+        assert row["lr"] == LR * 0.5 ** ((done - 1) // HALVE)
+        assert row["train"] == pytest.approx(precision(torch.cat(given), torch.cat(shown)))
     assert done == len(seen.steps) == 8
     assert any(clipped)
     assert not all(clipped)

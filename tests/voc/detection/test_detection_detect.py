@@ -83,6 +83,33 @@ def test_result(inputs: tuple, tmp_path: Path) -> None:
         assert (tmp_path / "again" / file.name).read_bytes() == file.read_bytes()
 
 
+def test_history(inputs: tuple, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A row every ``save_every`` iterations, its numbers those of each of them."""
+    params, files = inputs
+    shares: list[float] = []
+    losses: list[float] = []
+    loss_of = training.multi_task_loss
+
+    def noted(network: Any, logits: Any, moves: Any, batch: Any) -> torch.Tensor:
+        answers = zip(logits.tolist(), batch.labels.tolist(), strict=True)
+        right = [row.index(max(row)) == label for row, label in answers]
+        shares.append(100 * sum(right) / len(right))
+        loss = loss_of(network, logits, moves, batch)
+        losses.append(float(loss.detach()))
+        return loss
+
+    monkeypatch.setattr(training, "multi_task_loss", noted)
+    settings = {"iterations": 5, "save_every": 2, "lr": 0.01, "lr_drop_at": [2]}
+    detect(changed(params, **settings), NAT, *files, *outputs(tmp_path, "out"))
+    rows = result(tmp_path / "out.json")["history"]
+    assert [row["iteration"] for row in rows] == [2, 4, 5]
+    assert [row["lr"] for row in rows] == pytest.approx([0.01, 0.001, 0.001])
+    for row, part in zip(rows, (slice(0, 2), slice(2, 4), slice(4, 5)), strict=True):
+        assert row["train"] == pytest.approx(np.mean(shares[part]))
+        assert row["loss"] == pytest.approx(np.mean(losses[part]))
+    assert len(set(shares)) > 1
+
+
 def test_divergence_is_found_in_the_next_step(inputs: tuple, tmp_path: Path, poison: Any) -> None:
     params, files = inputs
     poison(3)
