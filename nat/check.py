@@ -30,8 +30,10 @@ def check(params: Params, path: Path | str, out: Path) -> None:
     Raises:
         UserError: a setting is unknown, missing or wrong, or a file lacks what its family needs.
     """
-    check_untracked("machine.data", params.machine.data)
-    check_untracked("machine.scratch", params.machine.scratch)
+    for setting in ("data", "scratch", "keep", "tensorboard"):
+        folder = getattr(params.machine, setting)
+        if folder is not None:
+            check_untracked(f"machine.{setting}", folder)
     check_members(params, path)
     with atomic_write(out, beginning("what `nat check` writes", WORDS.encode())) as temporary:
         temporary.write_text(WORDS)

@@ -173,8 +173,8 @@ def probe(
     files = {} if checkpoints is None else find_checkpoints(checkpoints)
     with Session(params, name, "probe", used, out, manifest=manifest) as session:
         probing = Probing(session, manifest)
+        measured, history = probing.accuracies(network_file, keep=True)
         rows = [{"epoch": epoch, **probing.accuracies(file)[0]} for epoch, file in files.items()]
-        measured, history = probing.accuracies(network_file)
         data = probing.train.described(probing.test)
         more = {} if checkpoints is None else {"checkpoints": rows}
         session.write(measured, data, session.elapsed, more | {"history": history})
@@ -224,7 +224,9 @@ class Probing:
             store.require_labels("the probe")
         self._found: dict[str, tuple[dict[str, float], History]] = {}
 
-    def accuracies(self, network_file: Path) -> tuple[dict[str, float], History]:
+    def accuracies(
+        self, network_file: Path, keep: bool = False
+    ) -> tuple[dict[str, float], History]:
         """Train both classifiers and test all three; percent of the test images, and the history.
 
         ``mlp_train`` is the MLP's on as many training images (section 4.1 compares both).
@@ -232,15 +234,19 @@ class Probing:
         The state of the training remains until the session's end, so that an interruption between
         two checkpoints repeats none. Of equal files one is probed.
 
+        Args:
+            network_file: network.safetensors, or a checkpoint.
+            keep: whether the classifiers are, where ``machine.keep`` says.
+
         Raises:
             UserError: a damaged network, or a batch larger than the data.
         """
         key = sha256(network_file) if network_file.is_file() else str(network_file)
         if key not in self._found:
-            self._found[key] = self._probed(network_file)
+            self._found[key] = self._probed(network_file, keep)
         return self._found[key]
 
-    def _probed(self, network_file: Path) -> tuple[dict[str, float], History]:
+    def _probed(self, network_file: Path, keep: bool) -> tuple[dict[str, float], History]:
         session, train, test = self.session, self.train, self.test
         settings, distributed, device = session.params.probe, session.distributed, session.device
         network = load_network(network_file)
@@ -274,6 +280,10 @@ class Probing:
             "knn": knn,
             "mlp_train": mlp_train,
         }
+        if keep:
+            both = nn.ModuleDict({"trunk": trunk, "classifiers": classifiers})
+            shape = {"crop": crop, "hidden": settings.hidden, "classes": train.classes}
+            session.keep(both, trunk, **shape)
         assert session.run is not None
         return {name: round(value, 2) for name, value in found.items()}, session.run.history
 

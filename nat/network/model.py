@@ -94,7 +94,13 @@ class Convolution(nn.Conv2d):
 
 
 class Trunk(nn.Module):
-    """Standardisation, the front end and the five convolutional layers."""
+    """Standardisation, the front end and the five convolutional layers.
+
+    Attributes:
+        name: of its shape.
+        channels: of the images.
+        described: what makes another of the same shape, ``Trunk(**described)``.
+    """
 
     def __init__(
         self, name: str, preprocessing: Preprocessing = "sobel", channels: int = 1
@@ -102,6 +108,7 @@ class Trunk(nn.Module):
         """``channels`` are the images'."""
         super().__init__()
         self.name, self.channels = name, channels
+        self.described = {"name": name, "preprocessing": preprocessing, "channels": channels}
         self.front_end = FRONT_ENDS[preprocessing](channels)
         shape = SHAPES[name]
         self.layers = nn.Sequential()

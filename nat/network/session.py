@@ -15,6 +15,7 @@ diverges, shows how far it is, and writes the result with where it comes from.
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import ExitStack
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any, NoReturn, Self
 
@@ -23,10 +24,13 @@ from torch import nn
 from tqdm import tqdm
 
 from nat.data.seeds import generator, seed_layers
+from nat.network.model import Trunk
 from nat.network.optimizer import INTERVAL, Guard
 from nat.runtime.code import code_of
 from nat.runtime.distributed import init_distributed
 from nat.runtime.io.files import check_output
+from nat.runtime.kept import keep
+from nat.runtime.live import Live
 from nat.runtime.naming import Name
 from nat.runtime.progress import attended, duration, progress, say
 from nat.runtime.provenance import provenance
@@ -82,6 +86,7 @@ class Session:
         self.prepared = 0.0
         self._runs: list[ResumableRun] = []
         self._locks = ExitStack()
+        self._live = Live(params.machine.tensorboard if self.distributed.is_main else None)
 
     def __enter__(self) -> Self:
         return self
@@ -92,6 +97,7 @@ class Session:
             for run in self._runs:
                 run.finish()
         self._locks.close()
+        self._live.close()
         if kind is None:
             self.distributed.close()
 
@@ -161,6 +167,7 @@ class Session:
         """Add to the row of the history that this epoch has."""
         assert self.run is not None
         self.run.log(**row)
+        self._live.add(f"{self.name}/{self.run.folder.name}", len(self.run.history) + 1, row)
 
     @property
     def seconds(self) -> float:
@@ -182,6 +189,29 @@ class Session:
         return provenance(
             self.used, self.seed, data, seconds, self.device, self.distributed.compiled
         )
+
+    def keep(self, module: nn.Module, trunk: Trunk, **shape: Any) -> None:
+        """Keep what was trained where ``machine.keep`` says, if anywhere, by the first process.
+
+        Args:
+            module: all that is needed to use it.
+            trunk: the module's, or of its shape.
+            shape: what else it can be made of again, as nat/api/kept.py reads it.
+
+        Raises:
+            UserError: it cannot be written.
+        """
+        folder = self.params.machine.keep
+        if folder is None or not self.distributed.is_main:
+            return
+        about = {
+            "stage": self.stage,
+            **asdict(self.name),
+            "trunk": trunk.described,
+            **shape,
+            "parameters": self.used,
+        }
+        say(f"kept: {keep(folder, self.stage, self.name, module, about)}")
 
     def write(
         self,
@@ -272,7 +302,9 @@ class Epoch:
         """
         seconds = time.perf_counter() - self._begun
         facts = [f"loss {row['loss']:.4f}"] if row.get("loss") is not None else []
-        facts += [f"kNN {row['knn']:.1f} %"] if row.get("knn") is not None else []
+        for name in ("knn", "train", "test"):
+            if row.get(name) is not None:
+                facts += [f"{'kNN' if name == 'knn' else name} {row[name]:.1f} %"]
         facts += [f"{self._images / seconds:,.0f} images/s"]
         facts += [f"{duration(seconds * (total - self.number - 1))} left"]
         return f"{self._label}: {', '.join(facts)}"

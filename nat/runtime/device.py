@@ -1,6 +1,7 @@
 """The device to compute on and the threads to compute with."""
 
 import os
+import re
 import time
 from contextlib import suppress
 from pathlib import Path
@@ -9,7 +10,7 @@ import torch
 
 from nat.runtime.errors import UserError
 from nat.runtime.io.foreign import reason
-from nat.runtime.settings.params import Machine
+from nat.runtime.settings.params import DEVICE, Machine
 
 SHARE = 0.7  # of the GPU's free memory that data may take
 LIMITS = ("memory.max", "memory/memory.limit_in_bytes")  # of a container, version 2 and 1
@@ -22,15 +23,25 @@ def prepare_device(machine: Machine) -> torch.device:
         UserError: ``machine.device`` names a device that this machine does not have.
     """
     torch.set_num_threads(machine.training_threads)
-    name = machine.device
+    return find_device(machine.device, "machine.device")
+
+
+def find_device(name: str, setting: str) -> torch.device:
+    """The device that ``name`` means: auto, cpu, cuda or cuda:N.
+
+    Raises:
+        UserError: it means none, or this machine does not have it; names ``setting``.
+    """
+    if not re.fullmatch(DEVICE, name):
+        raise UserError(f"{setting}: {name!r} is no device; use auto, cpu, cuda or cuda:N")
     if name == "auto":
         name = "cuda" if torch.cuda.is_available() else "cpu"
     if name.startswith("cuda") and not torch.cuda.is_available():
-        raise UserError(f"machine.device: {name}: no CUDA device here; use auto or cpu")
+        raise UserError(f"{setting}: {name}: no CUDA device here; use auto or cpu")
     device = torch.device(name)
     if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
         raise UserError(
-            f"machine.device: {name}: there are {torch.cuda.device_count()} CUDA devices here, "
+            f"{setting}: {name}: there are {torch.cuda.device_count()} CUDA devices here, "
             "counted from 0; use auto or one of them"
         )
     torch.backends.cudnn.deterministic = True

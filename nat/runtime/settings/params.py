@@ -40,6 +40,7 @@ TargetType = Annotated[str, member_of("targets")]
 Alignment = Annotated[str, member_of("alignments")]
 Method = Annotated[str, member_of("methods")]
 DataSet = Annotated[str, member_of("datasets")]
+DEVICE = r"^(auto|cpu|cuda(:\d+)?)$"
 NAT = "nat"  # the method that params.yaml's own groups set: targets, alignment, pretrain
 SIFT_FISHER = "sift_fisher"  # what is compared without a trunk, set by the group fisher
 
@@ -117,12 +118,14 @@ class Group(BaseModel):
 class Machine(Group):
     """What the computation runs on; no stage depends on it, as it does not define a result."""
 
-    device: Annotated[str, Field(pattern=r"^(auto|cpu|cuda(:\d+)?)$")]
+    device: Annotated[str, Field(pattern=DEVICE)]
     threads: FewOrAuto
     lanes: FewOrAuto
     compile: bool
     data: Place
     scratch: Place
+    keep: Place | None
+    tensorboard: Place | None
 
     @property
     def training_threads(self) -> int:

@@ -174,6 +174,14 @@ def finetune(
                 for of, ap in zip(test.classes, each, strict=True)
             },
         }
+        session.keep(
+            network,
+            network.trunk,
+            crop=params.finetune.input,
+            hidden=params.finetune.hidden,
+            batch_norm=params.finetune.variant == "deepcluster",
+            classes=test.classes,
+        )
         assert session.run is not None
         rows = {"history": session.run.history}
         session.write(measured, data, seconds + session.elapsed - start, rows)

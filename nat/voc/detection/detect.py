@@ -159,6 +159,15 @@ def detect(
         found = detected(network, test, test_regions, settings, session.distributed)
         write_results(detections, names, test.classes, found)
         measured = judged(read_results(detections, names, test.classes), test)
+        search = {"count", "smallest", "short_side", "segments", "sigma"}
+        session.keep(
+            network,
+            trunk,
+            side=side,
+            detect=settings.model_dump(),
+            search=params.proposals.model_dump(include=search),
+            classes=test.classes,
+        )
         assert session.run is not None
         rows = {"history": session.run.history}
         session.write(measured, data, seconds + session.elapsed - start, rows)
