@@ -315,27 +315,32 @@ def lanes(params: Params, stages: tuple[str, ...], is_quick: bool) -> None:
 @click.option(
     "--format",
     "form",
-    type=click.Choice(["nat", "torchvision"]),
+    type=click.Choice(["nat", "torchvision", "onnx"]),
     default="nat",
     show_default=True,
-    help="For this package, or for plain PyTorch with torchvision's names.",
+    help="For this package, for plain PyTorch with torchvision's names, or for ONNX runtimes.",
 )
 @click.option(
     "--keep-batch-norm",
     is_flag=True,
-    help="Do not fold batch norm into the convolutions (torchvision).",
+    help="Do not fold batch norm into the convolutions (torchvision, onnx).",
 )
-@click.option("--out", type=FILE, required=True, help="The trunk, .safetensors.")
+@click.option("--out", type=FILE, required=True, help="The trunk, .safetensors or .onnx.")
 def export(
-    network: Path, form: Literal["nat", "torchvision"], keep_batch_norm: bool, out: Path
+    network: Path, form: Literal["nat", "torchvision", "onnx"], keep_batch_norm: bool, out: Path
 ) -> None:
     """Write a network's trunk to a file of its own, for other programs."""
+    if form == "onnx":
+        from nat.api.onnx import export_onnx
+
+        export_onnx(network, out, keep_batch_norm)
+        return
     from nat.api.export import export_trunk
 
     export_trunk(network, out, form, keep_batch_norm)
 
 
-@main.command(cls=WithParams)
+@main.command()
 @click.option("--network", type=FILE, required=True, help="network.safetensors of any method.")
 @click.option("--images", type=FILE, required=True, help="Folder of images, with its subfolders.")
 @click.option(
@@ -351,21 +356,38 @@ def export(
     help="Pixels that the short side is scaled to before the central crop; the crop's by default.",
 )
 @click.option("--skip-corrupt", is_flag=True, help="List unreadable images and leave them out.")
+@click.option(
+    "--device",
+    metavar="auto|cpu|cuda[:N]",
+    help="Where to compute; auto, the default, takes a GPU where there is one.",
+)
+@click.option("--threads", type=click.IntRange(1, 1000), help="CPU threads; by default PyTorch's.")
+@option_path("params", "Parameter file whose `machine` says both, where no option does.")
 @click.option("--out", type=FILE, required=True, help="Array of features, .npy or .parquet.")
 def embed(
-    params: Params,
     network: Path,
     images: Path,
     layer: Literal["conv5", "output"],
     size: int | None,
     skip_corrupt: bool,
+    device: str | None,
+    threads: int | None,
+    params: Path | None,
     out: Path,
 ) -> None:
-    """Turn a folder of images into features, a row an image; of the settings, uses `machine`."""
+    """Turn a folder of images into features, a row an image; works anywhere, without settings."""
+    import torch
+
     from nat.api.embed import embed_folder
     from nat.api.load import load_trunk
-    from nat.runtime.device import prepare_device
+    from nat.runtime.device import find_device, prepare_device
+    from nat.runtime.settings.load import load_params
 
-    trunk = load_trunk(network, size, prepare_device(params.machine))
+    found = None if params is None else prepare_device(load_params(params).machine)
+    if threads is not None:
+        torch.set_num_threads(threads)
+    if found is None or device is not None:
+        found = find_device(device or "auto", "--device")
+    trunk = load_trunk(network, size, found)
     for fault in embed_folder(trunk, images, out, layer, skip_corrupt):
         click.echo(f"left out: {fault}", err=True)

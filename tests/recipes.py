@@ -195,6 +195,7 @@ RECIPES = {
             "out/features.npy",
             "out/features.names.json",
             earlier="--layer output",
+            settings=False,
         ),
         _recipe(
             "embed-skipping",
@@ -203,6 +204,7 @@ RECIPES = {
             "out/features.names.json",
             earlier="--size 30",
             alone="disks",
+            settings=False,
         ),
         _recipe(
             "embed-parquet",
@@ -210,6 +212,7 @@ RECIPES = {
             "out/features.parquet",
             earlier="--size 30",
             alone="disks",
+            settings=False,
         ),
         _recipe(
             "report",

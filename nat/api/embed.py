@@ -7,7 +7,8 @@ from pathlib import Path
 
 import numpy as np
 
-from nat.api.load import BATCH, FrozenTrunk, Layer, readers
+from nat.api.images import readers
+from nat.api.load import BATCH, Layer, PretrainedTrunk
 from nat.data.discovery import Unused, no_images, require_text, search, shown
 from nat.runtime.errors import UserError
 from nat.runtime.io.arrays import header, write_rows
@@ -23,7 +24,11 @@ Chunks = Iterator[tuple[list[str], np.ndarray]]
 
 
 def embed_folder(
-    trunk: FrozenTrunk, folder: Path, out: Path, layer: Layer = "conv5", skip_corrupt: bool = False
+    trunk: PretrainedTrunk,
+    folder: Path,
+    out: Path,
+    layer: Layer = "conv5",
+    skip_corrupt: bool = False,
 ) -> list[str]:
     """Write the features of all images below ``folder``.
 
@@ -32,7 +37,7 @@ def embed_folder(
         folder: searched with its subfolders, as `nat prepare images` does.
         out: ``.npy``: float32 (n, d), and beside it ``.names.json``, the list of the n paths
             relative to ``folder``. ``.parquet``: columns ``image`` and ``features``.
-        layer: see FrozenTrunk.
+        layer: see PretrainedTrunk.
         skip_corrupt: leave out unreadable images instead of stopping.
 
     Returns:

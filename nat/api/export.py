@@ -16,7 +16,7 @@ from safetensors.torch import save
 from torch import nn
 
 from nat.network.front_ends import FrontEnd
-from nat.network.model import Side, Trunk, load_network
+from nat.network.model import Network, Side, Trunk, load_network
 from nat.runtime.errors import UserError
 from nat.runtime.io.files import atomic_write, check_output, sha256
 from nat.runtime.io.foreign import reading
@@ -49,15 +49,7 @@ def export_trunk(
     """
     check_output(out, TRUNK)
     network = load_network(network_file).eval()
-    about: dict[str, Any] = {
-        "format": form,
-        "trunk": network.trunk.name,
-        "preprocessing": network.settings.preprocessing,
-        "channels": network.trunk.channels,
-        "crop": network.input_size,
-        "input": INPUT,
-        "network_sha256": sha256(network_file),
-    }
+    about = describe(network, network_file, form)
     module: nn.Module = network.trunk
     if form == "torchvision":
         module = plain_modules(network.trunk, keep_batch_norm)
@@ -67,6 +59,19 @@ def export_trunk(
     with atomic_write(out, TRUNK) as temporary:
         # not save_file, whose files nobody else can read, and whose errors are its own
         temporary.write_bytes(save(weights, {"trunk": json.dumps(about)}))
+
+
+def describe(network: Network, network_file: Path, form: str) -> dict[str, Any]:
+    """What every export says of itself."""
+    return {
+        "format": form,
+        "trunk": network.trunk.name,
+        "preprocessing": network.settings.preprocessing,
+        "channels": network.trunk.channels,
+        "crop": network.input_size,
+        "input": INPUT,
+        "network_sha256": sha256(network_file),
+    }
 
 
 class Described(BaseModel):

@@ -5,61 +5,74 @@ trunk = load_trunk("network.safetensors")
 features = trunk.embed(["a.jpg", "b.jpg"])
 """
 
-from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal
 
 import numpy as np
 import torch
-from PIL import Image
+import torch.nn.functional as F
 from safetensors import SafetensorError, safe_open
+from torch import nn
 
 from nat.api.export import load_exported
+from nat.api.images import ImageLike, readers, square_of
 from nat.data.augment import fixed_crops
-from nat.data.formats import Unreadable, decoding
-from nat.data.squares import read_square, square
-from nat.evaluation.features import unit_features
 from nat.network.model import Network, Trunk, load_network
 from nat.runtime.errors import UserError
 
 Layer = Literal["conv5", "output"]
-ImageLike = str | Path | Image.Image
 BATCH = 256
 
 
-@contextmanager
-def readers() -> Iterator[ThreadPoolExecutor]:
-    """Threads that decode images, as many as compute."""
-    with ThreadPoolExecutor(torch.get_num_threads()) as pool:
-        yield pool
+class PretrainedTrunk(nn.Module):
+    """A trunk as it was trained, in evaluation mode, and the network's head where its file has one.
 
-
-class FrozenTrunk:
-    """A trunk in evaluation mode, and the network's head where its file has one.
+    A module like any other: it can be moved, trained further, or be a part of another one. The
+    names in its ``state_dict`` are those of network.safetensors.
 
     Attributes:
+        trunk: the front end and conv1 to conv5.
+        head: from conv5 to the network's output; None for an exported trunk.
         channels: of the images it sees: 1 luma, 3 RGB.
-        crop: side of the squares it sees, pixels.
+        crop: side of the squares it was trained on, pixels.
         size: what an image's short side is scaled to before the central crop, pixels.
-        device: where it computes.
     """
 
-    def __init__(
-        self, model: Network | Trunk, crop: int, size: int | None, device: torch.device
-    ) -> None:
+    def __init__(self, model: Network | Trunk, crop: int, size: int | None = None) -> None:
         """``size`` None is ``crop``.
 
         Raises:
             UserError: ``size`` is smaller than ``crop``.
         """
-        self.network = model.to(device).eval() if isinstance(model, Network) else None
-        self.trunk = model.trunk if isinstance(model, Network) else model.to(device).eval()
-        self.channels, self.crop, self.device = self.trunk.channels, crop, device
+        super().__init__()
+        self.trunk = model.trunk if isinstance(model, Network) else model
+        self.head = model.head if isinstance(model, Network) else None
+        self.channels, self.crop = self.trunk.channels, crop
         self.size = crop if size is None else size
+        self._outputs = model.outputs if isinstance(model, Network) else None
         if self.size < crop:
             raise UserError(f"size: {size} is smaller than the network's input {crop}; use more")
+        self.eval()
+
+    @property
+    def device(self) -> torch.device:
+        """Where it computes."""
+        return next(self.parameters()).device
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        """conv5 after pooling; no image needs to be normalised before.
+
+        Args:
+            images: uint8 or float (b, channels, h, w), on the module's device. Each image is
+                standardised inside, so that values may be 0 to 255, 0 to 1 or of any other scale
+                and offset that all its channels share.
+
+        Returns:
+            float32 (b, width, h', w'); ``flatten(1)`` are the features of ``embed`` for squares of
+            side ``crop``.
+        """
+        return self.trunk(images)
 
     def width(self, layer: Layer = "conv5") -> int:
         """How many features an image has.
@@ -71,9 +84,9 @@ class FrozenTrunk:
             return self.trunk.features(self.crop)
         if layer != "output":
             raise UserError(f"layer: {layer!r} is unknown; use conv5 or output")
-        if self.network is None:
+        if self._outputs is None:
             raise UserError("layer: an exported trunk has no output; use conv5, or the network")
-        return self.network.outputs
+        return self._outputs
 
     def read(self, image: ImageLike) -> np.ndarray:
         """An image's square, uint8 (channels, size, size).
@@ -81,22 +94,11 @@ class FrozenTrunk:
         Raises:
             UserError: the file is no readable image.
         """
-        try:
-            if isinstance(image, Image.Image):
-                with decoding():
-                    return square(image, self.size, self.channels, upright=True)
-            content = Path(image).read_bytes()
-            return read_square(content, self.size, self.channels, upright=True)
-        except OSError as error:
-            raise UserError(f"{image}: cannot be read ({error.strerror or error})") from error
-        except Unreadable as error:
-            raise UserError(
-                f"{image}: no readable image ({error}); replace or remove it"
-            ) from error
+        return square_of(image, self.size, self.channels)
 
     @torch.no_grad()
     def embed_squares(self, squares: np.ndarray, layer: Layer = "conv5") -> np.ndarray:
-        """Features of the squares' central crops.
+        """Features of the squares' central crops, in evaluation mode.
 
         Args:
             squares: uint8 (b, channels, size, size).
@@ -106,9 +108,13 @@ class FrozenTrunk:
             float32 (b, d).
         """
         self.width(layer)
-        module = self.trunk if layer == "conv5" or not self.network else unit_features(self.network)
-        images = torch.from_numpy(squares).to(self.device)
-        return module(fixed_crops(images, self.crop, 1)[0]).flatten(1).cpu().numpy()
+        training = self.training
+        self.eval()
+        found = self(fixed_crops(torch.from_numpy(squares).to(self.device), self.crop, 1)[0])
+        if layer == "output" and self.head is not None:
+            found = F.normalize(self.head(found))
+        self.train(training)
+        return found.flatten(1).cpu().numpy()
 
     def embed(self, images: Sequence[ImageLike], layer: Layer = "conv5") -> np.ndarray:
         """Features of image files or Pillow images.
@@ -133,7 +139,7 @@ class FrozenTrunk:
 
 def load_trunk(
     path: Path | str, size: int | None = None, device: torch.device | str = "cpu"
-) -> FrozenTrunk:
+) -> PretrainedTrunk:
     """Load a trained trunk.
 
     Args:
@@ -153,6 +159,6 @@ def load_trunk(
     except (OSError, SafetensorError):
         exported = False  # load_network says what is wrong
     if exported:
-        return FrozenTrunk(*load_exported(path), size, torch.device(device))
+        return PretrainedTrunk(*load_exported(path), size).to(device)
     network = load_network(path)
-    return FrozenTrunk(network, network.input_size, size, torch.device(device))
+    return PretrainedTrunk(network, network.input_size, size).to(device)

@@ -9,10 +9,9 @@ import torch
 from click.testing import CliRunner, Result
 from conftest import write_image_folder
 from PIL import Image
-from tiny import EMBEDDED
 
 from nat.api.embed import embed_folder, find_images
-from nat.api.load import FrozenTrunk, load_trunk
+from nat.api.load import PretrainedTrunk, load_trunk
 from nat.cli import main
 from nat.data.discovery import Unused
 from nat.network.model import Network, initialise, save_network
@@ -31,7 +30,7 @@ def network(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def trunk(network: Path) -> FrozenTrunk:
+def trunk(network: Path) -> PretrainedTrunk:
     return load_trunk(network)
 
 
@@ -52,7 +51,7 @@ def read(out: Path) -> tuple[list[str], np.ndarray]:
 
 @pytest.mark.parametrize("batch", [4, 256])
 def test_rows_are_the_images_in_order_of_their_paths(
-    trunk: FrozenTrunk,
+    trunk: PretrainedTrunk,
     folder: Path,
     tmp_path: Path,
     batch: int,
@@ -74,7 +73,7 @@ def test_rows_are_the_images_in_order_of_their_paths(
 
 
 def test_corrupt_images_stop_it_or_are_left_out(
-    trunk: FrozenTrunk, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    trunk: PretrainedTrunk, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("nat.api.embed.BATCH", 3)
     out = tmp_path / "out" / "features.npy"
@@ -100,7 +99,7 @@ def test_corrupt_images_stop_it_or_are_left_out(
     ]
 
 
-def test_images_of_16_bits_and_of_unknown_white(trunk: FrozenTrunk, folder: Path) -> None:
+def test_images_of_16_bits_and_of_unknown_white(trunk: PretrainedTrunk, folder: Path) -> None:
     grey = np.asarray(Image.open(folder / "disc" / "001.png"))
     deep = Image.fromarray(257 * grey.astype(np.uint16))
     expected = trunk.embed([folder / "disc" / "001.png"])
@@ -109,7 +108,7 @@ def test_images_of_16_bits_and_of_unknown_white(trunk: FrozenTrunk, folder: Path
         trunk.embed([Image.fromarray(grey.astype(np.float32))])
 
 
-def test_nothing_readable_is_an_error(trunk: FrozenTrunk, tmp_path: Path) -> None:
+def test_nothing_readable_is_an_error(trunk: PretrainedTrunk, tmp_path: Path) -> None:
     (tmp_path / "images").mkdir()
     (tmp_path / "images" / "a.png").write_bytes(b"no image")
     with pytest.raises(UserError, match="none of its 1 images is readable"):
@@ -117,7 +116,7 @@ def test_nothing_readable_is_an_error(trunk: FrozenTrunk, tmp_path: Path) -> Non
     assert not (tmp_path / "f.npy").exists()
 
 
-def test_wrong_folders_and_endings_are_named(trunk: FrozenTrunk, tmp_path: Path) -> None:
+def test_wrong_folders_and_endings_are_named(trunk: PretrainedTrunk, tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"f\.csv: should end in \.npy or \.parquet"):
         embed_folder(trunk, tmp_path, tmp_path / "f.csv")
     with pytest.raises(UserError, match="no such folder"):
@@ -129,7 +128,7 @@ def test_wrong_folders_and_endings_are_named(trunk: FrozenTrunk, tmp_path: Path)
 
 
 def test_images_are_those_that_prepare_finds(
-    trunk: FrozenTrunk, folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture
+    trunk: PretrainedTrunk, folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture
 ) -> None:
     """Behind links, and not what systems leave; the last line counts what is not used."""
     write_image_folder(tmp_path / "elsewhere", a_class=5)
@@ -162,7 +161,7 @@ def test_a_name_that_is_no_text(folder: Path) -> None:
 
 
 def test_parquet_without_pyarrow_says_how_to_get_it(
-    trunk: FrozenTrunk, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    trunk: PretrainedTrunk, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(sys.modules, "pyarrow", None)
     monkeypatch.delitem(sys.modules, "pyarrow.parquet", raising=False)
@@ -171,7 +170,7 @@ def test_parquet_without_pyarrow_says_how_to_get_it(
 
 
 def test_parquet_holds_the_same(
-    trunk: FrozenTrunk, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    trunk: PretrainedTrunk, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     parquet = pytest.importorskip("pyarrow.parquet")
     monkeypatch.setattr("nat.api.embed.BATCH", 3)
@@ -196,7 +195,7 @@ def test_the_commands(network: Path, folder: Path, tmp_path: Path) -> None:
     assert result.exit_code == 0, result.output
     (folder / "across" / "000.jpg").write_bytes(b"")
     words = ["embed", "--network", exported, "--images", folder, "--out", out, "--size", "32"]
-    words += ["--params", EMBEDDED, "--set", "machine.device=cpu"]
+    words += ["--device", "cpu", "--threads", "1"]
     result = run(*words)
     assert result.exit_code == 1
     assert not out.exists()

@@ -7,6 +7,7 @@ import pytest
 import torch
 from conftest import CLASSES, write_image_folder
 from PIL import Image
+from safetensors.torch import load_file
 from tiny import PROJECT
 
 import nat
@@ -120,3 +121,35 @@ def test_the_package_itself_is_light() -> None:
         [sys.executable, "-c", code], cwd=PROJECT, capture_output=True, text=True, check=True
     )
     assert done.stdout.strip() == "module 'nat' has no attribute 'nothing'"
+
+
+def test_it_is_a_module(network: Path, files: list[Path]) -> None:
+    """Whose tensors are the file's, which sees raw pixels or scaled ones, and which can learn."""
+    trunk = nat.load_trunk(network)
+    assert not trunk.training
+    saved = load_file(network)
+    assert trunk.state_dict().keys() == saved.keys()
+    assert all(torch.equal(value, saved[name]) for name, value in trunk.state_dict().items())
+    squares = torch.from_numpy(np.stack([trunk.read(file) for file in files]))
+    with torch.no_grad():
+        found = trunk(squares)
+        expected = load_network(network).trunk.eval()(squares)
+        scaled = trunk(squares / 255)
+    assert torch.equal(found, expected)
+    assert found.shape == (len(files), 64, 2, 2)
+    np.testing.assert_allclose(found.flatten(1), trunk.embed(files), rtol=1e-4, atol=1e-5)
+    torch.testing.assert_close(scaled, found, rtol=1e-3, atol=1e-4)
+    trunk.train()(squares).square().sum().backward()
+    assert all(weight.grad is not None for weight in trunk.trunk.parameters())
+    trunk.embed(files)
+    assert trunk.training  # as it was
+
+
+def test_it_moves(network: Path) -> None:
+    trunk = nat.load_trunk(network, device="meta")
+    assert {value.device.type for value in trunk.state_dict().values()} == {"meta"}
+    assert trunk.device == torch.device("meta")
+    trunk = nat.load_trunk(network)
+    assert trunk.device == torch.device("cpu")
+    assert trunk.to("meta").device == torch.device("meta")
+    assert {kernel.device.type for kernel in trunk.buffers()} == {"meta"}  # of the front end too
