@@ -29,6 +29,7 @@ from nat.network.optimizer import INTERVAL, Guard
 from nat.runtime.code import code_of
 from nat.runtime.distributed import init_distributed
 from nat.runtime.io.files import check_output
+from nat.runtime.io.paths import from_here
 from nat.runtime.kept import keep
 from nat.runtime.live import Live
 from nat.runtime.naming import Name
@@ -211,7 +212,7 @@ class Session:
             **shape,
             "parameters": self.used,
         }
-        say(f"kept: {keep(folder, self.stage, self.name, module, about)}")
+        say(f"kept: {from_here(keep(folder, self.stage, self.name, module, about))}")
 
     def write(
         self,

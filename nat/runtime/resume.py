@@ -28,7 +28,7 @@ from nat.runtime.errors import UserError
 from nat.runtime.io.files import atomic_write, check_output, discard, sha256, sweep
 from nat.runtime.io.locks import locked
 from nat.runtime.io.outputs import FILE_OF_OURS, FOLDER_OF_OURS
-from nat.runtime.io.paths import own_name, place
+from nat.runtime.io.paths import from_here, own_name, place
 from nat.runtime.progress import say
 from nat.runtime.signals import saved
 
@@ -130,9 +130,7 @@ class ResumableRun:
     @property
     def _where(self) -> str:
         """Where the state lies, for people."""
-        here = Path.cwd()
-        folder = self.folder
-        return f"state: {folder.relative_to(here) if folder.is_relative_to(here) else folder}"
+        return f"state: {from_here(self.folder)}"
 
     @property
     def file(self) -> Path:

@@ -9,6 +9,8 @@ import torch
 from click.testing import CliRunner, Result
 from conftest import write_image_folder
 from PIL import Image
+from ruamel.yaml import YAML
+from tiny import settings
 
 from nat.api.embed import embed_folder, find_images
 from nat.api.load import PretrainedTrunk, load_trunk
@@ -206,3 +208,41 @@ def test_the_commands(network: Path, folder: Path, tmp_path: Path) -> None:
     names, features = read(out)
     expected = load_trunk(network, 32).embed([folder / name for name in names])
     np.testing.assert_allclose(features, expected, rtol=1e-4, atol=1e-5)
+
+
+def test_it_needs_no_settings_and_takes_those_that_are_named(
+    network: Path, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "empty").mkdir()
+    monkeypatch.chdir(tmp_path / "empty")
+    words = ["embed", "--network", network, "--images", folder, "--out", "f.npy"]
+    seen = []
+    threads = torch.set_num_threads
+    monkeypatch.setattr(torch, "set_num_threads", lambda n: seen.append(n) or threads(n))
+    assert run(*words).exit_code == 0
+    assert seen == []
+    assert sorted(path.name for path in Path().iterdir()) == ["f.names.json", "f.npy"]
+    params = tmp_path / "params.yaml"
+    YAML().dump(settings(machine={"threads": 1, "device": "cpu"}), params)
+    assert run(*words, "--params", params).exit_code == 0
+    assert run(*words, "--params", params, "--threads", "2").exit_code == 0
+    assert seen == [1, 1, 2]
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["--device", "tpu"], "--device: 'tpu' is no device; use auto, cpu, cuda or cuda:N"),
+        (["--device", "cuda:99"], "--device: cuda:99: "),
+        (["--params", "none.yaml"], "none.yaml: No such file or directory; run in"),
+    ],
+)
+def test_faults_of_the_machine_are_one_line(
+    words: list[str], said: str, network: Path, folder: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / "f.npy"
+    result = run("embed", "--network", network, "--images", folder, "--out", out, *words)
+    assert result.exit_code == 1
+    assert result.stderr.startswith(f"error: {said}")
+    assert result.stderr.count("\n") == 1
+    assert not out.exists()

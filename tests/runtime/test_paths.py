@@ -109,7 +109,8 @@ def test_every_setting_that_names_a_path_is_resolved_in_one_place() -> None:
         if kinds(inner.annotation) - {NoneType} == {str}
     }
     assert free == {
-        "machine.data", "machine.device", "machine.scratch", "images.folder", "images.source",
+        "machine.data", "machine.device", "machine.keep", "machine.scratch", "machine.tensorboard",
+        "images.folder", "images.source",
         "proposals.test", "proposals.trainval", "voc.folder",
     }  # fmt: skip
     for file in PROJECT.glob("nat/**/*.py"):
@@ -149,7 +150,7 @@ def test_a_project_behind_a_link_is_the_one_that_it_names(
         ("nat/x", "nat"),
     ],
 )
-@pytest.mark.parametrize("setting", ["machine.data", "machine.scratch"])
+@pytest.mark.parametrize("setting", ["data", "scratch", "keep", "tensorboard"])
 def test_a_working_folder_is_none_that_dvc_tracks(
     setting: str, folder: str, tracked: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -158,11 +159,15 @@ def test_a_working_folder_is_none_that_dvc_tracks(
     (tmp_path / "artifacts").mkdir()
     YAML().dump(settings(), tmp_path / "params.yaml")
     monkeypatch.chdir(tmp_path)
-    told = CliRunner().invoke(main, ["check", "--set", f"{setting}={folder}"])
+    told = CliRunner().invoke(main, ["check", "--set", f"machine.{setting}={folder}"])
     assert told.exit_code == 1
-    assert told.output.startswith(f"error: {setting}: {folder} lies in the project's {tracked}")
+    assert told.output.startswith(
+        f"error: machine.{setting}: {folder} lies in the project's {tracked}"
+    )
     assert not (tmp_path / "data").exists()
-    CliRunner().invoke(main, ["check", "--set", f"{setting}=natural"], catch_exceptions=False)
+    CliRunner().invoke(
+        main, ["check", "--set", f"machine.{setting}=natural"], catch_exceptions=False
+    )
     assert (tmp_path / "data/checked").exists()
 
 

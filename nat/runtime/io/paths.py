@@ -12,7 +12,8 @@ from pathlib import Path
 
 from nat.runtime.errors import UserError
 
-TRACKED = ("artifacts", "reports", "nat")  # of the project: outputs, and what stages depend on
+# of the project: outputs, and what stages depend on
+TRACKED = ("artifacts", "reports", "results", "nat")
 
 
 def project_folder(start: Path | None = None) -> Path:
@@ -39,6 +40,12 @@ def place(folder: str) -> Path:
             "before a name that begins with ~"
         )
     return project_folder() / expanded
+
+
+def from_here(path: Path) -> Path:
+    """A path as people read it: relative to the working folder where it lies in that."""
+    here = Path.cwd()
+    return path.relative_to(here) if path.is_relative_to(here) else path
 
 
 def check_untracked(setting: str, folder: str) -> None:
