@@ -106,7 +106,7 @@ def test_each_step(
     start, descent = dict(weights), Descent(0.8, 0.05, share=0.2)
     images, labels = np.asarray(splits["train"].images), torch.from_numpy(splits["train"].labels)
     steps, history = iter(seen.steps), json.loads((tmp_path / "p.json").read_text())["history"]
-    tested = by_hand.conv5(trunk, by_hand.centre(np.asarray(splits["val"].images), CROP), None)
+    tested = by_hand.conv5(trunk, by_hand.centre(np.asarray(splits["test"].images), CROP), None)
     for epoch in range(4):
         by_hand.seed_dropout(SEED, epoch)
         right, row = 0, history[epoch]
@@ -125,7 +125,7 @@ def test_each_step(
         assert row["epoch"] == epoch + 1
         assert [row["lr"], row["lr_linear"]] == pytest.approx([2e-3 * factor, 5e-3 * factor])
         assert row["train"] == pytest.approx(100 * right / (STEPS * BATCH))
-        assert row["test"] == pytest.approx(by_hand.accuracy([by_mlp], splits["val"].labels))
+        assert row["test"] == pytest.approx(by_hand.accuracy([by_mlp], splits["test"].labels))
     assert not list(steps)
 
 

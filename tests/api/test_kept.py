@@ -71,16 +71,16 @@ def test_a_probe(keeping: Any, manifest: Path, tmp_path: Path) -> None:
     probe(params, Name(seed=3), manifest, network, checkpoints, tmp_path / "p.json")
     module = loaded(tmp_path, "probe")  # of the network alone
     assert isinstance(module, KeptProbe)
-    val = Store(manifest, params.machine.data, "val")
-    (cuts,) = fixed_crops(val.batch(torch.arange(len(val))), module.side, 1)
+    test = Store(manifest, params.machine.data, params.evaluate_on)
+    (cuts,) = fixed_crops(test.batch(torch.arange(len(test))), module.side, 1)
     with torch.no_grad():
         outputs = {"mlp": module(cuts), "linear": module.linear(cuts)}
     found = measured(tmp_path / "p.json")
     for name, logits in outputs.items():
-        right = float((logits.argmax(1) == val.labels).double().mean())
+        right = float((logits.argmax(1) == test.labels).double().mean())
         assert found[name] == pytest.approx(100 * right, abs=0.01)
     assert found["mlp"] != found["linear"]
-    assert module.classes == val.classes
+    assert module.classes == test.classes
     (file,) = (tmp_path / "kept" / "probe").iterdir()
     where = about(file)
     assert (where["method"], where["override"], where["seed"]) == ("nat", "", 3)

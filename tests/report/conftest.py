@@ -144,6 +144,15 @@ def trained(method: str, accuracy: float, never: bool = False) -> dict[str, Any]
     return measured | own
 
 
+def transferred(stage: str, last: float) -> list[dict[str, float]]:
+    """How a stage's own training went: ``last`` in test, or on what it was trained on."""
+    rows = [
+        {"epoch": n, "iteration": 10 * n, "lr": 0.1, "loss": 2 / n, "train": last - 6 + 2 * n}
+        for n in range(1, 4)
+    ]
+    return [row | {"test": row["train"] - 3} for row in rows] if stage == "probe" else rows
+
+
 Make = Callable[..., Path]
 
 
@@ -173,6 +182,7 @@ def make_folder(
                 ]
             measured = dict(zip(("mlp", "linear", "knn"), probes, strict=True))
             measured = {name: value + shift for name, value in measured.items()}
+            more["history"] = transferred("probe", measured["mlp"])
             write(folder, make("probe", method, measured, data=data, provenance=counts, **more))
             more = {} if method == "random" else {"history": history()}
             numbers = trained(method, 90.0 + shift, settings["permute_every"] == "never")
@@ -190,7 +200,8 @@ def make_folder(
             for stage, mean in zip(VOC_STAGES, means, strict=False):
                 each = {name: mean + i - 1 + shift for i, name in enumerate(CLASSES)}
                 measured = {"map": mean + shift, "ap": {**each, "absent": None}}
-                write(folder, make(stage, method, measured, data=voc))
+                rows = transferred(stage, mean)
+                write(folder, make(stage, method, measured, data=voc, history=rows))
         if illustrated:
             place = folder / f"illustrate/{seed}"
             place.mkdir(parents=True, exist_ok=True)

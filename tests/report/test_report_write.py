@@ -11,7 +11,7 @@ import pytest
 from report.conftest import ACCURACIES, PRECISIONS, SETTINGS
 
 from nat.report import page
-from nat.report.figures import DRAWINGS, curves, draw_all
+from nat.report.figures import DRAWINGS, curves, draw_all, transfer
 from nat.report.figures.curves import by_epoch
 from nat.report.figures.learned import mosaic
 from nat.report.figures.style import apart
@@ -89,6 +89,36 @@ def test_accuracy_in_training_stands_beside_that_in_test(make_results: Any) -> N
     assert not any("training" in text.get_text() for text in by_epoch(report).axes[0].texts)
 
 
+def test_how_transfer_was_trained_is_shown_where_it_is_recorded(make_results: Any) -> None:
+    """Of results without a history, as of earlier versions, nothing is shown, and nothing wrong."""
+    folder = make_results(seeds=(0, 1))
+    shown = transfer.transfers(Report(SETTINGS, folder))
+    assert list(shown.by_stage) == ["probe", "finetune-all", "detect"]
+    figure = transfer.draw(shown)
+    probe, classification, detection = figure.axes
+    legend = [text.get_text() for text in figure.legends[0].get_texts()]
+    assert legend == ["NAT", "Random", "Labels"]  # one seed
+    test, training = probe.lines[:2]
+    assert test.get_xydata().tolist() == [[1, 63], [2, 65], [3, 67]]
+    assert training.get_ydata().tolist() == [66, 68, 70]
+    assert classification.lines[0].get_xydata().tolist() == [[10, 51], [20, 53], [30, 55]]
+    assert detection.lines[0].get_ydata().tolist() == [36, 38, 40]
+    assert [len(axes.lines) for axes in figure.axes] == [6, 3, 3]
+    assert len({line.get_color() for line in detection.lines}) == 3
+    for file in folder.rglob("*.json"):
+        content = json.loads(file.read_text())
+        if content["stage"] in ("probe", "detect"):
+            content.pop("history", None)
+            file.write_text(json.dumps(content))
+    drawn = draw_all(Report(SETTINGS, folder))["transfer"]
+    assert "Classification" in drawn["caption"]
+    assert "Probe" not in drawn["caption"]
+    assert {run.stage for run in drawn["runs"]} == {"finetune-all"}
+    for file in folder.glob("finetune-all/*.json"):
+        file.unlink()
+    assert "transfer" not in draw_all(Report(SETTINGS, folder))
+
+
 def test_numbers_alone(make_results: Any) -> None:
     report = Report(SETTINGS, make_results())
     texts = {name: make(report) for name, make in FILES.items()}
@@ -130,7 +160,7 @@ def test_numbers_of_nothing_keep_their_heads(make_results: Any) -> None:
     assert FILES["evolution.csv"](report) == "epoch,mlp,linear,knn\n"
     assert FILES["training.csv"](report) == "epoch,loss,reassigned\n"
     assert FILES["by_period.csv"](report) == "period,mlp,linear,knn\n"
-    assert draw_all(report) == {}
+    assert draw_all(report).keys() == {"transfer"}  # of VOC alone
 
 
 def test_writes_beside_foreign_files(make_results: Any, tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ from matplotlib import rc_context
 from matplotlib.figure import Figure
 
 from nat.report import page
-from nat.report.figures import curves, detections, learned, overview, tasks
+from nat.report.figures import curves, detections, learned, overview, tasks, transfer
 from nat.report.figures.style import render
 from nat.report.frame import Report
 from nat.report.results import DETECTIONS, FEATURES, Run
@@ -28,6 +28,7 @@ DRAWINGS: dict[str, tuple[Callable[[Report], Any], Callable[[Any], Figure], list
     "training": (lambda r: r if r.histories else None, curves.training, [Run("train", "nat")]),
     "tasks": (tasks.measured, tasks.draw, []),
     "figure2_left": (lambda r: r if len(r.curve) > 1 else None, curves.by_epoch, BY_EPOCH),
+    "transfer": (transfer.transfers, transfer.draw, []),
     "figure3": (lambda r: r.illustrated, learned.neighbours, ILLUSTRATED),
     "figure4": (lambda r: r.illustrated, learned.filters, ILLUSTRATED),
     **{stem: (partial(curves.measured, name=name), curves.by_factor, [])
