@@ -110,7 +110,7 @@ class Encoder:
     def _batches(
         self, store: Store, rows: torch.Tensor, label: str
     ) -> Iterator[tuple[torch.Tensor, list[np.ndarray]]]:
-        threads, settings = self.session.params.machine.threads, self.settings
+        threads, settings = self.session.params.machine.workers, self.settings
         return described(store, rows, settings.patches, settings.step, threads, label)
 
     def _mixture(self, train: Store, rows: torch.Tensor) -> Mixture:

@@ -105,7 +105,7 @@ def with_odometry(
     """
     machine, setting = session.params.machine, f"{session.group}.odometry"
     recording = Recording(
-        f"{session.group}.frames", frames, session.images.channels, machine.threads
+        f"{session.group}.frames", frames, session.images.channels, machine.workers
     )
     digest = hashlib.sha256()
     poses = []

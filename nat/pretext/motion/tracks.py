@@ -64,7 +64,7 @@ def tracked(session: TrunkSession, frames: str, span: int, share: float) -> Patc
             f"{cv2.__version__} lacks; install opencv-contrib-python-headless in its place"
         )
     cv2.setNumThreads(1)
-    recording = Recording(setting, frames, session.images.channels, session.params.machine.threads)
+    recording = Recording(setting, frames, session.images.channels, session.params.machine.workers)
     found = [
         np.stack([cut(frames_[start], begin), cut(frames_[start + span], end)])
         for frames_ in recording.read(crop, round(crop / share))
