@@ -20,6 +20,8 @@ TINY_PAIRS: dict[str, Any] = {"epochs": 4, "batch_size": 16, "hidden": 32, "outp
 TINY: dict[str, Any] = {
     "profile": "tiny",
     "seeds": [0],
+    "methods": ["random", "labels", "nat", "autoencoder"],
+    "compared": ["random", "labels", "autoencoder"],
     "machine": {"device": os.environ.get("NAT_TEST_DEVICE", "cpu"), "threads": 1, "lanes": 2},
     "images": {"train": 96, "validation": 48, "test": 48, "size": 32},
     "voc": {"images": 24},
