@@ -61,6 +61,7 @@ def test_each_view_is_sorted_as_the_teacher_sorts_the_other(task: Distillation) 
     assert torch.allclose(task.centre, 0.9 * centre + 0.1 * torch.cat(teacher).mean(0))
     loss.backward()
     task.stepped()
+    assert float(task.teacher.step) == 1
     learnt = task.encoder[1].weight, task.prototypes.weight
     copies = task.teacher.network[0][1].weight, task.teacher.network[1].weight
     assert all(each.grad is not None for each in learnt)

@@ -8,13 +8,14 @@ import numpy as np
 import pytest
 import torch
 from conftest import CLASSES, image_set
+from torch import nn
 
 from nat.data.store import Source, Split, write_store
 from nat.methods import TrunkSession, settings_of
-from nat.methods.barlow_twins import barlow_twins
-from nat.methods.simclr import nt_xent
-from nat.methods.vicreg import vicreg
-from nat.pretext.pairs import Pairs, gathered, measured
+from nat.methods.barlow_twins import Decorrelation
+from nat.methods.simclr import Contrast
+from nat.methods.vicreg import Regularised
+from nat.pretext.pairs import Pairs, measured
 from nat.pretext.training import Task
 from nat.runtime.distributed import Distributed
 from nat.runtime.naming import Name
@@ -45,34 +46,32 @@ def test_spread_tells_a_collapse() -> None:
 
 @dataclass(frozen=True)
 class Part(Distributed):
-    """One of two processes, told what both have."""
+    """One of two processes, told what both have of the first and of the second views."""
 
-    both: torch.Tensor | None = None
+    both: tuple[torch.Tensor, ...] = ()
 
     def all_gather(self, tensor: torch.Tensor) -> torch.Tensor:
         assert not tensor.requires_grad
-        assert self.both is not None
-        assert torch.equal(tensor, self.both.chunk(2)[self.rank])
-        return self.both
+        (whole,) = (each for each in self.both if torch.equal(tensor, each.chunk(2)[self.rank]))
+        return whole
 
 
 @pytest.mark.parametrize(
-    "loss",
-    [
-        lambda a, b: nt_xent(a, b, 0.5),
-        lambda a, b: barlow_twins(a, b, 0.005),
-        lambda a, b: vicreg(a, b, (25.0, 25.0, 1.0)),
-    ],
+    ("kind", "weights"), [(Contrast, 0.5), (Decorrelation, 0.005), (Regularised, (25.0, 25.0, 1.0))]
 )
-def test_two_processes_have_the_loss_and_gradient_of_one(loss: Any) -> None:
-    views = torch.randn(2, 8, 5, dtype=torch.float64)
+def test_two_processes_have_the_loss_and_gradient_of_one(kind: Any, weights: Any) -> None:
+    def loss(distributed: Distributed, *embeddings: torch.Tensor) -> torch.Tensor:
+        return kind(nn.Identity(), nn.Identity(), weights, distributed).loss(*embeddings)
+
+    cpu = torch.device("cpu")
+    views = tuple(torch.randn(2, 8, 5, dtype=torch.float64))
     whole = [view.clone().requires_grad_() for view in views]
-    loss(*whole).backward()
+    expected = loss(Distributed(cpu), *whole)
+    expected.backward()
     for rank in (0, 1):
         own = [view.chunk(2)[rank].clone().requires_grad_() for view in views]
-        parts = [Part(torch.device("cpu"), rank=rank, size=2, both=view) for view in views]
-        found = loss(*(gathered(each, part) for each, part in zip(own, parts, strict=True)))
-        assert torch.allclose(found, loss(*views))
+        found = loss(Part(cpu, rank=rank, size=2, both=views), *own)
+        assert torch.allclose(found, expected)
         found.backward()
         for each, all_of in zip(own, whole, strict=True):
             # the mean over the processes, in which only this one's is not 0

@@ -21,6 +21,7 @@ def test_hidden_layers_are_normalised_and_the_last_one_on_request() -> None:
     assert torch.allclose(found.mean(0), torch.zeros(5), atol=1e-5)
     assert torch.allclose(found.std(0, correction=0), torch.ones(5), atol=1e-2)
     assert normed[-1].weight is None
+    assert normed[-2].bias is None  # which batch norm takes away
 
 
 def test_first_weights_follow_from_the_draws() -> None:
