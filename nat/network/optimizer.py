@@ -53,7 +53,7 @@ class Guard:
         settings: Mapping[str, float],
         source: object,
         network: nn.Module,
-        optimizer: torch.optim.Optimizer,
+        optimizer: torch.optim.Optimizer | None,
         fault: Callable[[], str | None] = lambda: None,
     ) -> None:
         """A guard of one training.
@@ -63,7 +63,7 @@ class Guard:
             source: the file that the training starts from; at fault if its first loss is not
                 finite, as no step has been made.
             network: what is trained.
-            optimizer: that of the network.
+            optimizer: that of the network, if it has one.
             fault: looks for numbers in what is trained on that are not finite, and tells of them.
         """
         self.settings, self.source, self.fault = settings, source, fault
@@ -111,7 +111,7 @@ class Guard:
 
     def _state(self) -> Iterator[torch.Tensor]:
         yield from self.network.state_dict().values()
-        for kept in self.optimizer.state.values():
+        for kept in self.optimizer.state.values() if self.optimizer else ():
             yield from (value for value in kept.values() if isinstance(value, torch.Tensor))
 
     def fail(self, what: str, epoch: int, step: int | None = None) -> NoReturn:

@@ -105,7 +105,7 @@ class Session:
     def epochs(
         self,
         network: nn.Module,
-        optimizer: torch.optim.Optimizer,
+        optimizer: torch.optim.Optimizer | None,
         total: int,
         blame: Mapping[str, float],
         source: object,
@@ -118,7 +118,7 @@ class Session:
 
         Args:
             network: what is trained; in training mode, its layers' draws seeded, in each epoch.
-            optimizer: of the network.
+            optimizer: of the network; None where it is not trained by gradients.
             total: epochs of the whole training.
             blame: settings to name when it diverges: learning rates first, then sizes of a batch.
             source: the file that it starts from, to name when that is at fault.
@@ -140,7 +140,7 @@ class Session:
                 **self.inputs,
                 **(inputs or {}),
             ),
-            {"network": network, "optimizer": optimizer, **state},
+            {"network": network, **({"optimizer": optimizer} if optimizer else {}), **state},
             self.distributed,
         )
         self._locks.enter_context(run)

@@ -6,7 +6,7 @@ resumed, guarded and measured as NAT is; a method's file shows the task alone.
 
 import math
 from collections.abc import Iterable, Iterator
-from typing import Protocol
+from typing import Any, Protocol
 
 import torch
 from torch import nn
@@ -71,11 +71,20 @@ class Task(nn.Module):
     ``forward(images, rows)`` takes crops, uint8 (b, c, crop, crop), and int64 (b,) on the CPU,
     which images they are of. It returns the loss, a number averaged over the batch, and what else
     it measures, numbers by name. Its random draws are torch's own, as dropout's are: a session
-    seeds these in each epoch. Whatever an interrupted training needs is a parameter or a buffer.
+    seeds these in each epoch. Whatever an interrupted training needs is a parameter or a buffer, or
+    in ``state``.
     """
 
     def begin(self, epoch: int) -> None:
         """Before the batches of an epoch, counted from 0: clustering, for instance."""
+
+    def renewed(self) -> Iterable[nn.Parameter]:
+        """Weights that ``begin`` has set anew, whose past steps the optimizer is to forget."""
+        return ()
+
+    def state(self) -> dict[str, Any]:
+        """Tensors to save, by name, restored in place: not sent to all processes in every step."""
+        return {}
 
     def stepped(self) -> None:
         """After each step of the optimizer: a moving average of weights, for instance."""
@@ -162,8 +171,12 @@ def fit(
         f"{session.group}.lr": settings.lr,
         f"{session.group}.batch_size": settings.batch_size,
     }
-    for epoch in session.epochs(task, optimizer, settings.epochs, blame, session.manifest):
+    for epoch in session.epochs(
+        task, optimizer, settings.epochs, blame, session.manifest, **task.state()
+    ):
         task.begin(epoch.number)
+        for weight in task.renewed():
+            optimizer.state.pop(weight, None)
         means, lr = Means(distributed), settings.lr
         for t, rows, images in epoch.batches(
             loader.epoch(epoch.number), loader.steps, settings.batch_size
