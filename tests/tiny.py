@@ -46,6 +46,13 @@ TINY: dict[str, Any] = {
         "jigsaw": {"permutations": 4, "units": 16, "epochs": 4, "batch_size": 16},
         "jigsaw_dense": {"permutations": 4, "units": 16, "epochs": 4, "batch_size": 16},
         "rotnet": {"epochs": 4, "batch_size": 16},
+        "dec": {"epochs": 4, "batch_size": 16, "k": 3},
+        "deepcluster": {"epochs": 4, "batch_size": 16, "k": 4, "dimension": 4},
+        "diffrac": {"epochs": 4, "batch_size": 16, "k": 4, "dimension": 8},
+        "kmeans_layers": {"epochs": 3, "batch_size": 16},
+        "neural_gas": {"epochs": 3, "batch_size": 16},
+        "sela": {"epochs": 4, "batch_size": 16, "k": 4},
+        "spherical_kmeans": {"epochs": 4, "batch_size": 16, "k": 4, "dimension": 8},
     },
     "probe": {"hidden": 16, "epochs": 2, "batch_size": 16, "crops": 2, "neighbours": 3},
     "fisher": {
