@@ -7,7 +7,8 @@ splits another (section 3.3).
 
 Different here: the MLP of NAT's network in place of AlexNet's; NAT's crops, not resized; images
 are drawn alike and their losses weighted by one over their cluster's size, in place of drawing each
-cluster alike; one optimizer, which forgets the last layer's steps, in place of two.
+cluster alike; one optimizer, which forgets the last layer's steps, in place of a second one without
+momentum; features with batch norm's statistics of each batch in place of the running ones.
 """
 
 from collections.abc import Iterable

@@ -39,7 +39,7 @@ def test_labels_are_shared_out_by_scaling_the_outputs(
         images = session.images.batch(torch.arange(5))[:, :, :28, :28]
         loss, _ = task(images, torch.arange(5))
         each = task.network(images).log_softmax(1)[torch.arange(5), task.labels[:5]]
-        assert loss.item() == pytest.approx(float(-each.mean()), rel=1e-5)
+        assert loss.item() == pytest.approx(-each.mean().item(), rel=1e-5)
 
 
 def test_labels_stay_even_while_the_network_learns_them(run: Run) -> None:
