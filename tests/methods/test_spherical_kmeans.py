@@ -28,8 +28,8 @@ def test_the_loss_is_the_distance_to_the_closest_target(
         loss, measures = task(images, torch.arange(12))
         features = F.normalize(task.network(images).double())
         distances = torch.cdist(features, F.normalize(task.targets.double())).square()
-        assert loss.item() == pytest.approx(float(distances.min(1).values.sum()), rel=1e-3)
-        assert measures["distance"].item() == pytest.approx(float(loss) / 12, rel=1e-5)
+        assert loss.item() == pytest.approx(distances.min(1).values.sum().item(), rel=1e-3)
+        assert measures["distance"].item() == pytest.approx(loss.item() / 12, rel=1e-5)
         pairs = [(features[i] @ features[j]).item() for i in range(12) for j in range(i)]
         assert measures["cosine"] == pytest.approx(sum(pairs) / len(pairs), abs=1e-4)
         assert measures["used"] == len(distances.argmin(1).unique())
