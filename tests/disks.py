@@ -250,14 +250,16 @@ def troubled(disk: Path, trouble: Trouble) -> Iterator[dict[str, Any]]:
             path.chmod(mode)
 
 
-BEFOREHAND = re.compile(r"images: |\S+ \d+/\d+: (loss|[\d,]+ images/s)|\S+: resuming at epoch ")
+BEFOREHAND = re.compile(
+    r"images: |\S+ \d+/\d+: (loss|[\d,]+ images/s)|\S+: resuming at epoch |sift_fisher: "
+)
 
 
 def wrongly_said(done: Done, trouble: Trouble, folder: Path) -> list[str]:
     """What is wrong with how a command ended: it should name a file below ``folder``, and why."""
     if done.code != 1:
         return [f"ends with {done.code}: {done.err[-300:]}"]
-    # what a store takes is said beforehand, and each epoch as it ends
+    # what a store takes is said beforehand, and each epoch and step as it ends
     lines = [line for line in done.err.splitlines() if not BEFOREHAND.match(line)]
     if len(lines) != 1 or not lines[0].startswith("error: "):
         return [f"{len(lines)} lines, the last: {lines[-1] if lines else ''}"]

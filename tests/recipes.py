@@ -133,6 +133,12 @@ RECIPES = {
             state=True,
         ),
         _recipe(
+            "fisher",
+            f"fisher {STORE} --out DISK/results/probe/sift_fisher-0.json",
+            "results/probe/sift_fisher-0.json",
+            state=True,
+        ),
+        _recipe(
             "probe-checkpoints",
             f"probe nat {NETWORK} {CHECKPOINTS} {STORE} --out DISK/results/probe/nat-0.json",
             "results/probe/nat-0.json",

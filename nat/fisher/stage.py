@@ -22,7 +22,7 @@ from nat.probe import BANK, Classifiers, fit
 from nat.runtime.errors import UserError
 from nat.runtime.naming import Name
 from nat.runtime.progress import say
-from nat.runtime.settings.params import Params
+from nat.runtime.settings.params import SIFT_FISHER, Params
 
 LABEL = "SIFT+FV"
 REFERENCE = "Sánchez et al., 2013"
@@ -100,7 +100,7 @@ class Encoder:
         fitted = self._encoded(
             train, order[: settings.images].sort().values, "Fisher vectors for PCA"
         )
-        say(f"sift_fisher: PCA of {len(fitted):,} Fisher vectors to {settings.dimension} numbers")
+        say(f"{SIFT_FISHER}: PCA of {len(fitted):,} Fisher vectors to {settings.dimension} numbers")
         self.pca = PCA(settings.dimension, svd_solver="randomized", random_state=self._seed("pca"))
         self.pca.fit(fitted)
 
@@ -111,6 +111,7 @@ class Encoder:
         self, store: Store, rows: torch.Tensor, label: str
     ) -> Iterator[tuple[torch.Tensor, list[np.ndarray]]]:
         threads, settings = self.session.params.machine.workers, self.settings
+        label = f"{SIFT_FISHER}: {label}"
         return described(store, rows, settings.patches, settings.step, threads, label)
 
     def _mixture(self, train: Store, rows: torch.Tensor) -> Mixture:
@@ -125,7 +126,8 @@ class Encoder:
                     f"fisher.{needed}: {value} is larger than the {len(found)} patches that are "
                     "looked at; use fewer, or more of fisher.samples"
                 )
-        say(f"sift_fisher: mixture of {settings.gaussians} Gaussians of {len(found):,} descriptors")
+        told = f"{settings.gaussians} Gaussians of {len(found):,} descriptors"
+        say(f"{SIFT_FISHER}: mixture of {told}")
         return fit_mixture(
             found, settings.sift, settings.gaussians, self._seed("mixture"), self.session.device
         )
