@@ -6,6 +6,7 @@ pool, ReLU; no groups, no local response normalisation.
 """
 
 import json
+import math
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated, Literal
@@ -124,11 +125,19 @@ class Trunk(nn.Module):
             channels = width
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:
-        """Images, uint8 (b, c, h, w), to conv5 features after pooling, float (b, w5, h', w')."""
+        """Images to conv5 features after pooling.
+
+        Args:
+            images: uint8 (b, c, h, w); or float, of any scale, such as generated ones, through
+                which gradients pass.
+
+        Returns:
+            float (b, w5, h', w').
+        """
         return self.layers(self.preprocess(images).contiguous(memory_format=torch.channels_last))
 
     def preprocess(self, images: torch.Tensor) -> torch.Tensor:
-        """What conv1 sees of images, uint8 (b, c, h, w): float32 (b, front_end.outputs, h, w)."""
+        """What conv1 sees of images, (b, c, h, w): float32 (b, front_end.outputs, h, w)."""
         with torch.autocast(images.device.type, enabled=False):  # little work, and exact
             return self.front_end(standardise(images))
 
@@ -198,12 +207,19 @@ class Network(nn.Module):
         return self.head(self.trunk(images))
 
 
+def fan_in(layer: nn.Conv2d | nn.ConvTranspose2d | nn.Linear) -> int:
+    """How many numbers one of a layer's outputs is made of."""
+    if isinstance(layer, nn.ConvTranspose2d):
+        return layer.weight[:, 0].numel() // math.prod(layer.stride)
+    return layer.weight[0].numel()
+
+
 @torch.no_grad()
 def initialise(module: nn.Module, generator: torch.Generator) -> None:
     """Weights and biases U(+-1/sqrt(fan_in)); batch norm's gamma U(0, 1), beta 0."""
     for layer in module.modules():
-        if isinstance(layer, nn.Conv2d | nn.Linear):
-            bound = layer.weight[0].numel() ** -0.5
+        if isinstance(layer, nn.Conv2d | nn.ConvTranspose2d | nn.Linear):
+            bound = fan_in(layer) ** -0.5
             layer.weight.uniform_(-bound, bound, generator=generator)
             if layer.bias is not None:
                 layer.bias.uniform_(-bound, bound, generator=generator)

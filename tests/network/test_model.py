@@ -9,11 +9,13 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from safetensors.torch import load_file, safe_open, save_file
+from torch import nn
 
 from nat.network.model import (
     Convolution,
     Network,
     Trunk,
+    fan_in,
     initialise,
     load_network,
     mlp,
@@ -63,6 +65,23 @@ def test_initialisation_has_its_bounds_and_its_seed() -> None:
     initialise(again, torch.Generator().manual_seed(0))
     for a, b in zip(network.trunk.parameters(), again.trunk.parameters(), strict=True):
         assert torch.equal(a, b)
+
+
+@pytest.mark.parametrize(
+    "layer",
+    [
+        nn.Linear(7, 3),
+        nn.Conv2d(6, 4, 3, padding=1, groups=2),
+        nn.ConvTranspose2d(6, 4, 4, 2, padding=1),
+        nn.ConvTranspose2d(6, 4, 6, 3),
+    ],
+)
+def test_fan_in_is_how_many_numbers_an_output_is_made_of(layer: Any) -> None:
+    nn.init.ones_(layer.weight)
+    nn.init.zeros_(layer.bias)
+    ones = torch.ones(1, 7) if isinstance(layer, nn.Linear) else torch.ones(1, 6, 9, 9)
+    assert (layer(ones) == fan_in(layer)).sum() > 2
+    assert layer(ones).max() == fan_in(layer)
 
 
 @pytest.mark.parametrize("preprocessing", ["sobel", "high-pass", "clean"])

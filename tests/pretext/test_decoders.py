@@ -2,7 +2,7 @@ import pytest
 import torch
 
 from nat.network.model import Trunk
-from nat.pretext.decoders import decoder
+from nat.pretext.decoders import decoder, first_side, generator, upconvolutions
 
 
 @pytest.mark.parametrize(("trunk", "crop"), [("small", 28), ("small", 32), ("alexnet", 224)])
@@ -19,3 +19,13 @@ def test_no_step_enlarges_more_than_twofold() -> None:
         x = layer(x)
         sides.append(x.shape[-1])
     assert sides == [4, 7, 14, 28, 28]
+
+
+@pytest.mark.parametrize("size", [8, 9, 27, 28, 31, 32, 45, 224])
+@pytest.mark.parametrize("outputs", [1, 3])
+def test_upconvolutions_come_to_any_size(size: int, outputs: int) -> None:
+    side = first_side(size)
+    assert 4 <= side <= 7
+    made = upconvolutions(32, size, outputs)(torch.randn(2, 32, side, side))
+    assert made.shape == (2, outputs, size, size)
+    assert generator(5, 16, size, outputs)(torch.randn(2, 5)).shape == made.shape
