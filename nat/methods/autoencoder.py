@@ -5,14 +5,10 @@ convolutions and a decoder, trained on the squared error. Here the code is conv5
 it, and what is made again is the standardised image, not its gradients.
 """
 
-import torch
-from torch import nn
-
 from nat.methods import TrunkSession
-from nat.network.front_ends import standardise
-from nat.network.model import Trunk, initialise
-from nat.pretext.decoders import decoder
-from nat.pretext.training import AdamTraining, Measures, Task, pretrain_on
+from nat.network.model import initialise
+from nat.pretext.reconstruction import Reconstruction
+from nat.pretext.training import AdamTraining, pretrain_on
 
 LABEL = "Autoencoder"
 REFERENCE = "Donahue et al., 2016"
@@ -21,22 +17,6 @@ BETTER = "lower"
 MEASURE_TEXT = "squared error a pixel of standardised images"
 
 Settings = AdamTraining
-
-
-class Reconstruction(Task):
-    """An image from its features."""
-
-    def __init__(self, trunk: Trunk, crop: int) -> None:
-        """``crop`` is the side of the images, pixels."""
-        super().__init__()
-        self.trunk = trunk
-        self.decoder = decoder(*trunk.map_of(crop), crop, trunk.channels)
-
-    def forward(self, images: torch.Tensor, rows: torch.Tensor) -> tuple[torch.Tensor, Measures]:
-        """The mean squared error over pixels; see ``Task``."""
-        made = self.decoder(self.trunk(images)).float()
-        error = nn.functional.mse_loss(made, standardise(images))
-        return error, {"error": error}
 
 
 def train(session: TrunkSession, settings: AdamTraining) -> None:

@@ -1,7 +1,7 @@
 import torch
 
-from nat.methods.autoencoder import Reconstruction
 from nat.network.model import Trunk
+from nat.pretext.reconstruction import Reconstruction
 
 
 def test_the_error_is_that_of_the_standardised_image() -> None:
