@@ -75,6 +75,15 @@ class Task(nn.Module):
     in ``state``.
     """
 
+    @property
+    def turns(self) -> tuple[nn.Module, ...]:
+        """Whose losses a batch is stepped along, one after the other; see ``adversarial.Game``."""
+        return (self,)
+
+    def groups(self) -> list[dict[str, Any]]:
+        """What the optimizer trains: parameters, by settings of their own if they have such."""
+        return [{"params": list(self.parameters())}]
+
     def begin(self, epoch: int) -> None:
         """Before the batches of an epoch, counted from 0: clustering, for instance."""
 
@@ -111,16 +120,16 @@ class Means:
         }
 
 
-def optimizer_of(parameters: Iterable[nn.Parameter], settings: Settings) -> torch.optim.Optimizer:
+def optimizer_of(task: Task, settings: Settings) -> torch.optim.Optimizer:
     """SGD or Adam, as the settings are."""
     if isinstance(settings, Training):
-        return sgd(parameters, settings)
+        return sgd(task.parameters(), settings)
     if isinstance(settings, CosineTraining):
         return torch.optim.SGD(
-            parameters, settings.lr, settings.momentum, weight_decay=settings.weight_decay
+            task.groups(), settings.lr, settings.momentum, weight_decay=settings.weight_decay
         )
     beta = (settings.beta1, 0.999)
-    return torch.optim.Adam(parameters, settings.lr, beta, weight_decay=settings.weight_decay)
+    return torch.optim.Adam(task.groups(), settings.lr, beta, weight_decay=settings.weight_decay)
 
 
 def rise_and_fall(settings: CosineTraining, t: int, steps: int) -> float:
@@ -164,8 +173,8 @@ def fit(
     if loader is None:
         loader = session.loader(store, settings.batch_size, f"{session.group}.batch_size")
     task.to(device).to(memory_format=torch.channels_last)
-    wrapped = distributed.wrap(task)
-    optimizer = optimizer_of(task.parameters(), settings)
+    turns = [distributed.wrap(turn) for turn in task.turns]
+    optimizer = optimizer_of(task, settings)
     monitor = KnnMonitor(session.train, session.validation, session.crop, every=settings.epochs)
     blame = {
         f"{session.group}.lr": settings.lr,
@@ -187,14 +196,18 @@ def fit(
                 lr = rise_and_fall(settings, t, loader.steps * settings.epochs)
                 for group in optimizer.param_groups:
                     group["lr"] = lr
-            with distributed.autocast():
-                loss, measures = wrapped(images, rows)
-            optimizer.zero_grad()
-            loss.backward()
-            optimizer.step()
+            total, measured = torch.zeros((), device=device), Measures()
+            for turn in turns:
+                with distributed.autocast():
+                    loss, measures = turn(images, rows)
+                optimizer.zero_grad()
+                loss.backward()
+                optimizer.step()  # of the weights that this turn has given gradients
+                total += loss.detach()
+                measured |= measures
             task.stepped()
-            epoch.add(loss)
-            means.add(measures)
+            epoch.add(total)
+            means.add(measured)
         number = epoch.number + 1
         session.log(
             epoch=number,
