@@ -24,7 +24,7 @@ def network_file(
     folder: Path, preprocessing: str = "sobel", channels: int = 1, trunk: str = "small"
 ) -> Path:
     settings = ModelSettings(preprocessing=preprocessing, trunk=trunk, hidden=8, dropout=0.0)
-    network = Network(settings, 28 if trunk == "small" else 64, 5, channels)
+    network = Network(settings, 28 if trunk.startswith("small") else 64, 5, channels)
     initialise(network, torch.Generator().manual_seed(0))
     trained(network.trunk)
     save_network(network, folder / "network.safetensors")

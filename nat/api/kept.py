@@ -23,7 +23,14 @@ from nat.runtime.distributed import Distributed
 from nat.runtime.errors import UserError
 from nat.runtime.io.foreign import reading
 from nat.runtime.io.tensors import described, layout_of, read_tensors
-from nat.runtime.settings.params import Detect, Preprocessing, ProposalSettings, Side, Units
+from nat.runtime.settings.params import (
+    Detect,
+    Preprocessing,
+    ProposalSettings,
+    Side,
+    TrunkName,
+    Units,
+)
 from nat.voc.classification.finetune import Classifier
 from nat.voc.detection.evaluate import kept, look
 from nat.voc.detection.model import Detector
@@ -173,7 +180,7 @@ class TrunkShape(BaseModel):
 
     model_config = ConfigDict(strict=True, frozen=True, extra="forbid")
 
-    name: Literal["alexnet", "small"]
+    name: TrunkName
     preprocessing: Preprocessing
     channels: Literal[1, 3]
 

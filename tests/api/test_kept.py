@@ -87,6 +87,14 @@ def test_a_probe(keeping: Any, manifest: Path, tmp_path: Path) -> None:
     assert where["parameters"]["probe"] == params.probe.model_dump()
 
 
+def test_a_probe_of_a_dense_trunk(keeping: Any, manifest: Path, tmp_path: Path) -> None:
+    network = network_file(tmp_path, trunk="small-dense")
+    probe(keeping(), Name(seed=3), manifest, network, None, tmp_path / "p.json")
+    module = loaded(tmp_path, "probe")
+    assert isinstance(module, KeptProbe)
+    assert module(torch.zeros(2, 1, 28, 28, dtype=torch.uint8)).shape == (2, 3)
+
+
 @pytest.mark.parametrize(
     ("variant", "layers"), [("philkr", "all"), ("philkr", "fc6-8"), ("deepcluster", "all")]
 )
