@@ -165,7 +165,7 @@ def test_a_wrong_ablation_is_refused_before_anything_runs(override: str, said: s
         ("baselines.labels.loss=hinge", "baselines.labels.loss: should be 'softmax' or 'square'"),
         ("baselines.labels={lr: 1}", "baselines.labels.epochs: missing; add it"),
         ("baselines.random={batch: 1}", "baselines.random."),
-        ("baselines={random: {batch_size: 8}}", "baselines.labels.epochs: missing; add it"),
+        ("baselines={random: {batch_size: 8}}", "baselines.autoencoder.epochs: missing; add it"),
     ],
 )
 def test_a_members_own_wrong_setting_is_refused(override: str, said: str) -> None:
