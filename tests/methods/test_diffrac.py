@@ -52,7 +52,7 @@ def test_no_cluster_is_smaller_than_asked(seed: int, k: int, least: int, spread:
     best = table[linear_sum_assignment(table, maximize=True)].sum()
     found = float(scores.gather(1, labels[:, None]).sum())
     assert found <= best + 1e-3
-    assert found >= best - 0.05 * n  # entropy and rounding
+    assert found >= best - 0.2 * n  # entropy and rounding; labels drawn by chance are far below
 
 
 @pytest.fixture

@@ -54,7 +54,8 @@ def images(tmp_path: Path) -> Images:
     (train, labels), (val, _) = image_set(N, 32), image_set(150, 32, seed=1)
     val = (val // 4 + draws.integers(0, 192, val.shape)).astype(np.uint8)
     val_labels = draws.integers(0, len(CLASSES), len(val))
-    splits = {"train": Split(N, train, labels), "test": Split(150, val, val_labels)}
+    held_out = Split(150, val, val_labels)
+    splits = {"train": Split(N, train, labels), "validation": held_out, "test": held_out}
     write_store(
         Source("test", CLASSES, splits), 32, 1, str(tmp_path / "data"), tmp_path / "images.json"
     )
