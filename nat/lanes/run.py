@@ -59,8 +59,9 @@ class Job:
 
     def stop(self, number: int) -> None:
         """A signal to it and all that it has started."""
+        assert self.process.pid  # 0 would be our own group
         with suppress(ProcessLookupError):  # it has ended, or has just begun
-            os.killpg(self.process.pid or 0, number)
+            os.killpg(self.process.pid, number)
 
 
 class Lanes:
