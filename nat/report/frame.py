@@ -153,6 +153,12 @@ class Report:
         ordered = sorted(self.counted, key=lambda result: bool(result.override))
         return [list(results) for _, results in groupby(ordered, key=lambda result: result.run)]
 
+    @cached_property
+    def not_tried(self) -> list[str]:
+        """Methods of params.yaml of which there is no result, not even why not."""
+        tried = {r.method for r in self.results if not r.dropped}
+        return [method for method in self.variants.methods if method not in tried]
+
     @property
     def setup(self) -> str:
         """NAT's own run in words: its targets and how they are assigned."""

@@ -29,7 +29,8 @@ def summary(report: Report) -> dict[str, dict[str, Measured | None]]:
 
 def summary_lines(report: Report) -> list[str]:
     """The summary as a small table for the terminal."""
-    frame = pd.DataFrame.from_dict(summary(report), orient="index", dtype=object)
+    tried = {m: row for m, row in summary(report).items() if m not in report.not_tried}
+    frame = pd.DataFrame.from_dict(tried, orient="index", dtype=object)
     texts = frame.map(lambda cell: str(cell or "not run")).rename(index=label, columns=COLUMNS)
     return texts.to_string().splitlines()
 

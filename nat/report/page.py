@@ -16,7 +16,7 @@ from markupsafe import Markup
 from nat.report import facts, paper, table
 from nat.report.claims import SMALL
 from nat.report.frame import Report, anchor, subject
-from nat.report.names import data_name, pace
+from nat.report.names import data_name, label, pace
 
 TEMPLATES = Path(__file__).parent / "templates"
 FORMER_TITLE = "Results - Noise As Targets"
@@ -80,7 +80,7 @@ def _environment(put_out: Callable[[Any], Any]) -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    named = (anchor, data_name, pace, subject, table.latex, table.raised, table.spans)
+    named = (anchor, data_name, label, pace, subject, table.latex, table.raised, table.spans)
     environment.filters |= {function.__name__: function for function in named} | {
         "csv": table.comma_separated,
         "flow": lambda text: Markup(" ".join(text.split())),  # however a template breaks it

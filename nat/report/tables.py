@@ -54,7 +54,7 @@ def of_labels(report: Report, title: str, corner: str, factor: str) -> Table:
 
 
 def of_methods(report: Report, title: str, columns: Columns) -> Table:
-    """The paper's rows of Table 3 or 4, then every method of params.yaml that it lacks.
+    """The paper's rows of Table 3 or 4, then every method of params.yaml that was tried here.
 
     These are in the order of ADDED; what was measured stands before what is quoted alone.
     """
@@ -62,7 +62,8 @@ def of_methods(report: Report, title: str, columns: Columns) -> Table:
     known, none = {row.key for row in rows}, ["-"] * len(rows[0].numbers)
     whens = {method: said(method, "WHEN", "compared") for method in report.variants.methods}
     places = {when: place for place, when in enumerate(ADDED)}
-    others = sorted((m for m in whens if m not in known), key=lambda m: places.get(whens[m], 0))
+    more = [m for m in whens if m not in known and m not in report.not_tried]
+    others = sorted(more, key=lambda m: places.get(whens[m], 0))
     if columns is TRANSFER:
         others = [method for method in others if method != SIFT_FISHER]  # which has no trunk
     rows = [
