@@ -119,6 +119,22 @@ def test_how_transfer_was_trained_is_shown_where_it_is_recorded(make_results: An
     assert "transfer" not in draw_all(Report(SETTINGS, folder))
 
 
+def test_methods_beyond_the_first_three_share_a_name(make_results: Any) -> None:
+    """However many there are, the figure's legend fits, and what is the paper's stands out."""
+    shown = transfer.transfers(Report(SETTINGS, make_results()))
+    others = [
+        result.model_copy(update={"method": method})
+        for result in shown.by_stage["probe"][:1]
+        for method in ("gan", "dino", "jigsaw")
+    ]
+    probes = [*shown.by_stage["probe"], *others]
+    figure = transfer.draw(shown._replace(by_stage=shown.by_stage | {"probe": probes}))
+    legend = [text.get_text() for text in figure.legends[0].get_texts()]
+    assert legend == ["NAT", "Random", "Labels", "each other method"]
+    assert len(figure.axes[0].lines) == 3 * 2 + 3
+    assert len({line.get_color() for line in figure.axes[0].lines[6:]}) == 1
+
+
 def test_numbers_alone(make_results: Any) -> None:
     report = Report(SETTINGS, make_results())
     texts = {name: make(report) for name, make in FILES.items()}

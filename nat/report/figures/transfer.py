@@ -3,16 +3,19 @@
 from typing import NamedTuple
 
 import pandas as pd
+from matplotlib.artist import Artist
 from matplotlib.figure import Figure
 from matplotlib.layout_engine import ConstrainedLayoutEngine
 from matplotlib.ticker import MaxNLocator
 
-from nat.report.figures.style import BLUE, GREEN, ORANGE, SOFT, VERMILLION
+from nat.report.figures.style import BLUE, GREEN, SOFT, VERMILLION
 from nat.report.frame import Report
 from nat.report.names import label
 from nat.report.results import Result, Run
 
-LOOKS = [(BLUE, "o"), (GREEN, "^"), (VERMILLION, "s"), (ORANGE, "D"), (SOFT, "v")]
+# who is told apart; of the others, which may be thirty, the lines show what is usual
+LOOKS = {"nat": (BLUE, "o"), "labels": (GREEN, "^"), "random": (VERMILLION, "s")}
+OTHERS = "each other method"
 # the stage, what is shown by it as a line and as a dotted one, and along which axis
 PANELS = {
     "probe": ("Probe: the MLP's accuracy", "test", "train", "epoch"),
@@ -52,27 +55,32 @@ def transfers(report: Report) -> Transfers | None:
 
 
 def draw(shown: Transfers) -> Figure:
-    """A panel a stage, a line a method."""
+    """A panel a stage, a line a method; those of LOOKS are named."""
     width = 4.0 * len(shown.by_stage)
     figure = Figure(figsize=(width, 3.7), layout=ConstrainedLayoutEngine(wspace=0.06))
     panels = figure.subplots(1, len(shown.by_stage), squeeze=False)[0]
-    methods = [m for m in shown.report.variants.methods if m in {run.method for run in shown.runs}]
-    looks = {method: LOOKS[i % len(LOOKS)] for i, method in enumerate(methods)}
+    named: dict[str, Artist] = {}
     for axes, (stage, results) in zip(panels, shown.by_stage.items(), strict=True):
         title, solid, dotted, along = PANELS[stage]
         for result in results:
             history = pd.DataFrame(list(result.history)).reindex(columns=COLUMNS)
             where = history[along]
-            colour, marker = looks[result.method]
-            axes.plot(where, history[solid], color=colour, marker=marker, markersize=4,
-                      markevery=max(1, len(history) // 8), label=label(result.method))  # fmt: skip
+            if result.method not in LOOKS:
+                (named[OTHERS],) = axes.plot(
+                    where, history[solid], color=SOFT, linewidth=0.7, alpha=0.6, zorder=1
+                )
+                continue
+            colour, marker = LOOKS[result.method]
+            (named[label(result.method)],) = axes.plot(
+                where, history[solid], color=colour, marker=marker, markersize=4,
+                markevery=max(1, len(history) // 8),
+            )  # fmt: skip
             if dotted:
                 axes.plot(where, history[dotted], color=colour, linewidth=1.2, linestyle=":")
         axes.set_title(title)
         axes.set(xlabel=along, ylabel=Y_AXIS[stage])
         axes.xaxis.set_major_locator(MaxNLocator(5, integer=True))
-    # the panel with the most methods has all of them
-    named = (axes.get_legend_handles_labels() for axes in panels)
-    lines = max(named, key=lambda both: len(both[0]))
-    figure.legend(*lines, loc="outside lower center", ncols=len(methods), frameon=False)
+    figure.legend(
+        list(named.values()), list(named), loc="outside lower center", ncols=4, frameon=False
+    )
     return figure
