@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 
 from ruamel.yaml import YAML
-from tiny import PROJECT, settings
+from tiny import ALL, PROJECT, settings
 
 ENVIRONMENT = os.environ | {
     "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
@@ -67,13 +67,7 @@ def reports(folder: Path) -> dict[str, bytes]:
 def copy_project(folder: Path, images: Path, voc: Path) -> Path:
     shutil.copytree(PROJECT, folder, ignore=LEFT_BEHIND)
     content = settings(
-        images={
-            "source": "folder",
-            "folder": str(images),
-            "train": None,
-            "validation": 0,
-            "test": None,
-        },
+        images={"source": "folder", "folder": str(images), **ALL},
         voc={"source": "devkit", "folder": str(voc)},
     )
     YAML().dump(content, folder / "params.yaml")

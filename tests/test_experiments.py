@@ -13,7 +13,7 @@ from conftest import write_image_folder
 from ilsvrc import write_tree
 from pipeline import commit, copy_project, refused, run, stages_run, start
 from ruamel.yaml import YAML
-from tiny import PROJECT, settings
+from tiny import ALL, PROJECT, settings
 
 README = PROJECT / "README.md"
 WITHOUT_GIT = ".dvc/without-git"  # what run.sh sets in an archive
@@ -154,13 +154,7 @@ def test_dvc_asks_for_the_manifest_and_not_for_the_images(tmp_path: Path) -> Non
     """ImageNet's folder and the store are gone, and nothing is out of date."""
     images = write_tree(tmp_path / "imagenet")
     folder = copy_project(tmp_path / "project", images, tmp_path)
-    group = {
-        "source": "imagenet",
-        "folder": str(images),
-        "train": None,
-        "validation": 0,
-        "test": None,
-    }
+    group = {"source": "imagenet", "folder": str(images), **ALL}
     YAML().dump(settings(images=group), folder / "params.yaml")
     run(folder, "dvc", "config", "--local", "core.no_scm", "true")
     run(folder, "dvc", "repro", "images")

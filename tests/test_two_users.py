@@ -14,7 +14,7 @@ import pytest
 from conftest import write_image_folder
 from pipeline import ENVIRONMENT
 from ruamel.yaml import YAML
-from tiny import PROJECT, settings
+from tiny import ALL, PROJECT, settings
 from users import NOBODY, another_user
 
 NETWORK = "network/network.safetensors"
@@ -29,8 +29,7 @@ class User:
         shutil.copytree(PROJECT / "nat", home / "nat", ignore=shutil.ignore_patterns("__pycache__"))
         content = settings(
             machine={"data": str(shared / "data"), "scratch": str(shared / "scratch")},
-            images={"source": "folder", "folder": str(shared / "images"), "train": None,
-                      "validation": 0, "test": None},
+            images={"source": "folder", "folder": str(shared / "images"), **ALL},
             pretrain={"epochs": 2, "save_every": "never", "knn_every": "never"},
         )  # fmt: skip
         YAML().dump(content, home / "params.yaml")

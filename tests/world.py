@@ -16,7 +16,7 @@ from conftest import fake_objects, image_set
 from processes import start
 from recipes import Recipe, make_bench, recipes
 from scipy.io import savemat
-from tiny import settings
+from tiny import ALL, settings
 
 STAGES: dict[str, Recipe] = recipes("kills")
 OF_STAND_INS = ("prepare-arrays", "prepare-voc")  # of Fashion-MNIST, which whole processes refuse
@@ -45,12 +45,7 @@ class World:
         self.folder.mkdir(parents=True)
         self._write_fashion_mnist()
         content = settings(
-            images={
-                "folder": str(self.folder / "fashion-mnist"),
-                "train": None,
-                "validation": 0,
-                "test": None,
-            },
+            images={"folder": str(self.folder / "fashion-mnist"), **ALL},
             voc={"images": 20},
             proposals={"short_side": 40},
             finetune={"iterations": 12},

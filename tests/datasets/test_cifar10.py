@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
-from tiny import machine, settings
+from tiny import ALL, machine, settings
 from torchvision.datasets import CIFAR10
 
 from nat.data.store import Store
@@ -64,13 +64,7 @@ def pack(path: Path, files: dict[str, bytes]) -> Path:
 
 
 def images_of(folder: Path | None, **changes: object) -> Images:
-    group = {
-        "source": "cifar10",
-        "folder": folder and str(folder),
-        "train": None,
-        "validation": 0,
-        "test": None,
-    }
+    group = {"source": "cifar10", "folder": folder and str(folder), **ALL}
     changes = {"size": 32, "channels": 3} | changes
     return Params.model_validate(settings(images=group | changes)).images
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from tiny import machine, settings
+from tiny import ALL, machine, settings
 
 from nat.datasets import fashion_mnist
 from nat.datasets.fashion_mnist import SHA256, find, read
@@ -46,13 +46,7 @@ def offline(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def images_of(folder: Path | None, **changes: object) -> Images:
-    group = {
-        "folder": folder and str(folder),
-        "train": None,
-        "validation": 0,
-        "test": None,
-        **changes,
-    }
+    group = {"folder": folder and str(folder), **ALL, **changes}
     return Params.model_validate(settings(images=group)).images
 
 

@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from ilsvrc import A_CLASS, VAL, WNIDS, Files, publish, train_files, write_archives, write_tree
-from tiny import settings
+from tiny import ALL, settings
 
 from nat.data.squares import read_square
 from nat.data.store import Source, Split, write_store
@@ -45,9 +45,7 @@ def settings_of(folder: Path, work: Path, threads: int = 1, **changes: object) -
     group = {
         "source": "imagenet",
         "folder": str(folder),
-        "train": None,
-        "validation": 0,
-        "test": None,
+        **ALL,
         "size": SIZE,
     }
     machine = {"data": str(work / "data"), "scratch": str(work / "scratch"), "threads": threads}

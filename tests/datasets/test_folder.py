@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from conftest import CLASSES, write_image_folder
 from PIL import Image
-from tiny import machine, settings
+from tiny import ALL, machine, settings
 
 from nat.data.store import UNLABELLED, Store
 from nat.datasets.filling.prepare import prepare_images
@@ -15,14 +15,7 @@ from nat.runtime.settings.params import Images, Params
 
 
 def images_of(folder: Path, **changes: object) -> Images:
-    group = {
-        "source": "folder",
-        "folder": str(folder),
-        "train": None,
-        "validation": 0,
-        "test": None,
-        **changes,
-    }
+    group = {"source": "folder", "folder": str(folder), **ALL, **changes}
     return Params.model_validate(settings(images=group)).images
 
 

@@ -20,7 +20,7 @@ from ilsvrc import (
 )
 from ilsvrc import write_tree as tree
 from PIL import Image
-from tiny import machine
+from tiny import ALL, machine
 from torchvision.transforms import functional as F
 
 from nat.data.store import Store
@@ -37,13 +37,7 @@ def prepare(tmp_path: Path, make_params: Any) -> Any:
     """Prepares a folder in ImageNet's layout; returns the manifest."""
 
     def run(folder: Path, threads: int = 1, **changes: object) -> Path:
-        group = {
-            "source": "imagenet",
-            "folder": str(folder),
-            "train": None,
-            "validation": 0,
-            "test": None,
-        }
+        group = {"source": "imagenet", "folder": str(folder), **ALL}
         params = make_params(
             images=group | {"size": SIZE} | changes,
             augment={"crop": 8},
@@ -186,13 +180,7 @@ def test_other_counts_than_the_published_are_announced(
 ) -> None:
     monkeypatch.setattr(imagenet, "CLASSES", classes)
     monkeypatch.setattr(imagenet, "IMAGES", published)
-    group = {
-        "source": "imagenet",
-        "folder": str(tree(tmp_path / "in")),
-        "train": None,
-        "validation": 0,
-        "test": None,
-    }
+    group = {"source": "imagenet", "folder": str(tree(tmp_path / "in")), **ALL}
     source = imagenet.read(make_params(images=group | limits).images, machine(scratch=tmp_path))
     counts = {name: len(split) for name, split in source.splits.items()}
     assert counts == {"train": 36, "test": VAL} | limits

@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import settings as examples
 from hypothesis import strategies as st
 from PIL import Image
-from tiny import machine, settings
+from tiny import ALL, machine, settings
 
 from nat.api.embed import find_images
 from nat.data.discovery import Unused
@@ -40,14 +40,7 @@ def put(root: Path, *names: str, count: int = 1) -> Path:
 
 
 def images_of(folder: Path, **changes: object) -> Images:
-    group = {
-        "source": "folder",
-        "folder": str(folder),
-        "train": None,
-        "validation": 0,
-        "test": None,
-        **changes,
-    }
+    group = {"source": "folder", "folder": str(folder), **ALL, **changes}
     return Params.model_validate(settings(images=group)).images
 
 
@@ -270,13 +263,7 @@ def test_a_class_whose_name_is_no_text(tmp_path: Path, make_params: Any) -> None
     assert said == (
         rf"images.folder: {tmp_path}/in/caf\udce9: its name is not valid UTF-8; rename it"
     )
-    group = {
-        "source": "folder",
-        "folder": str(tmp_path / "in"),
-        "train": None,
-        "validation": 0,
-        "test": None,
-    }
+    group = {"source": "folder", "folder": str(tmp_path / "in"), **ALL}
     with pytest.raises(UserError, match="not valid UTF-8"):
         prepare_images(make_params(images=group), tmp_path / "m.json")
     assert not (tmp_path / "data").exists()
@@ -362,13 +349,7 @@ def test_prepare_uses_all_and_says_what_it_does_not(
     (folder / "__MACOSX").mkdir()
     (folder / "notes.txt").touch()
     (folder / "empty").mkdir()
-    group = {
-        "source": "folder",
-        "folder": str(folder),
-        "train": None,
-        "validation": 0,
-        "test": None,
-    }
+    group = {"source": "folder", "folder": str(folder), **ALL}
     prepare_images(make_params(images=group), tmp_path / "m.json")
     assert capsys.readouterr().err.splitlines()[-1] == (
         f"{folder}: not used: dangling links: 1 (disc/gone.jpg); files of other kinds: 1 (.txt 1); "
@@ -388,13 +369,7 @@ def test_a_image_that_vanishes_before_it_is_read(
 ) -> None:
     """It is none of the unreadable ones, which are noted for good: put back, it is used."""
     write_image_folder(tmp_path / "in", a_class=8)
-    group = {
-        "source": "folder",
-        "folder": str(tmp_path / "in"),
-        "train": None,
-        "validation": 0,
-        "test": None,
-    }
+    group = {"source": "folder", "folder": str(tmp_path / "in"), **ALL}
     params = make_params(images=group)
     read_bytes = Path.read_bytes
 

@@ -14,7 +14,7 @@ from PIL import Image
 from recorded import panned, write_frames
 from scipy.io import savemat
 from shown import provenance
-from tiny import settings
+from tiny import ALL, settings
 from torchvision.datasets import CIFAR10
 
 from nat.api.export import export_trunk
@@ -174,13 +174,7 @@ def write_cifar10(folder: Path) -> None:
 
 def read_packed_cifar10(folder: Path) -> None:
     """Whatever is in it has another checksum than CIFAR-10."""
-    images = {
-        "source": "cifar10",
-        "folder": str(folder),
-        "train": None,
-        "validation": 0,
-        "test": None,
-    }
+    images = {"source": "cifar10", "folder": str(folder), **ALL}
     params = parameters(folder, images=images)
     cifar10.read(params.images, params.machine)
 

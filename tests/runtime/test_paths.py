@@ -14,7 +14,7 @@ from conftest import write_image_folder
 from ilsvrc import publish, write_tree
 from pydantic import BaseModel
 from ruamel.yaml import YAML
-from tiny import PROJECT, machine, settings
+from tiny import ALL, PROJECT, machine, settings
 
 from nat.cli import main
 from nat.data.store import Store
@@ -37,14 +37,7 @@ def copy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def images(folder: str, **changes: object) -> Images:
-    group = {
-        "source": "folder",
-        "folder": folder,
-        "train": None,
-        "validation": 0,
-        "test": None,
-        **changes,
-    }
+    group = {"source": "folder", "folder": folder, **ALL, **changes}
     return Params.model_validate(settings(images=group)).images
 
 
@@ -179,13 +172,7 @@ def test_data_on_another_disk(
     if not (os.access(other, os.W_OK) and other.stat().st_dev != tmp_path.stat().st_dev):
         pytest.skip("there is no other disk at /dev/shm")
     write_image_folder(tmp_path / "images", a_class=6)
-    group = {
-        "source": "folder",
-        "folder": str(tmp_path / "images"),
-        "train": None,
-        "validation": 0,
-        "test": None,
-    }
+    group = {"source": "folder", "folder": str(tmp_path / "images"), **ALL}
     with tempfile.TemporaryDirectory(dir=other) as disk:
         (tmp_path / "data").mkdir()
         (tmp_path / "data/stores").symlink_to(disk)

@@ -16,7 +16,7 @@ import torch
 from conftest import write_image_folder
 from PIL import Image
 from ruamel.yaml import YAML
-from tiny import PROJECT, settings
+from tiny import ALL, PROJECT, settings
 
 from nat.runtime.settings.load import load_params
 from nat.targets import sample_targets, save_targets
@@ -246,13 +246,7 @@ def test_decoding_processes_end_with_it(tmp_path: Path) -> None:
     job = Job(
         tmp_path,
         machine={"threads": 2},
-        images={
-            "source": "folder",
-            "folder": str(images),
-            "train": None,
-            "validation": 0,
-            "test": None,
-        },
+        images={"source": "folder", "folder": str(images), **ALL},
     )
     words = job.words("prepare", "images", "--out", tmp_path / "out" / "p.json")
     # to the whole group as from a terminal or from Slurm, and to the parent alone
