@@ -27,7 +27,7 @@ from nat.runtime.io.files import write_json
 
 def sparse_store(folder: Path, n: int, size: int, channels: int = 1, classes: int = 1) -> Path:
     """A store of n zero images to train on and one to test on; returns its manifest."""
-    counts, splits = {"train": n, "val": 1}, {}
+    counts, splits = {"train": n, "test": 1}, {}
     content = {"source": "zeros", "size": size, "channels": channels}
     content |= {"classes": [str(label) for label in range(classes)]}
     for name, count in counts.items():

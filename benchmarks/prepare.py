@@ -79,7 +79,8 @@ def seconds(folder: Path, work: Path, channels: int, processes: int) -> tuple[fl
     from nat.runtime.settings.params import Params
 
     content = YAML(typ="safe").load((PROJECT / "params.yaml").read_text())
-    content["images"] |= {"source": "imagenet", "folder": str(folder), "train": None, "val": None}
+    content["images"] |= {"source": "imagenet", "folder": str(folder)}
+    content["images"] |= {"train": None, "validation": 0, "test": None}
     content["images"] |= {"size": 256, "channels": channels}
     content["machine"] |= {"data": str(work), "scratch": str(work), "threads": processes}
     params = Params.model_validate(content)

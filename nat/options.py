@@ -10,7 +10,7 @@ from typing import Any
 
 import click
 
-from nat.runtime.boundary import report, told
+from nat.runtime.boundary import drop_output, report, told
 from nat.runtime.naming import IMAGES, VOC, Name
 from nat.runtime.settings.families import members
 from nat.runtime.settings.load import load_params, overridden
@@ -26,13 +26,16 @@ class Commands(click.Group):
     def invoke(self, context: click.Context) -> Any:
         """Run a command; exit with 1 on a fault of the user's."""
         try:
-            return super().invoke(context)
+            found = super().invoke(context)
+            sys.stdout.flush()  # or Python would tell of a full disk, in its own words, as it ends
+            return found
         except EOFError as error:  # click would say "Aborted!", and nothing else
             raise RuntimeError(f"a file ended too early: {error}") from error
         except Exception as error:
             line = None if stopped_by(error) else told(error, context.invoked_subcommand)
             if line is None:
                 raise
+        drop_output()
         report(line)
         sys.exit(1)
 

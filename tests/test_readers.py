@@ -86,7 +86,13 @@ def test_a_small_file_takes_little_memory() -> None:
     done = subprocess.run(
         [sys.executable, "-c", BOMBED, str(2**28)],
         cwd=PROJECT / "tests",
-        env={"PYTHONPATH": str(PROJECT), "OMP_NUM_THREADS": "1", "PATH": ""},
+        # one arena of memory: each thread's own would reserve, not take, 64 MB of addresses
+        env={
+            "PYTHONPATH": str(PROJECT),
+            "OMP_NUM_THREADS": "1",
+            "MALLOC_ARENA_MAX": "1",
+            "PATH": "",
+        },
         capture_output=True,
         text=True,
         timeout=300,

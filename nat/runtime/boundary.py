@@ -139,6 +139,16 @@ def one_line(text: str) -> str:
     return line if len(line) <= LONGEST else f"{line[:LONGEST]} ..."
 
 
+def drop_output() -> None:
+    """Forget what was printed and cannot be written, which Python would try again as it ends."""
+    try:
+        sys.stdout.flush()
+    except OSError:
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, sys.stdout.fileno())
+        os.close(nowhere)
+
+
 def report(text: str) -> None:
     """Tell the user, in one line on standard error.
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from tiny import PROJECT
 
-TELLS = 'import os\nprint("read", os.environ.get("GOMP_SPINCOUNT"))\nos._exit(0)\n'
+TELLS = 'import os\nprint("read", os.environ.get("GOMP_SPINCOUNT"), flush=True)\nos._exit(0)\n'
 ENTRIES = {
     "nat": ["-c", "from nat.__main__ import main; main()", "targets"],  # what the script calls
     "python -m nat": ["-m", "nat", "targets"],

@@ -23,6 +23,13 @@ TRAINVAL, TEST = "VOCtrainval_06-Nov-2007.tar", "VOCtest_06-Nov-2007.tar"
 Pack = Callable[..., Path]
 
 
+@pytest.fixture(autouse=True)
+def _extracts(request: pytest.FixtureRequest) -> None:
+    """Python before 3.11.4 has no safe way to extract, which one test is about."""
+    if not hasattr(tarfile, "data_filter") and "old_python" not in request.node.name:
+        pytest.skip("this Python extracts archives without safety checks")
+
+
 @pytest.fixture
 def pack(kit: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Pack:
     """Makes both archives of the small kit, whose sums are then the expected ones."""
@@ -183,7 +190,7 @@ def test_a_malicious_archive_is_refused(
 def test_old_python_asks_to_extract_by_hand(
     pack: Pack, make_params: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.delattr(tarfile, "data_filter")
+    monkeypatch.delattr(tarfile, "data_filter", raising=False)
     said = refused(devkit_params(make_params, pack()), tmp_path)
     assert "yourself and name the folder VOCdevkit" in said
 
