@@ -184,8 +184,7 @@ def fit(
         task, optimizer, settings.epochs, blame, session.manifest, **task.state()
     ):
         task.begin(epoch.number)
-        for weight in task.renewed():
-            optimizer.state.pop(weight, None)
+        forget(optimizer, task.renewed())
         means, lr = Means(distributed), settings.lr
         for t, rows, images in epoch.batches(
             loader.epoch(epoch.number), loader.steps, settings.batch_size
@@ -218,6 +217,16 @@ def fit(
         )
     network.eval()
     return loader.images_per_epoch * settings.epochs
+
+
+def forget(optimizer: torch.optim.Optimizer, weights: Iterable[nn.Parameter]) -> None:
+    """Forget the past steps of some weights: momenta and counts are zero, as at the beginning.
+
+    They are not removed, since a GPU's fused kernels want them of all weights or of none.
+    """
+    for weight in weights:
+        for past in optimizer.state.get(weight, {}).values():
+            past.zero_()
 
 
 def pretrain_on(

@@ -61,15 +61,18 @@ def test_the_last_layer_is_new_in_each_epoch_and_the_trunk_is_not(task: DeepClus
     assert set(task.renewed()) == set(last.parameters())
 
 
+@pytest.mark.parametrize("fused", [False, True])  # as on a GPU
 def test_the_optimizer_forgets_the_last_layers_steps(
-    run: Run, monkeypatch: pytest.MonkeyPatch
+    fused: bool, run: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     known: list[bool] = []
     step = torch.optim.SGD.step
 
     def watched(optimizer: torch.optim.SGD, closure: Any = None) -> None:
+        optimizer.param_groups[0]["fused"] = fused
         *_, last = optimizer.param_groups[0]["params"]
-        known.append(last in optimizer.state)
+        past = optimizer.state[last].get("momentum_buffer")
+        known.append(past is not None and bool(past.any()))
         step(optimizer, closure)
 
     monkeypatch.setattr(torch.optim.SGD, "step", watched)
