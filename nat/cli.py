@@ -287,8 +287,9 @@ def report(params: Params, measured: Path, results: Path, out: Path) -> None:
     from nat.report.write import write_report
     from nat.runtime.results import collect
 
-    collect(measured, results)
-    for line in write_report(params.model_dump(), results, out):
+    settings = params.model_dump(mode="json")
+    collect(measured, results / params.profile, settings | {"machine": None})
+    for line in write_report(settings, results, out):
         click.echo(line)
 
 

@@ -92,7 +92,7 @@ def test_nothing_large_or_derived_is_tracked_by_git(project: Path) -> None:
     assert not [name for name in tracked if name.startswith("data/") and name.endswith(".npy")]
     assert "dvc.lock" in tracked
     assert "stages/ablations/dvc.lock" in tracked
-    assert "results/probe/nat-0.json" in tracked
+    assert "results/tiny/probe/nat-0.json" in tracked
     sizes = [(project / name).stat().st_size for name in tracked if name.startswith("results/")]
     assert sum(sizes) < 10**6
 
@@ -134,9 +134,9 @@ def test_tables_keep_the_seeds_of_before(project: Path, tmp_path: Path) -> None:
     folder = tmp_path / "project"
     shutil.copytree(project, folder, symlinks=True)
     for name in ("train/nat", "probe/nat"):
-        file = folder / f"results/{name}-0.json"
+        file = folder / f"results/tiny/{name}-0.json"
         content = json.loads(file.read_text()) | {"seed": 7}
-        (folder / f"results/{name}-7.json").write_text(json.dumps(content))
+        (folder / f"results/tiny/{name}-7.json").write_text(json.dumps(content))
     (folder / "artifacts/results/probe/nat-0.json").unlink()
     run(folder, sys.executable, "-m", "nat", "report")
     with open(folder / "reports/results.csv") as file:

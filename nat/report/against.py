@@ -7,6 +7,7 @@ statements of their own (claims.py); of methods that the paper has no number of 
 
 import math
 from collections.abc import Iterator
+from dataclasses import replace
 
 import pandas as pd
 
@@ -74,20 +75,30 @@ def statements(report: Report) -> Iterator[Claim]:
 
 def against(report: Report) -> Table | None:
     """Differences to every method, in points; None if NAT is measured beside none."""
-    methods = dict.fromkeys([*_named(), *report.variants.methods])
+    listed = [method for each in report.all for method in each.variants.methods]
+    methods = dict.fromkeys([*_named(), *listed])
+    columns = [
+        (each, column)
+        for each in report.all
+        for column in COLUMNS
+        if each is report or any(_pair(each, method, column) for method in methods if method != NAT)
+    ]
     rows: dict[str, list[Cell]] = {}
+    heads = [each.heads[column in TRANSFERS.values()] for each, column in columns]
     for method in methods:
-        pairs = [_pair(report, method, column) for column in COLUMNS]
+        pairs = [_pair(each, method, column) for each, column in columns]
         if method != NAT and any(pairs):
             known = {} if method in WITH_STATEMENTS else _named()
             name = known.get(method) or cited(method)
-            rows[name] = [pair.difference if pair else Missing(NONE) for pair in pairs]
-    data = [report.data] + [report.voc] * len(TRANSFERS)
-    heads = [(each + HERE, column) for each, column in zip(data, COLUMNS, strict=True)]
+            rows[name] = [
+                replace(pair.difference, data=head) if pair else Missing(NONE)
+                for pair, head in zip(pairs, heads, strict=True)
+            ]
+    names = [(head + HERE, column) for head, (_, column) in zip(heads, columns, strict=True)]
     frame = pd.DataFrame(
         [*rows.values()],
         index=pd.Index([*rows], name="NAT minus"),
-        columns=pd.MultiIndex.from_tuples(heads),
+        columns=pd.MultiIndex.from_tuples(names),
         dtype=object,
     )
     caption = page.caption("against", report=report)

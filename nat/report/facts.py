@@ -73,7 +73,8 @@ def circumstances(result: Result) -> dict[str, Any]:
 
 def hardware_used(report: Report) -> list[str]:
     """Hardware, versions and commit, each once; several where the runs differ."""
-    used = pd.DataFrame([circumstances(result) for result in report.counted])
+    counted = [result for each in report.all for result in each.counted]
+    used = pd.DataFrame([circumstances(result) for result in counted])
     items = [
         f"{name.capitalize()}: {'; '.join(sorted(used[name].unique()))}"
         for name in ("hardware", "versions", "commit")
@@ -95,12 +96,13 @@ def left_out(report: Report) -> str:
 
 def sources(report: Report) -> Iterator[dict[str, Any]]:
     """Where the numbers of each run come from: what each of its files says, in a column each."""
-    for results in report.groups:
+    for prefix, results in ((each.prefix, group) for each in report.all for group in each.groups):
         numbers = _beside([result.numbers for result in results])
         of_class = numbers.filter(like=OF_CLASS, axis=0)
         parameters = (pd.json_normalize(r.provenance.parameters).map(str) for r in results)
         yield {
             "run": results[0].run,
+            "prefix": prefix,
             "files": files([result.file for result in results]),
             "own": numbers.drop(of_class.index),
             "of_class": of_class,

@@ -9,7 +9,16 @@ from typing import Any
 import pandas as pd
 
 from nat.report.names import PROBES, data_name, label
-from nat.report.results import OF_CLASS, ON_IMAGES, ON_VOC, Result, Run, checkpoint, read_results
+from nat.report.results import (
+    OF_CLASS,
+    ON_IMAGES,
+    ON_VOC,
+    Result,
+    Run,
+    checkpoint,
+    other_profiles,
+    read_results,
+)
 from nat.report.settings import Settings, Variant, Variants, get
 from nat.report.table import Measured
 
@@ -32,18 +41,49 @@ class Report:
         counted: the results that count, the two above behind them.
         not_run: by run, why the data cannot serve a method.
         data: the name of what methods were trained on and probed with; ``voc`` of the VOC set.
+        others: the same of other profiles, whose numbers stand in columns beside.
+        heads: what columns are headed with, of data and, under True, of the VOC set.
+        prefix: of links to its numbers.
     """
 
-    def __init__(self, settings: Settings, folder: Path) -> None:
-        """Read results/; raises what ``read_results`` does."""
+    def __init__(self, settings: Settings, folder: Path, named: str = "results") -> None:
+        """Read a profile's results; arguments, and what is raised, as of ``read_results``."""
         self.settings, self.variants = settings, Variants(settings)
-        self.results, shown = read_results(folder, self.variants)
+        self.results, shown = read_results(folder, self.variants, named)
         self.illustrated, self.detected = shown.get("features"), shown.get("detections")
         self.counted = [r for r in self.results if not r.dropped and not r.not_run]
         self.not_run = {r.run: r.not_run for r in self.results if r.not_run and not r.dropped}
-        named = {r.stage in ON_VOC: data_name(r.provenance.data) for r in self.counted}
-        self.data, self.voc = named.get(False, "images"), named.get(True, "VOC-format set")
+        sources = {r.stage in ON_VOC: data_name(r.provenance.data) for r in self.counted}
+        self.data, self.voc = sources.get(False, "images"), sources.get(True, "VOC-format set")
         self.counted += [each for each in (self.illustrated, self.detected) if each]
+        self.others: list[Report] = []
+        self.heads, self.prefix = {False: self.data, True: self.voc}, ""
+
+    @classmethod
+    def of_all(cls, settings: Settings, results: Path) -> "Report":
+        """That of the profile in use, with ``others``; each has a folder in results/."""
+        profile = str(settings["profile"])
+        report = cls(settings, results / profile, f"{results.name}/{profile}")
+        for name, known in other_profiles(results, profile).items():
+            other = cls(known, results / name, f"{results.name}/{name}")
+            taken = [each.heads for each in report.all]
+            if any(other.data == heads[False] for heads in taken):
+                other.heads[False] += f" (profile {name})"
+            if any(other.voc == heads[True] for heads in taken):
+                other.heads[True] += f", trunks of {other.heads[False]}"
+            other.prefix = f"{name}."
+            report.others.append(other)
+        return report
+
+    @property
+    def all(self) -> "list[Report]":
+        """Itself and the others."""
+        return [self, *self.others]
+
+    @property
+    def profile(self) -> str:
+        """Of its settings."""
+        return str(self.settings["profile"])
 
     def used(self, name: str) -> Any:
         """The setting of a dotted name; None if there is none."""
@@ -73,7 +113,7 @@ class Report:
                 data_name(rows["data"].iloc[0]),
                 int(metric not in ("images_per_second", "seconds")),
             )
-            name = anchor(Run(*run), metric)
+            name = self.prefix + anchor(Run(*run), metric)
             found[Run(*run), metric] = Measured(values, seeds, data, name, digits)
         return found
 

@@ -9,7 +9,7 @@ DATA = {
     "fashion-mnist": "Fashion-MNIST",
     "imagenet": "ImageNet",
     "cifar10": "CIFAR-10",
-    "cifar10-files": "CIFAR-10 (a copy as JPEG files)",
+    "cifar10-files": "CIFAR-10 (JPEG copy)",
     "folder": "own images",
     "fashion-mnist-voc": "composed VOC-format set",
     "composed": "composed VOC-format set",

@@ -69,8 +69,14 @@ def training(report: Report) -> str:
     return texts.to_csv(index=False, lineterminator="\n")
 
 
+def results(report: Report) -> str:
+    """CSV of every number of every profile; see frame.py for the columns."""
+    every = pd.concat([each.frame for each in report.all])
+    return every.to_csv(index=False, lineterminator="\n")
+
+
 FILES: dict[str, Callable[[Report], str]] = {
-    "results.csv": lambda report: report.frame.to_csv(index=False, lineterminator="\n"),
+    "results.csv": results,
     "metrics.json": metrics,
     "evolution.csv": evolution,  # Figure 2, left
     "by_period.csv": lambda report: probes("period", report.by_value("permute_every")),

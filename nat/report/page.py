@@ -38,7 +38,7 @@ def caption(stem: str, **shown: Any) -> str:
 def render(report: Report, **shown: Any) -> dict[str, str]:
     """Both pages by name; the same results give the same text.
 
-    ``shown`` are the claims, the tables and images by their names, and what helped.
+    ``shown`` are the claims by profile, the tables and images by their names, and what helped.
     """
     known = {"report": report, "facts": facts, "left_out": facts.left_out(report), **shown}
     readme = _environment(_in_markdown).get_template("README.md.j2")

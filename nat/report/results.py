@@ -16,7 +16,7 @@ from nat.illustrate.illustration import load_illustration
 from nat.report.settings import Variants, matches
 from nat.runtime.errors import UserError
 from nat.runtime.io.foreign import reading
-from nat.runtime.results import SCHEMA
+from nat.runtime.results import SCHEMA, SETTINGS
 
 ON_IMAGES, ON_VOC = ("train", "probe"), ("finetune-fc6-8", "finetune-all", "detect")
 STAGES = (*ON_IMAGES, *ON_VOC)
@@ -95,11 +95,43 @@ def checkpoint(epoch: int, probe: str) -> str:
     return f"epoch {epoch}, {probe}"
 
 
-def read_results(folder: Path, variants: Variants) -> tuple[list[Result], dict[str, Result]]:
+def other_profiles(folder: Path, in_use: str) -> dict[str, dict[str, Any]]:
+    """The settings of the profiles, but for the one in use, of which there are results, by name.
+
+    Args:
+        folder: results/.
+        in_use: the profile of params.yaml.
+
+    Raises:
+        UserError: something else is there, or settings are damaged.
+    """
+    found = {}
+    for path in sorted(folder.iterdir()) if folder.is_dir() else ():
+        if path.name.startswith(".") or path.name == in_use:
+            continue
+        file = path / SETTINGS
+        if not file.is_file():
+            raise UserError(f"{path}: is no folder of results with {SETTINGS}; move it out")
+        with reading(file, "settings of results", "make it again with `nat report`"):
+            settings = json.loads(file.read_text(encoding="utf-8"))
+            if not {"profile", "methods"} <= set(settings):
+                raise ValueError("it has no profile")
+            found[path.name] = settings
+    return found
+
+
+def read_results(
+    folder: Path, variants: Variants, named: str = "results"
+) -> tuple[list[Result], dict[str, Result]]:
     """Every result, whether it counts or not, and what figures show, of the first seed that has it.
 
     A result counts if params.yaml lists its method and ablation, if it was made with the settings
     in use and on the same data as most others, and if its training's own result counts.
+
+    Args:
+        folder: of one profile.
+        variants: of its settings.
+        named: what the folder is called in the report.
 
     Raises:
         UserError: a file is foreign, damaged or of another version, or nothing counts.
@@ -110,12 +142,12 @@ def read_results(folder: Path, variants: Variants) -> tuple[list[Result], dict[s
     shown: list[Result] = []
     for path in sorted(path for path in folder.rglob("*") if not path.is_dir()):
         name = path.relative_to(folder).as_posix()
-        if name.startswith(".") or "/." in name:
+        if name.startswith(".") or "/." in name or name == SETTINGS:
             continue
         if not NAMES.fullmatch(name):
             raise UserError(f"{path}: is no result of this project; move it out of the results")
         made = _shown(path) if path.name in LOADERS else _read(path)
-        made.file = f"{folder.resolve().name}/{name}"
+        made.file = f"{named}/{name}"
         (shown if path.name in LOADERS else results).append(made)
     results.sort(key=lambda r: (STAGES.index(r.stage), *r.training))
     for one, other in pairwise(results):

@@ -40,15 +40,19 @@ REMARKS = {
     ("table4", "labels"): "measured: a trunk trained with the labels of {data}",
 }
 
-# what the paper prints, and what is measured beside it
-Line = tuple[paper.Row, Variant | None]
+# what the paper prints, and what is measured beside it on each data set
+Line = tuple[paper.Row, list[Variant | None]]
 
 
 def of_labels(report: Report, title: str, corner: str, factor: str) -> Table:
     """Training with labels, by loss (Table 1) or pre-processing (Table 2)."""
-    variants = {variant.value: variant for variant in report.variants.of("labels", factor)}
-    unlisted = report.variants.own("")  # of which there is no result
-    lines = [(row, variants.get(row.key, unlisted)) for row in paper.TABLES[title]]
+    found = [{v.value: v for v in each.variants.of("labels", factor)} for each in report.all]
+    # one that is not listed has no result
+    own: list[Variant | None] = [each.variants.own("") for each in report.all]
+    lines = [
+        (row, [v.get(row.key, none) for v, none in zip(found, own, strict=True)])
+        for row in paper.TABLES[title]
+    ]
     first, reference = lines[0]
     return _table(report, title, corner, lines, ACCURACY, reference, f"minus {first.name}")
 
@@ -60,33 +64,45 @@ def of_methods(report: Report, title: str, columns: Columns) -> Table:
     """
     rows = paper.TABLES[title]
     known, none = {row.key for row in rows}, ["-"] * len(rows[0].numbers)
-    whens = {method: said(method, "WHEN", "compared") for method in report.variants.methods}
+    tried = {
+        m: None for each in report.all for m in each.variants.methods if m not in each.not_tried
+    }
+    whens = {method: said(method, "WHEN", "compared") for method in tried}
     places = {when: place for place, when in enumerate(ADDED)}
-    more = [m for m in whens if m not in known and m not in report.not_tried]
-    others = sorted(more, key=lambda m: places.get(whens[m], 0))
+    others = sorted((m for m in whens if m not in known), key=lambda m: places.get(whens[m], 0))
     if columns is TRANSFER:
         others = [method for method in others if method != SIFT_FISHER]  # which has no trunk
     rows = [
         *rows,
         *(paper.Row(m, cited(m), none, ADDED.get(whens[m], ADDED["compared"])) for m in others),
     ]
-    lines: list[Line] = [(row, report.variants.own(row.key)) for row in rows]
+    lines: list[Line] = [(row, _own(report, row.key)) for row in rows]
     tested = [column for column in columns.values() if column[1] != "train"]
-    lines.sort(key=lambda line: not any(report.measured(line[0].key, *each) for each in tested))
-    return _table(report, title, "Method", lines, columns)
+
+    def quoted_alone(line: Line) -> bool:
+        return not any(each.measured(line[0].key, *c) for each in report.all for c in tested)
+
+    return _table(report, title, "Method", sorted(lines, key=quoted_alone), columns)
 
 
 def periods(report: Report) -> Table:
     """Figure 2, right, in numbers."""
     quoted = {"never": paper.TEXT["fixed"], 3: paper.TEXT["nat"]}  # all that it prints
+    found = [{v.value: v for v in e.variants.of("nat", "permute_every")} for e in report.all]
+    values = {value: variant for each in reversed(found) for value, variant in each.items()}
     lines: list[Line] = []
-    for variant in report.variants.of("nat", "permute_every"):
-        name = "P fixed (never)" if variant.value == "never" else variant.name
-        lines.append(_line(name, variant, quoted.get(variant.value, "-")))
+    for value in sorted(values, key=lambda v: v if isinstance(v, int) else float("inf")):
+        name = "P fixed (never)" if value == "never" else values[value].name
+        row = paper.Row("", name, [quoted.get(value, "-")])
+        lines.append((row, [each.get(value) for each in found]))
     random = next(row for row in paper.TABLES["Table 3"] if row.key == "random")
-    lines.append(_line("random trunk", report.variants.own("random"), *random.numbers))
-    own = report.variants.own("nat")
-    return _table(report, "Periods", "P is updated", lines, OF_NAT, own, MINUS)
+    lines.append((paper.Row("", "random trunk", random.numbers), _own(report, "random")))
+    return _table(report, "Periods", "P is updated", lines, OF_NAT, _own(report, NAT), MINUS)
+
+
+def _own(report: Report, method: str) -> list[Variant | None]:
+    """A method's own runs on every data set."""
+    return [each.variants.own(method) for each in report.all]
 
 
 def targets(report: Report) -> Table:
@@ -106,7 +122,7 @@ def targets(report: Report) -> Table:
         lines.append(_line(variant.name, variant, "-", note))
     lines.insert(place, _line("discrete, best k", None, paper.TEXT["discrete"], ELSEWHERE))
     title, corner = "Targets and alignments", "Targets and alignment"
-    return _table(report, title, corner, lines, OF_NAT, own, MINUS)
+    return _table(report, title, corner, lines, OF_NAT, [own], MINUS)
 
 
 def _place(variant: Variant) -> tuple[int, float]:
@@ -116,7 +132,8 @@ def _place(variant: Variant) -> tuple[int, float]:
 
 
 def _line(name: str, variant: Variant | None, number: str, note: str = "") -> Line:
-    return paper.Row("", name, [number], note), variant
+    """Of the profile in use alone: others change settings from others of their own."""
+    return paper.Row("", name, [number], note), [variant]
 
 
 def what_helped(table: Table) -> dict[str, list[str]]:
@@ -138,34 +155,41 @@ def what_helped(table: Table) -> dict[str, list[str]]:
 
 def _table(
     report: Report, title: str, corner: str, lines: Sequence[Line], columns: Columns,
-    reference: Variant | None = None, minus: str = "",
+    reference: Sequence[Variant | None] = (), minus: str = "",
 ) -> Table:  # fmt: skip
-    """The paper's numbers, and beside them what was measured.
+    """The paper's numbers, and beside them what was measured on each data set.
 
-    ``corner`` is above the names of the rows. With a ``reference``, a last column, ``minus``, has
-    the differences of the first number to that of it.
+    ``corner`` is above the names of the rows. With a ``reference`` of each, a last column,
+    ``minus``, has the differences of the first number to that of it. Of other profiles than the one
+    in use there are accuracies alone, and only where there are any.
     """
-    papers, data = ("VOC 2007", report.voc) if columns is TRANSFER else ("ImageNet", report.data)
-    heads = [(papers + PAPER, name) for name in (TRANSFER if columns is TRANSFER else ACCURACY)]
-    heads += [(data + HERE, name) for name in (*columns, minus) if name]
-    first, *_ = columns.values()
+    is_voc = columns is TRANSFER
+    heads = [(("VOC 2007" if is_voc else "ImageNet") + PAPER, name)
+             for name in (TRANSFER if is_voc else ACCURACY)]  # fmt: skip
     stem = title.replace("Table ", "table").split()[0].lower()
-    notes: list[str] = []
-    rows, marks = [], []
-    for row, variant in lines:
-        cells = [_cell(report, variant, *column) for column in columns.values()]
+    rows: list[list[Cell]] = [
+        [Missing(NONE) if n == "-" else Quoted(n) for n in row.numbers] for row, _ in lines
+    ]
+    for place, each in enumerate(report.all[: len(lines[0][1])]):
+        found = [variants[place] for _, variants in lines]
+        shown = columns if each is report else _accuracies(columns)
+        of_each = [_cells(each, variant, shown, each.heads[is_voc]) for variant in found]
+        if each is not report and not any(map(_is_measured, of_each)):
+            continue
         if reference:
-            cells.append(_minus(report, cells[0], _cell(report, reference, *first)))
-        measured = any(isinstance(cell, Measured) for cell in cells)
+            usual = _cells(each, reference[place], shown, each.heads[is_voc])[0]
+            of_each = [[*cells, _minus(each, cells[0], usual)] for cells in of_each]
+        heads += [(each.heads[is_voc] + HERE, name) for name in (*shown, minus) if name]
+        rows = [[*row, *cells] for row, cells in zip(rows, of_each, strict=True)]
+    notes: list[str] = []
+    marks = []
+    for (row, _), cells in zip(lines, rows, strict=True):
+        measured = _is_measured(cells)
         remark = REMARKS.get((stem, row.key), "").format(data=report.data) if measured else ""
-        composed = COMPOSED if measured and report.is_composed(row.key) else ""
-        own = [note for note in (row.note, remark, composed) if note]
+        is_composed = measured and any(each.is_composed(row.key) for each in report.all)
+        own = [note for note in (row.note, remark, COMPOSED if is_composed else "") if note]
         notes += [note for note in own if note not in notes]
         marks.append(tuple(notes.index(note) + 1 for note in own))
-        # a reason is told once
-        cells = [c if i == 0 or not isinstance(c, Missing) else Missing(c.partition(":")[0])
-                 for i, c in enumerate(cells)]  # fmt: skip
-        rows.append([Missing(NONE) if n == "-" else Quoted(n) for n in row.numbers] + cells)
     counts = {cell.n for row in rows for cell in row if isinstance(cell, Measured)}
     frame = pd.DataFrame(
         rows,
@@ -176,6 +200,27 @@ def _table(
     caption = page.caption(stem, report=report, counts=counts)
     keys = [row.key for row, _ in lines]
     return Table(stem, title, caption, frame, notes, marks, keys.index(NAT) if NAT in keys else -1)
+
+
+def _accuracies(columns: Columns) -> Columns:
+    return {n: column for n, column in columns.items() if column[1] != "train" or n in ACCURACY}
+
+
+def _is_measured(cells: Sequence[Cell]) -> bool:
+    return any(isinstance(cell, Measured) for cell in cells)
+
+
+def _cells(report: Report, variant: Variant | None, columns: Columns, head: str) -> list[Cell]:
+    """The numbers of a variant; why there is none is told once."""
+    cells: list[Cell] = []
+    for column in columns.values():
+        cell = _cell(report, variant, *column)
+        if isinstance(cell, Measured):
+            cell = replace(cell, data=head)
+        elif cells and isinstance(cell, Missing):
+            cell = Missing(cell.partition(":")[0])
+        cells.append(cell)
+    return cells
 
 
 def _cell(report: Report, variant: Variant | None, metric: str, stage: str) -> Cell:
@@ -193,7 +238,7 @@ def _cell(report: Report, variant: Variant | None, metric: str, stage: str) -> C
 
 def _minus(report: Report, cell: Cell, other: Cell) -> Cell:
     """The difference to a reference; none of the reference to itself."""
-    if cell is other or not (isinstance(cell, Measured) and isinstance(other, Measured)):
+    if not (isinstance(cell, Measured) and isinstance(other, Measured)) or cell == other:
         return Missing(NONE)
     return of_accuracies(cell, other, report.images("test")).difference
 

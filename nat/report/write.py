@@ -26,7 +26,7 @@ def write_report(settings: Settings, results: Path, out: Path) -> list[str]:
 
     Args:
         settings: all of params.yaml, as plain values.
-        results: the folder of the stages' results.
+        results: the folder of the stages' results, with one for each profile.
         out: the reports' folder. If it has a page of ours, the files beside it are replaced.
 
     Raises:
@@ -34,7 +34,7 @@ def write_report(settings: Settings, results: Path, out: Path) -> list[str]:
     """
     heads = [head.encode() for head in page.heads()]
     key = check_output(out / KEY, beginning("a page that `nat report` wrote", *heads))
-    report = Report(settings, results)
+    report = Report.of_all(settings, results)
     made = files(report)
     kind = FILE_OF_OURS if key.exists() else NOTHING
     # those that are there first, so that no folder is made if one is refused
@@ -58,8 +58,8 @@ def files(report: Report) -> dict[str, bytes]:
     from nat.report.figures import draw_all
 
     images = draw_all(report)
-    told = [*claims(report), *statements(report)]
-    shown = {"claims": told, "tables": made, "helped": what_helped(made["targets"])}
+    told = {each.profile: [*claims(each), *statements(each)] for each in report.all}
+    shown = {"told": told, "tables": made, "helped": what_helped(made["targets"])}
     texts = page.render(report, images=images, **shown) | texts
     drawn = {
         f"figures/{stem}.{kind}": image[kind]

@@ -5,8 +5,9 @@
 
 Numbers are percent unless their name says otherwise. Every training adds its ``history``, a row an
 epoch; NAT's probe adds its ``checkpoints``, a row each. Stages write them into ``artifacts``, from
-where they are collected in ``results``, which is kept in git and has those of other seeds too: a
-clone makes every table and figure of it. The reports read nothing else.
+where they are collected in ``results``, a folder for each profile, which is kept in git and has
+those of other seeds too: a clone makes every table and figure of it, of all data sets, whichever
+profile is in use. The reports read nothing else.
 """
 
 from collections.abc import Mapping
@@ -18,6 +19,7 @@ from nat.runtime.io.outputs import Kind, beginning, json_where
 from nat.runtime.naming import Name
 
 SCHEMA = 1
+SETTINGS = "settings.json"  # beside a profile's results: what they were made with
 ILLUSTRATION = beginning("an illustration of this project", b"PK")
 
 
@@ -66,12 +68,14 @@ def write_result(
     write_json(path, content, result_of(stage))
 
 
-def collect(measured: Path, results: Path) -> None:
+def collect(measured: Path, results: Path, settings: dict[str, Any]) -> None:
     """Copy what stages measured to the results of all times, each file whole.
 
     Args:
         measured: the folder that stages write to; need not exist.
-        results: the folder to add to; another file of the same name is an older one.
+        results: the profile's folder, to add to; another file of the same name is an older one.
+        settings: all of params.yaml but ``machine``, by which the results are judged later on, when
+            another profile is in use.
 
     Raises:
         UserError: something else is at a file's path, or it cannot be written.
@@ -84,3 +88,6 @@ def collect(measured: Path, results: Path) -> None:
         if not (path.exists() and path.read_bytes() == content):
             with atomic_write(path, kind) as temporary:
                 temporary.write_bytes(content)
+    if files:
+        kind = json_where("settings of results", lambda found: "profile" in found)
+        write_json(results / SETTINGS, settings, kind)

@@ -220,10 +220,10 @@ def settings() -> Settings:
 @pytest.fixture
 def make_results(tmp_path: Path) -> Make:
     """``make_folder`` in the test's own folder."""
-    return partial(make_folder, tmp_path / "results")
+    return partial(make_folder, tmp_path / "results/embedded")
 
 
 @pytest.fixture(scope="module")
 def make_module_results(tmp_path_factory: pytest.TempPathFactory) -> Make:
     """``make_folder`` in a folder of the tests' module."""
-    return partial(make_folder, tmp_path_factory.mktemp("module") / "results")
+    return partial(make_folder, tmp_path_factory.mktemp("module") / "results/embedded")

@@ -120,7 +120,7 @@ def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
 @pytest.fixture(scope="module")
 def address(make_module_results: Any, tmp_path_factory: pytest.TempPathFactory) -> str:
     out = tmp_path_factory.mktemp("reports")
-    write_report(SETTINGS, make_module_results(seeds=(0, 1)), out)
+    write_report(SETTINGS, make_module_results(seeds=(0, 1)).parent, out)
     return f"file://{out}/index.html"
 
 
@@ -212,7 +212,12 @@ def test_sources_open_over_the_page_from_the_keyboard(browser: Browser, address:
     browser.press("Enter")
     assert browser.run("document.querySelector('dialog').open")
     shown = browser.run("document.querySelector('dialog').innerText")
-    for words in ("probe", "results/probe/random-0.json", "0123456789ab", "Some Processor"):
+    for words in (
+        "probe",
+        "results/embedded/probe/random-0.json",
+        "0123456789ab",
+        "Some Processor",
+    ):
         assert words in shown
     assert browser.run("document.querySelector('dialog tr.asked th').textContent") == "mlp"
     browser.press("Escape")

@@ -112,7 +112,8 @@ def test_why_a_method_was_not_run_is_told(make_results: Make, settings: Settings
     row = "Zhang et al. (2016)"
     assert texts(made["table3"], row)[1:4] == ["not run: needs colour", "not run", "not run"]
     assert texts(made["table4"], row)[3:] == ["not run: needs colour", "not run", "not run"]
-    shown = {"claims": [], "tables": made, "images": {}, "helped": {key: [] for key in "abcd"}}
+    shown = {"told": {"embedded": []}, "tables": made, "images": {}}
+    shown["helped"] = {key: [] for key in "abcd"}
     for text in render(report, **shown).values():
         assert "Colorization: needs colour: images.channels is 1." in text
     settings["baselines"]["colorization"] = {"bins": 10}  # the finding was of other settings

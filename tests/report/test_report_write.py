@@ -46,7 +46,7 @@ def test_same_results_give_the_same_bytes(make_results: Any, tmp_path: Path) -> 
     outs = [tmp_path / name for name in ("one", "two")]
     running = [
         subprocess.Popen(
-            [sys.executable, "-c", code, json.dumps(SETTINGS), str(folder), str(out)],
+            [sys.executable, "-c", code, json.dumps(SETTINGS), str(folder.parent), str(out)],
             stdout=subprocess.PIPE,
             text=True,
         )
@@ -184,10 +184,10 @@ def test_writes_beside_foreign_files(make_results: Any, tmp_path: Path) -> None:
     (out / "figures").mkdir(parents=True)
     (out / "figures" / "mine.txt").write_text("kept")
     folder = make_results()
-    write_report(SETTINGS, folder, out)
+    write_report(SETTINGS, folder.parent, out)
     first = contents(out)
     assert first.keys() == NAMES | {"figures/mine.txt"}
-    write_report(SETTINGS, folder, out)
+    write_report(SETTINGS, folder.parent, out)
     assert contents(out) == first
 
 
@@ -200,7 +200,7 @@ def test_a_page_of_an_earlier_version_is_replaced(make_results: Any, tmp_path: P
         "Results - Noise As Targets",
     )
     page_file.write_text(f"{former}</title>")
-    write_report(SETTINGS, make_results(), tmp_path / "reports")
+    write_report(SETTINGS, make_results().parent, tmp_path / "reports")
     assert page_file.read_text().startswith(new)
 
 
@@ -210,7 +210,7 @@ def test_foreign_outputs_are_not_replaced(make_results: Any, tmp_path: Path, nam
     path.parent.mkdir(parents=True)
     path.write_text("mine")
     with pytest.raises(UserError, match=r"exists and is not .*so it is not replaced"):
-        write_report(SETTINGS, make_results(), tmp_path / "reports")
+        write_report(SETTINGS, make_results().parent, tmp_path / "reports")
     assert set(contents(tmp_path / "reports").values()) == {b"mine"}
 
 
@@ -218,7 +218,7 @@ def test_a_refused_result_writes_nothing(make_results: Any, tmp_path: Path) -> N
     folder = make_results()
     (folder / "probe/nat-0.json").write_text("{}")
     with pytest.raises(UserError, match=r"nat-0\.json"):
-        write_report(SETTINGS, folder, tmp_path / "reports")
+        write_report(SETTINGS, folder.parent, tmp_path / "reports")
     assert not contents(tmp_path / "reports")
 
 

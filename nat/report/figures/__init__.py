@@ -17,6 +17,8 @@ from nat.report.figures.style import render
 from nat.report.frame import Report
 from nat.report.results import DETECTIONS, FEATURES, Run
 
+TITLES = pd.read_csv(page.TEMPLATES / "figures.csv", index_col="stem")
+OF_OTHERS = ("figure2_left", "figure2_right", "figure3", "figure4", "training")  # profiles
 ILLUSTRATED = [Run(FEATURES, "nat")]
 DETECTED = [Run("detect", "nat"), Run(DETECTIONS, "nat")]
 BY_EPOCH = [Run("probe", method) for method in ("nat", "random", "labels")]
@@ -39,18 +41,30 @@ DRAWINGS: dict[str, tuple[Callable[[Report], Any], Callable[[Any], Figure], list
 
 def draw_all(report: Report) -> dict[str, dict[str, Any]]:
     """By its name, each figure that has something to show: titles, caption, runs, png and svg."""
-    measured = {result.run for result in report.counted}
-    titles = pd.read_csv(page.TEMPLATES / "figures.csv", index_col="stem")
     images = {}
     with rc_context(fname=page.TEMPLATES / "figures.mplstyle"):
-        for stem, (shows, draw, runs) in DRAWINGS.items():
-            if (shown := shows(report)) is not None:
-                figure = draw(shown)
-                images[stem] = {
-                    **titles.loc[stem],
-                    "stem": stem,
-                    "caption": page.caption(stem, report=report, shown=shown),
-                    "runs": [run for run in runs or shown.runs if run in measured],
-                    **{kind: render(figure, kind) for kind in ("png", "svg")},
-                }
+        for each in report.all:
+            for stem in DRAWINGS if each is report else OF_OTHERS:
+                if image := _drawn(each, stem):
+                    if each is not report:
+                        image["title"] += f", {each.heads[False]}"
+                        image["stem"] += f"-{each.profile}"
+                    images[image["stem"]] = image
     return images
+
+
+def _drawn(report: Report, stem: str) -> dict[str, Any]:
+    """A figure; empty where it has nothing to show."""
+    shows, draw, runs = DRAWINGS[stem]
+    if (shown := shows(report)) is None:
+        return {}
+    measured = {result.run for result in report.counted}
+    figure = draw(shown)
+    return {
+        **TITLES.loc[stem],
+        "stem": stem,
+        "prefix": report.prefix,
+        "caption": page.caption(stem, report=report, shown=shown),
+        "runs": [run for run in runs or shown.runs if run in measured],
+        **{kind: render(figure, kind) for kind in ("png", "svg")},
+    }
