@@ -8,6 +8,7 @@ takes their import, which a command on one of them does not need.
 from pathlib import Path
 
 from nat.methods import find_method, settings_of
+from nat.runtime.errors import UserError
 from nat.runtime.io.files import atomic_write
 from nat.runtime.io.outputs import beginning
 from nat.runtime.io.paths import check_untracked
@@ -46,7 +47,10 @@ def check_members(params: Params, path: Path | str) -> None:
         UserError: a setting is unknown, missing or wrong, or a file lacks what its family needs.
     """
     for override in ["", *params.ablations.nat, *params.ablations.labels]:
-        varied = overridden(params, override, path)
+        try:
+            varied = overridden(params, override, path)
+        except UserError as error:
+            raise UserError(f"{error}; mend it, or take it out of ablations") from error
         for target_type in sorted({varied.target_type, *(varied.targets.model_extra or {})}):
             settings_for(target_type, varied.targets, path)
         for method in sorted({*varied.compared, *varied.baselines}):

@@ -161,7 +161,7 @@ def _hold_out(files: Encoded, folder: Path, asked: int | None) -> tuple[Encoded,
     if held_out >= len(files) or not held_out:
         raise UserError(
             f"images.folder: {folder}: {len(files)} images do not suffice to hold out "
-            f"{held_out}; add images or change images.test"
+            f"{held_out}; add images, or set images.test to less, or to null for a tenth"
         )
     order = files.order("hold out")
     rows = hold_out(files.labels, order, held_out)

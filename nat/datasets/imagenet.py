@@ -4,7 +4,8 @@ Training images are in ``ILSVRC2012_img_train.tar``, a tar of a thousand class t
 ``train/nXXXXXXXX/``; validation images in ``ILSVRC2012_img_val.tar``, ``val/nXXXXXXXX/`` or
 ``val/``. Class folders may have folders within them. Where validation images are not in class
 folders, their classes are looked up, see ground_truth.py. All of these give the same rows and so
-the same store: by class, then by name.
+the same store: by class, then by name. Tiny ImageNet's ``train/nXXXXXXXX/images/`` and
+``val/images/`` are read too.
 """
 
 import re
@@ -111,7 +112,10 @@ def _archive(archive: Path, split: str, scratch: str) -> Encoded:
     size = archive.stat().st_size
     if size != BYTES[split]:
         what = "truncated: download the rest" if size < BYTES[split] else "another archive"
-        raise UserError(f"{archive}: {size:,} bytes instead of {BYTES[split]:,}, so {what}")
+        raise UserError(
+            f"{archive}: {size:,} bytes instead of {BYTES[split]:,}, so {what}; of a part of "
+            f"ImageNet, name folders of classes, such as {split}/n01440764, not an archive"
+        )
     found = index(archive, scratch)
     for name in found.names:
         if not re.fullmatch(MEMBER[split], name):
@@ -123,6 +127,8 @@ def _archive(archive: Path, split: str, scratch: str) -> Encoded:
 
 
 def _tree(tree: Path, split: str, unused: Unused) -> Encoded:
+    if split == "val" and (tree / "val_annotations.txt").is_file() and (tree / "images").is_dir():
+        tree = tree / "images"  # of Tiny ImageNet
     found = Unused()
     inner, loose = look(tree, found)
     folders = [folder for folder in inner if _is_class(folder)]

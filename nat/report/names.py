@@ -14,6 +14,7 @@ DATA = {
     "fashion-mnist-voc": "composed VOC-format set",
     "composed": "composed VOC-format set",
     "voc2007": "VOC 2007",
+    "voc-format": "own VOC-format set",
 }
 PROBES = {"mlp": "MLP", "linear": "linear", "knn": "kNN"}
 TRANSFERS = {

@@ -48,7 +48,7 @@ def test_validation_images_are_drawn_by_chance() -> None:
 @pytest.mark.parametrize(
     ("train", "held", "said"),
     [
-        (11, 0, "images.train: 11 is more than the 10 images there are"),
+        (11, 0, "images.train: 11 is more than the 10 images there are; use at most 10, or null"),
         (
             8,
             3,

@@ -495,3 +495,31 @@ def test_the_digits_of_a_class_are_plain(tmp_path: Path, refused: Any) -> None:
         for wnid in WNIDS:
             (folder / split / wnid).rename(folder / split / wnid.replace("0", "\u0660"))
     assert "no class folders in it" in refused(folder)
+
+
+def test_tiny_imagenets_layout(tmp_path: Path, prepare: Any) -> None:
+    """Training images in a folder within each class; validation images listed in a file."""
+    usual, tiny = tree(tmp_path / "usual"), tmp_path / "tiny"
+    lines = []
+    for wnid in WNIDS:
+        (tiny / "train" / wnid / "images").mkdir(parents=True)
+        (tiny / "train" / wnid / f"{wnid}_boxes.txt").write_text("x.JPEG\t0\t0\t9\t9\n")
+        for file in (usual / "train" / wnid).iterdir():
+            file.rename(tiny / "train" / wnid / "images" / file.name)
+    (tiny / "val/images").mkdir(parents=True)
+    for file in sorted((usual / "val").rglob("*.JPEG")):
+        file.rename(tiny / "val/images" / file.name)
+        number = len(lines) % len(WNIDS)
+        lines.append(f"{file.name}\t{WNIDS[number]}\t0\t0\t9\t9\n")
+    (tiny / "val/val_annotations.txt").write_text("".join(lines))
+    manifest = prepare(tiny)
+    train, val = (Store(manifest, str(tmp_path / "data"), split) for split in ("train", "test"))
+    assert (len(train), len(val)) == (len(train_files()), len(lines))
+    assert sorted(val.labels.tolist()) == sorted(i % len(WNIDS) for i in range(len(lines)))
+
+
+def test_another_archive_names_what_a_part_is_read_from(tmp_path: Path, refused: Any) -> None:
+    folder = tmp_path / "part"
+    folder.mkdir()
+    (folder / "ILSVRC2012_img_train.tar").write_bytes(b"x" * 1000)
+    assert "of a part of ImageNet, name folders of classes" in refused(folder)

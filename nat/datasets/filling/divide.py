@@ -31,7 +31,10 @@ def divide(
     """
     n, train, held = len(labels), settings.train, settings.validation
     if train is not None and train > n:
-        raise UserError(f"images.train: {train} is more than the {n} images there are")
+        raise UserError(
+            f"images.train: {train} is more than the {n} images there are; use at most {n}, or "
+            "null for all that are not held out"
+        )
     if held and held > n - (train or 1):
         beside = "" if train is None else f" beside images.train {train}"
         raise UserError(
@@ -59,7 +62,10 @@ def at_most(count: int | None, n: int) -> slice:
         UserError: there are fewer.
     """
     if count is not None and count > n:
-        raise UserError(f"images.test: {count} is more than the {n} images there are")
+        raise UserError(
+            f"images.test: {count} is more than the {n} images there are; use at most {n}, or null "
+            "for all"
+        )
     return slice(count)
 
 

@@ -13,7 +13,8 @@ from nat.runtime.io.files import disk_faults
 from nat.runtime.io.foreign import shortened
 
 CLASS = "n[0-9]{8}"
-MAPPINGS = ("val.txt", "LOC_val_solution.csv")  # Caffe's and Kaggle's
+# Caffe's, Kaggle's and Tiny ImageNet's
+MAPPINGS = ("val.txt", "LOC_val_solution.csv", "val/val_annotations.txt")
 
 
 @dataclass(frozen=True)

@@ -20,7 +20,8 @@ from nat.voc.data.devkit import YEAR
 from nat.voc.data.reader import VocSplit, read_list
 
 SPLITS = {"test": ("trainval", "test"), "validation": ("train", "val")}  # by evaluate_on
-COMPOSED, DEVKIT = "fashion-mnist-voc", "voc2007"  # a manifest's source
+# a manifest's source; OWN has VOC 2007's format, but other classes or numbers of images
+COMPOSED, DEVKIT, OWN = "fashion-mnist-voc", "voc2007", "voc-format"
 
 
 class _Split(BaseModel):
@@ -39,7 +40,7 @@ class _Splits(BaseModel):
 class _Manifest(BaseModel):
     model_config = ConfigDict(strict=True)
 
-    source: Literal["fashion-mnist-voc", "voc2007"]
+    source: Literal["fashion-mnist-voc", "voc2007", "voc-format"]
     classes: Annotated[list[Annotated[str, Field(pattern=r"^[^/\x00\n]+$")]], Field(min_length=1)]
     splits: _Splits
 

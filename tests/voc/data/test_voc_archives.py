@@ -110,7 +110,7 @@ def test_archives_are_extracted_and_found_again(
     assert manifest.read_bytes() == (tmp_path / "kit.json").read_bytes()
     devkit = extracted_devkit(params.machine.data)
     data, trainval, test = open_voc(params, manifest)
-    assert (data["data"], len(trainval), len(test)) == ("voc2007", 3, 1)
+    assert (data["data"], len(trainval), len(test)) == ("voc-format", 3, 1)
     assert trainval.devkit == test.devkit == devkit
     assert [path.name for path in devkit.parent.parent.iterdir()] == ["voc2007"]
 

@@ -107,13 +107,13 @@ def test_own_kit(make_params: Any, kit: Path, tmp_path: Path) -> None:
     params = make_params(voc={"source": "devkit", "folder": str(kit)})
     prepare_voc(params, manifest)
     described = json.loads(manifest.read_text())
-    assert described["source"] == "voc2007"
+    assert described["source"] == "voc-format"  # VOC 2007 has other classes, and more images
     assert described["classes"] == ["cat", "dog"]
     counts = described["splits"]["trainval"]
     assert (counts["count"], counts["objects"], counts["difficult"]) == (3, 5, 2)
     assert str(kit) not in manifest.read_text()  # a manifest is the same on any machine
     data, trainval, test = open_voc(params, manifest)
-    assert (data["data"], len(trainval), len(test)) == ("voc2007", 3, 1)
+    assert (data["data"], len(trainval), len(test)) == ("voc-format", 3, 1)
     assert data["images"] == {"trainval": 3, "test": 1}
 
     xml = kit / "VOC2007/Annotations/000001.xml"
@@ -123,6 +123,23 @@ def test_own_kit(make_params: Any, kit: Path, tmp_path: Path) -> None:
     assert changed["splits"]["trainval"]["sha256"] != counts["sha256"]
     assert changed["splits"]["test"] == described["splits"]["test"]
     assert open_voc(params, tmp_path / "changed.json")[0]["store"] != data["store"]
+
+
+def test_a_set_of_vocs_classes_and_numbers_is_voc_2007(kit: Path, monkeypatch: Any) -> None:
+    monkeypatch.setattr(prepare, "VOC_2007", {"trainval": 3, "test": 1})
+    monkeypatch.setattr(prepare, "CLASSES", ["cat", "dog"])
+    assert prepare.describe(kit)["source"] == "voc2007"
+    monkeypatch.setattr(prepare, "CLASSES", ["cat", "person"])
+    assert prepare.describe(kit)["source"] == "voc-format"
+
+
+def test_a_truncated_image_is_found_at_once(make_params: Any, kit: Path, tmp_path: Path) -> None:
+    path = kit / "VOC2007/JPEGImages/000003.jpg"
+    path.write_bytes(path.read_bytes()[:-40])
+    params = make_params(voc={"source": "devkit", "folder": str(kit)})
+    with pytest.raises(UserError, match=r"000003\.jpg: no readable image"):
+        prepare_voc(params, tmp_path / "voc.json")
+    assert not (tmp_path / "voc.json").exists()
 
 
 @pytest.mark.parametrize(
