@@ -231,6 +231,14 @@ def test_every_method_starts_from_the_same_weights(
             assert torch.equal(found[name], value.float()), (method, name)
 
 
+def test_untrained_has_initial_weights_and_statistics(
+    make_params: Any, images: Images, tmp_path: Path
+) -> None:
+    found = at_first("untrained", make_params(), images, tmp_path)
+    for name, value in by_hand.fresh_network(HIDDEN, 2, SEED).items():
+        assert torch.equal(found[name], value.float()), name
+
+
 def test_random_gathers_the_mean_of_its_batches_statistics(
     make_params: Any, images: Images, tmp_path: Path
 ) -> None:
