@@ -9,7 +9,7 @@ DATA = {
     "fashion-mnist": "Fashion-MNIST",
     "imagenet": "ImageNet",
     "cifar10": "CIFAR-10",
-    "cifar10-files": "CIFAR-10 (JPEG copy)",
+    "cifar10-files": "CIFAR-10 as JPEGs",
     "folder": "own images",
     "fashion-mnist-voc": "composed VOC-format set",
     "composed": "composed VOC-format set",
