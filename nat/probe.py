@@ -249,7 +249,7 @@ class Probing:
     def _probed(self, network_file: Path, keep: bool) -> tuple[dict[str, float], History]:
         session, train, test = self.session, self.train, self.test
         settings, distributed, device = session.params.probe, session.distributed, session.device
-        network = load_network(network_file)
+        network = load_network(network_file, train.channels)
         crop = network.input_size
         trunk = network.trunk.to(device).eval().requires_grad_(False)
         augment = Augment(crop=crop, flip=settings.flip)

@@ -53,6 +53,30 @@ def test_classifiers_learn_easy_classes(
     assert found["provenance"]["parameters"] == used
 
 
+@pytest.mark.parametrize("preprocessing", ["sobel", "clean"])
+@pytest.mark.parametrize(("trained", "given"), [(1, 3), (3, 1)])
+def test_a_network_for_other_channels_is_one_line(
+    trained: int, given: int, preprocessing: str, make_params: Any, tmp_path: Path
+) -> None:
+    params = make_params(model={"preprocessing": preprocessing})
+    manifests = {}
+    for channels in (trained, given):
+        images, labels = image_set(96)
+        images = np.repeat(images[:, :1], channels, 1)
+        splits = {name: Split(96, images, labels) for name in ("train", "test")}
+        manifests[channels] = tmp_path / f"{channels}.json"
+        source = Source(f"of-{channels}", CLASSES, splits)
+        write_store(source, 32, channels, params.machine.data, manifests[channels])
+    train(params, Name("untrained"), manifests[trained], tmp_path / "n", tmp_path / "t.json")
+    network = tmp_path / "n/network.safetensors"
+    with pytest.raises(
+        UserError, match=rf"network\.safetensors: was .*channels: {given}\)"
+    ) as told:
+        probe(params, NAT, manifests[given], network, None, tmp_path / "p.json")
+    assert "\n" not in str(told.value)
+    assert not (tmp_path / "p.json").exists()
+
+
 def test_trunk_is_frozen_and_numbers_repeat(
     make_params: Any, manifest: Path, random_network: Path, tmp_path: Path
 ) -> None:

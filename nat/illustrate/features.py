@@ -85,8 +85,8 @@ def gather_features(
     train, test = (Store(manifest, params.machine.data, split) for split in ("train", "test"))
     for store in (train, test):
         store.require_labels("Figure 3")
-    network = load_network(nat_folder / "network.safetensors").to(device).eval()
-    labels = load_network(labels_folder / "network.safetensors")
+    network = load_network(nat_folder / "network.safetensors", test.channels).to(device).eval()
+    labels = load_network(labels_folder / "network.safetensors", test.channels)
     targets = load_targets(targets_file)
     split = pretraining_split(manifest)
     images = train if split == "train" else Store(manifest, params.machine.data, split)

@@ -279,13 +279,23 @@ def read_network(path: Path) -> tuple[Described, dict[str, torch.Tensor]]:
         return shape, read_tensors(file, expected)
 
 
-def load_network(path: Path) -> Network:
+def load_network(path: Path, channels: int | None = None) -> Network:
     """The network that ``save_network`` wrote.
 
+    Args:
+        path: of its file.
+        channels: those of the images that it is to look at, if they must be as in its training.
+
     Raises:
-        UserError: as ``read_network``.
+        UserError: as ``read_network``, or a network for other channels.
     """
     shape, weights = read_network(path)
+    if channels not in (None, shape.channels):
+        kinds = {1: "grey (images.channels: 1)", 3: "colour (images.channels: 3)"}
+        raise UserError(
+            f"{path}: was trained on images in {kinds[shape.channels]}, and these are in "
+            f"{kinds[channels or 1]}; use a network of such images, or prepare them in its channels"
+        )
     network = shape.network()
     network.load_state_dict(weights)
     return network
