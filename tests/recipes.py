@@ -222,9 +222,9 @@ RECIPES = {
         ),
         _recipe(
             "report",
-            "report --results BENCH/results --out DISK/reports",
+            "report --results BENCH/kept --out DISK/reports",
             "reports",
-            earlier="--set profile=another",
+            earlier="--results BENCH/before --set profile=another",
             parts=("reports/*", "reports/tables/*", "reports/figures/*"),
         ),
     )
@@ -259,3 +259,5 @@ def make_bench(
     (bench / "broken" / "along" / "001.png").write_bytes(b"no image")
     for name in MADE:
         run(RECIPES[name].line(bench, bench, bench / "scratch"))
+    for kept in (f"kept/{content['profile']}", "before/another"):
+        shutil.copytree(bench / "results", bench / kept)
