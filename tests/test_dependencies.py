@@ -18,7 +18,7 @@ IMPORTED_AS = {
 
 
 def name(requirement: str) -> str:
-    return re.split("[<>=!~ ]", requirement)[0]
+    return re.split(r"[<>=!~ \[]", requirement)[0]
 
 
 NEEDED = {name(one) for one in DECLARED["dependencies"]}
@@ -58,6 +58,6 @@ def test_each_has_a_tested_version_that_the_declaration_allows() -> None:
     pinned = dict(line.split("==") for line in lines if not line.startswith("#"))
     pinned = {one.lower(): version for one, version in pinned.items()}
     for requirement in DECLARED["dependencies"]:
-        one, least = requirement.split(">=")
+        one, least = name(requirement), requirement.split(">=")[1]
         numbers = [[int(part) for part in re.findall(r"\d+", v)] for v in (pinned[one], least)]
         assert numbers[0] >= numbers[1], requirement

@@ -50,7 +50,13 @@ class Plan:
             self.repo = Repo(_wait_for_lock=True)
             with self.repo.lock:
                 graph, every = self.repo.index.graph, list(self.repo.index.stages)
-                asked = [stage for name in targets for stage in self.repo.stage.collect(name)]
+                # not DVC's own collecting, which reads the lock files anew for each name
+                named = {stage.addressing: [stage] for stage in every}
+                asked = [
+                    stage
+                    for name in targets
+                    for stage in named.get(name) or self.repo.stage.collect(name)
+                ]
         goals = asked or sorted(every, key=lambda stage: _place(stage.addressing, methods))
         found: dict[Any, None] = {}  # in order
         for goal in goals:

@@ -9,9 +9,12 @@ from pathlib import Path
 import psutil
 import pytest
 from conftest import write_image_folder
+from dvc import dvcfile
 from pipeline import ENVIRONMENT, commit, copy_project, run, stages_run, start
 
-from nat.lanes.worker import OURS
+from tiny import PROJECT
+
+from nat.lanes.worker import OURS, _rewrite_locks_plainly
 
 EPOCHS = "pretrain.epochs=200"  # far more than are trained here
 
@@ -57,3 +60,27 @@ def test_a_stage_is_forked_and_ends_with_what_started_it(tmp_path: Path) -> None
     assert not alive
     process.communicate()
     assert stages_run(run(folder, "dvc", "repro", "--dry", "pretrain@0")) == {"pretrain@0"}
+
+
+def test_a_lock_is_rewritten_in_the_bytes_that_dvc_gives_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of a file that is no lock the comments stay."""
+    stage = {"cmd": "python -m nat new", "params": {"lr": 1e-08, "name": "1e3", "at": "0" * 32}}
+    files = tmp_path / "dvc", tmp_path / "plainly"
+    for way, folder in zip((lambda: None, _rewrite_locks_plainly), files, strict=True):
+        folder.mkdir()
+        with monkeypatch.context() as patch:
+            patch.setattr(dvcfile, "modify_yaml", dvcfile.modify_yaml)  # to be put back
+            way()
+            (folder / "dvc.lock").write_bytes((PROJECT / "dvc.lock").read_bytes())
+            (folder / "dvc.yaml").write_text("stages:\n  report: {cmd: b} # why\n")
+            for name in ("dvc.lock", "dvc.yaml"):
+                with dvcfile.modify_yaml(str(folder / name)) as content:
+                    content["stages"]["report"]["cmd"] = "python -m nat other"
+                    content["stages"]["new"] = stage
+    for name in ("dvc.lock", "dvc.yaml"):
+        first, second = ((folder / name).read_bytes() for folder in files)
+        assert first == second
+        assert b"python -m nat other" in first
+    assert b"# why" in second
