@@ -5,6 +5,7 @@ from typing import Any
 import numpy as np
 
 from nat.illustrate.detected import Detected
+from nat.illustrate.filters import Filters
 from nat.illustrate.illustration import Illustration
 
 CLASSES = ["across", "along", "a_disc|50%"]
@@ -39,9 +40,6 @@ def illustration(
     def points(n: int) -> np.ndarray:
         return draws.uniform(-0.7, 0.7, (n, 2)).astype(np.float32)
 
-    def filters() -> np.ndarray:
-        return draws.normal(size=(8, 7, 7)).astype(np.float16)
-
     facts = {
         "source": data,
         "classes": CLASSES,
@@ -74,9 +72,13 @@ def illustration(
         neighbours=images(3, 3),
         neighbour_labels=np.array([[0, 0, 1], [1, 1, 1], [2, 0, 2]]),
         distances=np.sort(draws.uniform(0, 1, (3, 3)).astype(np.float32)),
-        labels_filters=filters(),
-        nat_filters=filters(),
     )
+
+
+def filters(data: str = "fashion-mnist", seed: int = 0) -> Filters:
+    labels, nat = np.random.default_rng(0).normal(size=(2, 8, 7, 7)).astype(np.float16)
+    facts = {"source": data, "preprocessing": "sobel", "trunk": "small"}
+    return Filters(facts, provenance(seed, data), labels, nat)
 
 
 def detected(data: str = "fashion-mnist-voc", seed: int = 0) -> Detected:

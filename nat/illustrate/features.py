@@ -1,4 +1,4 @@
-"""What Figures 1, 3 and 4 show of a trained network, gathered into one small file.
+"""What Figures 1 and 3 show of a trained network, gathered into one small file.
 
 Everything shown is chosen by rule and seed, never by hand.
 """
@@ -20,7 +20,7 @@ from nat.data.store import Store
 from nat.evaluation.features import features, unit_features
 from nat.evaluation.knn import nearest
 from nat.illustrate.illustration import Illustration
-from nat.network.model import Network, Trunk, load_network
+from nat.network.model import Network, load_network
 from nat.runtime.device import prepare_device
 from nat.runtime.errors import UserError
 from nat.runtime.io.arrays import open_array
@@ -59,10 +59,9 @@ def gather_features(
     seed: int,
     manifest: Path,
     nat_folder: Path,
-    labels_folder: Path,
     targets_file: Path,
 ) -> Illustration:
-    """Gather what Figures 1, 3 and 4 show.
+    """Gather what Figures 1 and 3 show.
 
     The facts hold: source, classes, train and test (counts), size, channels, crop (pixels),
     preprocessing, target_type, dimension, trunk, layers ([channels, side] of conv1 to conv5),
@@ -74,7 +73,6 @@ def gather_features(
         seed: of the choice of images.
         manifest: of the image store.
         nat_folder: what ``nat pretrain`` wrote.
-        labels_folder: what ``nat train labels`` wrote.
         targets_file: what that pretraining read.
 
     Raises:
@@ -86,7 +84,6 @@ def gather_features(
     for store in (train, test):
         store.require_labels("Figure 3")
     network = load_network(nat_folder / "network.safetensors", test.channels).to(device).eval()
-    labels = load_network(labels_folder / "network.safetensors", test.channels)
     targets = load_targets(targets_file)
     split = pretraining_split(manifest)
     images = train if split == "train" else Store(manifest, params.machine.data, split)
@@ -129,8 +126,6 @@ def gather_features(
         neighbours=np.stack([small(train.batch(row)) for row in neighbours]),
         neighbour_labels=train.labels[neighbours].numpy(),
         distances=distances.cpu().numpy(),
-        labels_filters=first_filters(labels.trunk).numpy().astype(np.float16),
-        nat_filters=first_filters(network.trunk.cpu()).numpy().astype(np.float16),
     )
 
 
@@ -182,20 +177,6 @@ def one_per_class(labels: torch.Tensor, seed: int) -> torch.Tensor:
     classes = labels.unique()
     spaced = torch.linspace(0, len(classes) - 1, min(len(classes), QUERIES)).long()
     return torch.stack([order[(labels[order] == c).nonzero()[0, 0]] for c in classes[spaced]])
-
-
-@torch.no_grad()
-def first_filters(trunk: Trunk) -> torch.Tensor:
-    """Conv1's filters composed with the front end, as they act on grey images (Figure 4).
-
-    Correlating with the front end's kernels and then with conv1's filters is correlating once with
-    their full convolution, summed over the channels; a transposed convolution is just that.
-
-    Returns:
-        float32 (w, k + 2, k + 2), without conv1's bias.
-    """
-    weight = trunk.layers.get_parameter("conv1.weight")
-    return F.conv_transpose2d(weight, trunk.front_end.kernel)[:, 0]
 
 
 def small(images: torch.Tensor) -> np.ndarray:

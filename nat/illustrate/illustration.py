@@ -1,4 +1,4 @@
-"""What the figures need of images and networks, in one small file.
+"""What Figures 1 and 3 need of images and a network, in one small file.
 
 The stage ``illustrate`` writes it, so that the report reads neither image store nor
 networks.
@@ -38,7 +38,7 @@ class IllustrationFacts(Checked):
 
 @dataclass(frozen=True)
 class Illustration:
-    """m images of Figure 1, q queries of Figure 3, filters of Figure 4.
+    """m images of Figure 1, q queries of Figure 3.
 
     Images are uint8, (..., channels, side, side). Points of Figure 1 are coordinates in one plane
     through the centre of the sphere, float32, (..., 2), of length at most 1.
@@ -58,8 +58,6 @@ class Illustration:
         neighbours: (q, 3, channels, side, side), training images, the closest first.
         neighbour_labels: int64 (q, 3).
         distances: float32 (q, 3), L2, between 0 and 2.
-        labels_filters: float16 (w, k + 2, k + 2), conv1 after the front end, trained with labels.
-        nat_filters: the same, of NAT.
     """
 
     facts: dict[str, Any]
@@ -76,8 +74,6 @@ class Illustration:
     neighbours: np.ndarray
     neighbour_labels: np.ndarray
     distances: np.ndarray
-    labels_filters: np.ndarray
-    nat_filters: np.ndarray
 
     def check(self) -> None:
         """Check that labels are of the classes.
@@ -102,8 +98,6 @@ LAYOUT: dict[str, Kinds] = {
     "neighbours": {"uint8": ("q", "r", "channels", "side", "side")},
     "neighbour_labels": {"int64": ("q", "r")},
     "distances": {"float32": ("q", "r")},
-    "labels_filters": {"float16": ("v", "k", "k")},
-    "nat_filters": {"float16": ("w", "l", "l")},
 }
 
 

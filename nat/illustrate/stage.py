@@ -6,13 +6,15 @@ from pathlib import Path
 from nat.illustrate.detected import save_detected
 from nat.illustrate.detections import gather_detections
 from nat.illustrate.features import gather_features
+from nat.illustrate.filters import save_filters
+from nat.illustrate.first_layer import gather_filters
 from nat.illustrate.illustration import save_illustration
 from nat.runtime.io.files import atomic_write, check_output
 from nat.runtime.io.outputs import folder
 from nat.runtime.settings.params import Params
 
-FEATURES, DETECTIONS = "features.npz", "detections.npz"
-FOLDER = folder("illustrations that `nat illustrate` wrote", FEATURES, r"detections\.npz")
+FEATURES, FILTERS, DETECTIONS = "features.npz", "filters.npz", "detections.npz"
+FOLDER = folder("illustrations that `nat illustrate` wrote", FEATURES, r"(filters|detections)\.npz")
 
 
 @dataclass(frozen=True)
@@ -45,18 +47,20 @@ def illustrate(params: Params, seed: int, given: Inputs, out: Path) -> None:
         params: machine and target_type are used, and voc.folder to find the VOC images.
         seed: of the choice of images.
         given: what is illustrated.
-        out: the folder to write: features.npz and, with detections, detections.npz.
+        out: the folder to write: features.npz, filters.npz and, with detections, detections.npz.
 
     Raises:
         UserError: an input is missing or damaged, has no labels, or does not fit the others.
     """
     check_output(out, FOLDER)
-    features = gather_features(params, seed, given.images, given.nat, given.labels, given.targets)
+    features = gather_features(params, seed, given.images, given.nat, given.targets)
+    filters = gather_filters(params, seed, given.images, given.nat, given.labels)
     detections = None
     if given.detections.exists():
         detections = gather_detections(params, seed, given.voc, given.result, given.detections)
     with atomic_write(out, FOLDER) as temporary:
         temporary.mkdir()
         save_illustration(features, temporary / FEATURES)
+        save_filters(filters, temporary / FILTERS)
         if detections:
             save_detected(detections, temporary / DETECTIONS)

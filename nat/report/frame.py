@@ -36,9 +36,10 @@ class Report:
     Attributes:
         settings: of params.yaml; ``variants`` is what they list.
         results: every file, counted or not, in the order of stages, methods and seeds.
-        illustrated: what Figures 1, 3 and 4 show, of the first seed that has it; may be None.
+        illustrated: what Figures 1 and 3 show, of the first seed that has it; may be None.
+        filters: what Figure 4 shows, likewise.
         detected: images with detections, likewise.
-        counted: the results that count, the two above behind them.
+        counted: the results that count, the three above behind them.
         not_run: by run, why the data cannot serve a method.
         data: the name of what methods were trained on and probed with; ``voc`` of the VOC set.
         others: the same of other profiles, whose numbers stand in columns beside.
@@ -50,12 +51,13 @@ class Report:
         """Read a profile's results; arguments, and what is raised, as of ``read_results``."""
         self.settings, self.variants = settings, Variants(settings)
         self.results, shown = read_results(folder, self.variants, named)
-        self.illustrated, self.detected = shown.get("features"), shown.get("detections")
+        self.illustrated, self.filters = shown.get("features"), shown.get("filters")
+        self.detected = shown.get("detections")
         self.counted = [r for r in self.results if not r.dropped and not r.not_run]
         self.not_run = {r.run: r.not_run for r in self.results if r.not_run and not r.dropped}
         sources = {r.stage in ON_VOC: data_name(r.provenance.data) for r in self.counted}
         self.data, self.voc = sources.get(False, "images"), sources.get(True, "VOC-format set")
-        self.counted += [each for each in (self.illustrated, self.detected) if each]
+        self.counted += list(shown.values())
         self.others: list[Report] = []
         self.heads, self.prefix = {False: self.data, True: self.voc}, ""
 

@@ -12,6 +12,7 @@ from pydantic import Field
 
 from nat.illustrate.arrays import Checked, Finite, Provenance
 from nat.illustrate.detected import load_detected
+from nat.illustrate.filters import load_filters
 from nat.illustrate.illustration import load_illustration
 from nat.report.settings import Variants, matches
 from nat.runtime.errors import UserError
@@ -21,8 +22,12 @@ from nat.runtime.results import SCHEMA, SETTINGS
 ON_IMAGES, ON_VOC = ("train", "probe"), ("finetune-fc6-8", "finetune-all", "detect")
 STAGES = (*ON_IMAGES, *ON_VOC)
 PICKED = "illustrate"
-LOADERS: dict[str, Any] = {"features.npz": load_illustration, "detections.npz": load_detected}
-FEATURES, DETECTIONS = (f"{PICKED} {Path(name).stem}" for name in LOADERS)  # as stages
+LOADERS: dict[str, Any] = {
+    "features.npz": load_illustration,
+    "filters.npz": load_filters,
+    "detections.npz": load_detected,
+}
+FEATURES, FILTERS, DETECTIONS = (f"{PICKED} {Path(name).stem}" for name in LOADERS)  # as stages
 NAMES = re.compile(rf"({'|'.join(STAGES)})/[^/]+\.json|{PICKED}/[0-9]+/({'|'.join(LOADERS)})")
 OTHER_SETTINGS, OTHER_DATA = "with other settings", "on other data"
 NOT_LISTED, TWICE = "of methods or ablations that params.yaml does not list", "that are there twice"
@@ -46,7 +51,7 @@ class Result(Checked):
     ``not_run`` is why there are none.
 
     ``file`` is its name, results/ first; never an absolute path. ``content`` is what figures show,
-    an Illustration or Detected. ``dropped`` is why it does not count; empty if it does.
+    an Illustration, Filters or Detected. ``dropped`` is why it does not count; empty if it does.
     """
 
     number: Literal[1] = Field(alias="schema")
@@ -181,8 +186,10 @@ def _read(path: Path) -> Result:
 
 def _shown(path: Path) -> Result:
     content, stage = LOADERS[path.name](path), f"{PICKED} {path.stem}"
-    measured = {"mean cosine of feature and target": content.facts.get("cosine")}
-    if stage == DETECTIONS:
+    measured = {}
+    if stage == FEATURES:
+        measured = {"mean cosine of feature and target": content.facts["cosine"]}
+    elif stage == DETECTIONS:
         names = {"ap": "average precision", "score": "least score"}
         keys = ("ap", "score", "precision", "recall")
         classes = [(each["name"], each) for each in content.facts["classes"]]

@@ -14,33 +14,16 @@ from nat.data.store import UNLABELLED, Source, Split, Store, write_store
 from nat.illustrate.features import (
     SECTORS,
     SIDE,
-    first_filters,
     gather_features,
     one_per_class,
     overview,
     small,
 )
 from nat.illustrate.illustration import load_illustration, save_illustration
-from nat.network.model import Network, Trunk, initialise, load_network, save_network
+from nat.network.model import Network, initialise, load_network, save_network
 from nat.runtime.errors import UserError
 from nat.runtime.settings.params import Params
 from nat.targets import Targets, sample_targets, save_targets
-
-
-@pytest.mark.parametrize("name", ["small", "alexnet"])
-@pytest.mark.parametrize("preprocessing", ["sobel", "high-pass", "clean"])
-def test_filters_are_conv1_after_the_front_end(name: str, preprocessing: Any) -> None:
-    trunk = Trunk(name, preprocessing)
-    initialise(trunk, generator(0, "weights"))
-    trunk.double()
-    conv = trunk.layers.conv1
-    image = torch.rand(2, 1, 41, 41, generator=generator(0, "image"), dtype=torch.float64)
-    # the interior: neither the front end nor conv1 reaches over the border
-    seen = trunk.front_end(image)[..., 1:-1, 1:-1]
-    expected = F.conv2d(seen, conv.weight, stride=conv.stride)
-    found = F.conv2d(image, first_filters(trunk)[:, None], stride=conv.stride)
-    assert first_filters(trunk).shape == (conv.out_channels, *(k + 2 for k in conv.kernel_size))
-    torch.testing.assert_close(found, expected)
 
 
 def test_one_query_per_class_by_seed() -> None:
@@ -88,17 +71,16 @@ def test_images_are_reduced() -> None:
 
 
 class Inputs:
-    """Networks of NAT and of the labels, targets and assignment for a store of 96 images."""
+    """NAT's network, targets and assignment for a store of 96 images."""
 
     def __init__(self, folder: Path, params: Params, kind: str = "sphere") -> None:
-        self.nat, self.labels = folder / "nat", folder / "labels"
+        self.nat = folder / "nat"
         self.targets = folder / "targets.npy"
         targets = sample_targets(kind, 96, params.targets, seed=0)
         save_targets(targets, self.targets)
-        for path, outputs, seed in ((self.nat, targets.dimension, 0), (self.labels, 3, 1)):
-            network = Network(params.model, params.augment.crop, outputs)
-            initialise(network, generator(seed, "weights"))
-            save_network(network, path / "network.safetensors")
+        network = Network(params.model, params.augment.crop, targets.dimension)
+        initialise(network, generator(0, "weights"))
+        save_network(network, self.nat / "network.safetensors")
         np.save(self.nat / "assignment.npy", np.random.default_rng(0).permutation(96))
 
 
@@ -113,7 +95,7 @@ def find(store: Store, image: np.ndarray) -> int:
 def test_shows_this_runs_own(make_params: Any, manifest: Path, tmp_path: Path, kind: str) -> None:
     params = make_params(target_type=kind, targets={"k": 8})
     inputs, out = Inputs(tmp_path, params, kind), tmp_path / "0.npz"
-    found = gather_features(params, 0, manifest, inputs.nat, inputs.labels, inputs.targets)
+    found = gather_features(params, 0, manifest, inputs.nat, inputs.targets)
     save_illustration(found, out)
     shown = load_illustration(out)
     assert out.stat().st_size < 300_000
@@ -162,7 +144,7 @@ def test_images_for_training_without_labels_are_those_with_targets(
         "unlabelled": Split(96, free, np.full(96, UNLABELLED)),
     }
     write_store(Source("test", CLASSES, splits), 32, 1, params.machine.data, path)
-    shown = gather_features(params, 0, path, inputs.nat, inputs.labels, inputs.targets)
+    shown = gather_features(params, 0, path, inputs.nat, inputs.targets)
     stores = {name: Store(path, params.machine.data, name) for name in splits}
     for image in shown.images:
         find(stores["unlabelled"], image)
@@ -180,10 +162,10 @@ def test_refuses_another_runs_targets(make_params: Any, manifest: Path, tmp_path
     inputs = Inputs(tmp_path, params)
     save_targets(Targets(torch.eye(8)), inputs.targets)
     with pytest.raises(UserError, match="96 images, but 96 images and 8 targets"):
-        gather_features(params, 0, manifest, inputs.nat, inputs.labels, inputs.targets)
+        gather_features(params, 0, manifest, inputs.nat, inputs.targets)
     (inputs.nat / "assignment.npy").unlink()
     with pytest.raises(UserError, match=r"assignment\.npy: not found"):
-        gather_features(params, 0, manifest, inputs.nat, inputs.labels, inputs.targets)
+        gather_features(params, 0, manifest, inputs.nat, inputs.targets)
 
 
 def test_refuses_no_illustration(tmp_path: Path) -> None:

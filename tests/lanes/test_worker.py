@@ -11,7 +11,6 @@ import pytest
 from conftest import write_image_folder
 from dvc import dvcfile
 from pipeline import ENVIRONMENT, commit, copy_project, run, stages_run, start
-
 from tiny import PROJECT
 
 from nat.lanes.worker import OURS, _rewrite_locks_plainly

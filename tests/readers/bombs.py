@@ -11,7 +11,7 @@ from functools import cache
 
 import torch
 from safetensors.torch import save
-from shown import detected, illustration
+from shown import detected, filters, illustration
 from tiny import settings
 
 
@@ -25,7 +25,8 @@ def _npy_of(header: str, rest: bytes = b"") -> bytes:
 
 def _big_npz() -> bytes:
     """Arrays of half a gigabyte in half a megabyte, by the names that any reader here asks for."""
-    names = {field.name for shown in (illustration(), detected()) for field in fields(shown)}
+    shown = illustration(), filters(), detected()
+    names = {field.name for each in shown for field in fields(each)}
     out = io.BytesIO()
     with zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as archive:
         for name in sorted(names | {"names", "offsets", "lengths"}):

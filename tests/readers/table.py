@@ -43,7 +43,7 @@ from readers.inputs import (
     write_trunk,
 )
 from recorded import pose, write_poses
-from shown import detected, illustration
+from shown import detected, filters, illustration
 from torchvision.datasets import CIFAR10
 
 from nat.api.export import load_exported
@@ -54,6 +54,7 @@ from nat.datasets.filling.ground_truth import class_of_each
 from nat.illustrate.detected import load_detected, save_detected
 from nat.illustrate.detections import read_precisions
 from nat.illustrate.features import load_assignment
+from nat.illustrate.filters import load_filters, save_filters
 from nat.illustrate.illustration import load_illustration, save_illustration
 from nat.network.model import load_network
 from nat.pretext.motion.odometry import read_poses
@@ -231,6 +232,13 @@ READERS = [
         "npz",
         lambda folder: save_illustration(illustration(), folder / "0.npz"),
         lambda folder: load_illustration(folder / "0.npz"),
+    ),
+    Reader(
+        "illustration of filters",
+        "0.npz",
+        "npz",
+        lambda folder: save_filters(filters(), folder / "0.npz"),
+        lambda folder: load_filters(folder / "0.npz"),
     ),
     Reader(
         "illustration of detections",

@@ -8,9 +8,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from shown import CLASSES, detected, illustration
+from shown import CLASSES, detected, filters, illustration
 
 from nat.illustrate.detected import save_detected
+from nat.illustrate.filters import save_filters
 from nat.illustrate.illustration import save_illustration
 from nat.report.settings import Settings, with_override
 
@@ -206,6 +207,7 @@ def make_folder(
             place = folder / f"illustrate/{seed}"
             place.mkdir(parents=True, exist_ok=True)
             save_illustration(illustration(data, seed), place / "features.npz")
+            save_filters(filters(data, seed), place / "filters.npz")
             if any(len(means) == 3 for means in precisions.values()):
                 save_detected(detected(voc, seed), place / "detections.npz")
     return folder

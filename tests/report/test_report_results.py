@@ -171,6 +171,7 @@ def test_unlisted_methods_do_not_count(make_results: Any, settings: Any) -> None
         ("illustrate/x/features.npz", "", r"x/features\.npz: is no result"),
         ("illustrate/7/more.npz", "", r"7/more\.npz: is no result of this project"),
         ("illustrate/7/features.npz", "PK", r"7/features\.npz: no illustration of this project"),
+        ("illustrate/7/filters.npz", "PK", r"7/filters\.npz: no illustration of this project"),
     ],
 )  # fmt: skip
 def test_foreign_files_are_one_line(

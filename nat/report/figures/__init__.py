@@ -15,7 +15,7 @@ from nat.report import page
 from nat.report.figures import curves, detections, learned, overview, tasks, transfer
 from nat.report.figures.style import render
 from nat.report.frame import Report
-from nat.report.results import DETECTIONS, FEATURES, Run
+from nat.report.results import DETECTIONS, FEATURES, FILTERS, Run
 
 TITLES = pd.read_csv(page.TEMPLATES / "figures.csv", index_col="stem")
 OF_OTHERS = ("figure2_left", "figure2_right", "figure3", "figure4", "training")  # profiles
@@ -32,7 +32,7 @@ DRAWINGS: dict[str, tuple[Callable[[Report], Any], Callable[[Any], Figure], list
     "figure2_left": (lambda r: r if len(r.curve) > 1 else None, curves.by_epoch, BY_EPOCH),
     "transfer": (transfer.transfers, transfer.draw, []),
     "figure3": (lambda r: r.illustrated, learned.neighbours, ILLUSTRATED),
-    "figure4": (lambda r: r.illustrated, learned.filters, ILLUSTRATED),
+    "figure4": (lambda r: r.filters, learned.filters, [Run(FILTERS, "nat")]),
     **{stem: (partial(curves.measured, name=name), curves.by_factor, [])
        for stem, name in (("figure2_right", "permute_every"), ("classes", "targets.k"),
                           ("dimension", "targets.dimension"))},

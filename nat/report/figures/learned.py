@@ -5,6 +5,7 @@ import math
 import numpy as np
 from matplotlib.figure import Figure
 
+from nat.illustrate.filters import Filters
 from nat.illustrate.illustration import Illustration
 from nat.report.figures.style import BLUE, INK, SOFT, VERMILLION, Sheet
 from nat.report.results import Result
@@ -44,8 +45,8 @@ def neighbours(result: Result) -> Figure:
 
 def filters(result: Result) -> Figure:
     """Filters composed with the image gradients, of both methods, strongest first."""
-    shown = result.content
-    grids = {"labels": mosaic(shown.labels_filters), "NAT": mosaic(shown.nat_filters)}
+    shown: Filters = result.content
+    grids = {"labels": mosaic(shown.labels), "NAT": mosaic(shown.nat)}
     width = (SHEET - 2 * MARGIN - BETWEEN) / 2
     rows, columns = grids["labels"].shape
     height = width * rows / columns
