@@ -2,10 +2,11 @@
 
 Full: a small disk (tmpfs) that fills up at every n-th byte of what the command writes, with
 machine.scratch on it, without, or with nothing else on it. Names: a disk that takes no more files
-from the n-th on. Read-only, and forbidden: another user's. Quota: no file may grow beyond a size
-(RLIMIT_FSIZE). Each time the command has to end with 1 and one line that names file and cause, the
-earlier output has to stay as it was, nothing half-written may be left, and once there is room the
-command has to end in the bytes of an undisturbed run. tests/disks.py tells how that is found out.
+from the n-th on. Read-only, and forbidden: another user's. Size: no file may grow beyond one
+(RLIMIT_FSIZE). Quota: a Btrfs whose quota fills up. Each time the command has to end with 1 and one
+line that names file and cause, the earlier output has to stay as it was, nothing half-written may
+be left, and once there is room the command has to end in the bytes of an undisturbed run.
+tests/disks.py tells how that is found out.
 
 Mounting needs root or `unshare --map-root-user --mount python benchmarks/disk.py`; without it,
 the kinds that need no disk of their own are tried.
@@ -32,7 +33,7 @@ def troubles(bench: Bench, name: str, kind: str, steps: int) -> Iterator[Iterato
     recipe, whole = RECIPES[name], bench.whole(name)
     files = [path.stat().st_size for path in whole.rglob("*") if path.is_file()]
     places = ("", "scratch", "outs") if recipe.state else ("",)
-    if kind == "full":
+    if kind in ("full", "quota"):
         pages = sum(-(-size // PAGE) for size in files)
         yield from (
             (Trouble(kind, n * PAGE, place) for n in amounts(pages, steps)) for place in places
@@ -41,7 +42,7 @@ def troubles(bench: Bench, name: str, kind: str, steps: int) -> Iterator[Iterato
         yield from (
             (Trouble(kind, n, place) for n in amounts(len(files), steps)) for place in places
         )
-    elif kind == "quota":
+    elif kind == "size":
         yield (Trouble(kind, max(n, 1)) for n in amounts(max(files), steps))
     else:
         yield from (iter([Trouble(kind, spares=place)]) for place in places)
@@ -65,6 +66,7 @@ def main() -> int:
     parser.add_argument("--steps", type=int, default=8, help="about so many sizes of each kind")
     options = parser.parse_args()
     absent = {kind: cannot_mount() for kind in ("full", "names", "read-only")}
+    absent["quota"] = cannot_mount("quota")
     absent["forbidden"] = cannot_be_another()
     for reason in set(absent.values()) - {None}:
         print(f"not everything is tried: {reason}", file=sys.stderr)

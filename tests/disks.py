@@ -30,9 +30,12 @@ CAUSES = {
     "names": "No space left on device",
     "read-only": "Read-only file system",
     "forbidden": "Permission denied",
-    "quota": "File too large",
+    "size": "File too large",
+    "quota": "Disk quota exceeded",
 }
 RECIPES = recipes("disks")
+MOUNTED = ("full", "names", "read-only", "quota")
+IMAGE = 2**28  # bytes of the file that a Btrfs lies in
 PAGE = 4096  # bytes: what a tmpfs gives out at a time
 
 
@@ -42,7 +45,8 @@ class Trouble:
 
     Attributes:
         kind: one of CAUSES. full: a tmpfs with ``amount`` bytes left; names: one where ``amount``
-            files may be made; quota: no file may be larger than ``amount`` bytes.
+            files may be made; size: no file may be larger than ``amount`` bytes; quota: a Btrfs
+            whose quota leaves ``amount`` bytes.
         amount: see above.
         spares: "scratch" or "outs" if machine.scratch, or all outputs, lie on a good disk.
     """
@@ -54,7 +58,7 @@ class Trouble:
     @property
     def mounts(self) -> bool:
         """Whether it needs a disk of its own."""
-        return self.kind in ("full", "names", "read-only")
+        return self.kind in MOUNTED
 
 
 def differences(found: Contents, expected: Contents) -> list[str]:
@@ -67,32 +71,55 @@ def differences(found: Contents, expected: Contents) -> list[str]:
 
 
 @contextmanager
-def small_disk(folder: Path, wanted: bool = True) -> Iterator[None]:
-    """A tmpfs at the empty ``folder``; not if none is ``wanted``."""
-    if not wanted:
+def small_disk(folder: Path, kind: str = "full") -> Iterator[None]:
+    """A tmpfs at the empty ``folder``, or a Btrfs for a quota; none where ``kind`` needs none."""
+    if kind not in MOUNTED:
         yield
         return
-    words = ["mount", "-t", "tmpfs", "-o", "mode=755", "tmpfs", folder]
-    subprocess.run(words, check=True, capture_output=True)
+    image = folder.with_suffix(".btrfs")
+    if kind == "quota":
+        with open(image, "wb") as file:
+            file.truncate(IMAGE)
+        call("mkfs.btrfs", "-q", image)
+        call("mount", "-o", "loop", image, folder)
+    else:
+        call("mount", "-t", "tmpfs", "-o", "mode=755", "tmpfs", folder)
     try:
+        if kind == "quota":
+            call("btrfs", "quota", "enable", folder)
         yield
     finally:
-        subprocess.run(["umount", folder], check=True)
+        call("umount", folder)
+        image.unlink(missing_ok=True)
+
+
+def call(*words: str | Path) -> str:
+    """What a program of the system prints, which must end well."""
+    return subprocess.run(words, check=True, capture_output=True, text=True).stdout
 
 
 def remount(disk: Path, options: str) -> None:
     """Change a tmpfs's options, such as ``size=64k``."""
-    subprocess.run(["mount", "-o", f"remount,{options}", disk], check=True)
+    call("mount", "-o", f"remount,{options}", disk)
+
+
+def used_of_quota(disk: Path) -> int:
+    """Bytes that count against a Btrfs's quota."""
+    rows = call("btrfs", "qgroup", "show", "--raw", "--sync", disk).splitlines()
+    return next(int(row.split()[1]) for row in rows if row.startswith("0/5 "))
 
 
 @cache
-def cannot_mount() -> str | None:
+def cannot_mount(kind: str = "full") -> str | None:
     """Why no small disk can be had here; None if one can."""
     with tempfile.TemporaryDirectory() as folder:
         try:
-            with small_disk(Path(folder)):
+            (Path(folder) / "disk").mkdir()
+            with small_disk(Path(folder) / "disk", kind):
                 return None
         except (OSError, subprocess.CalledProcessError):
+            if kind == "quota":
+                return "a quota needs root, a loop device and btrfs-progs"
             return "mounting a small disk needs root; put `unshare --map-root-user --mount` before"
 
 
@@ -166,7 +193,7 @@ class Bench:
         """
         self.whole(name)
         place = self.aside if trouble.spares == "outs" else self.disk
-        with _made(self.disk), _made(self.aside), small_disk(place, trouble.mounts):
+        with _made(self.disk), _made(self.aside), small_disk(place, trouble.kind):
             shutil.copytree(self.earlier(name), self.disk, dirs_exist_ok=True)
             before = contents(self.disk)
             with troubled(place, trouble) as limits:
@@ -222,8 +249,12 @@ def _made(folder: Path) -> Iterator[None]:
 def troubled(disk: Path, trouble: Trouble) -> Iterator[dict[str, Any]]:
     """Bring trouble about and end it; yields the limits that the command needs for it."""
     facts = os.statvfs(disk)
-    if trouble.kind == "quota":
+    if trouble.kind == "size":
         yield {"largest": trouble.amount}
+    elif trouble.kind == "quota":
+        call("btrfs", "qgroup", "limit", str(used_of_quota(disk) + trouble.amount), "0/5", disk)
+        yield {}
+        call("btrfs", "quota", "disable", disk)  # a full quota's limit cannot be changed
     elif trouble.kind == "full":
         used = (facts.f_blocks - facts.f_bfree) * facts.f_frsize
         remount(disk, f"size={max(used + trouble.amount, 1)}")  # 0 is no limit

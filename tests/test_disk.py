@@ -60,7 +60,7 @@ def test_every_command_is_tried() -> None:
 def test_a_full_disk(bench: Bench, name: str) -> None:
     needed = max(sizes(bench, name))
     if cannot_mount():
-        fails(bench, name, Trouble("quota", needed // 2))
+        fails(bench, name, Trouble("size", needed // 2))
     elif RECIPES[name].data:
         # more than a store needs, so that it is begun
         before, after = bench.earlier(name), bench.whole(name)
@@ -81,19 +81,19 @@ def test_an_output_in_the_working_folder_is_named(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", STATEFUL)
 def test_a_full_scratch(bench: Bench, name: str) -> None:
-    fails(bench, name, Trouble("quota" if cannot_mount() else "full", PAGE // 8, "outs"))
+    fails(bench, name, Trouble("size" if cannot_mount() else "full", PAGE // 8, "outs"))
 
 
 @pytest.mark.parametrize("name", ["prepare-voc", "pretrain", "export", "embed"])
-def test_a_quota(bench: Bench, name: str) -> None:
+def test_a_limit_of_a_files_size(bench: Bench, name: str) -> None:
     """RLIMIT_FSIZE stands in for it: files fail to grow just so."""
-    fails(bench, name, Trouble("quota", max(sizes(bench, name)) // 2))
+    fails(bench, name, Trouble("size", max(sizes(bench, name)) // 2))
 
 
 def test_a_image_that_lacks_its_last_bytes(bench: Bench) -> None:
     """Pillow does not notice when the system takes less than it was given."""
     largest = max(file.stat().st_size for file in bench.whole("prepare-voc").rglob("*.jpg"))
-    fails(bench, "prepare-voc", Trouble("quota", largest - 10))
+    fails(bench, "prepare-voc", Trouble("size", largest - 10))
 
 
 @mounted
