@@ -19,6 +19,7 @@ WNIDS = ["n01440764", "n01443537", "n02085620", "n03000134"]
 # inner nodes of WordNet follow.
 DEVKIT_ORDER = [WNIDS[2], WNIDS[0], WNIDS[3], WNIDS[1]]
 A_CLASS, VAL = 9, 12
+SIZE = 24  # pixels of the images in a store of them
 Files = dict[str, bytes]
 
 
