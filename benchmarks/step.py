@@ -5,7 +5,8 @@
 
 First steps come from the initialised network, whose features have collapsed, later ones after
 training on ``--warm`` batches of noise. Steps of both kinds alternate, so that a drifting machine
-does not favour one; images are random, which costs what real ones do. Medians in ms.
+does not favour one; images are random, which costs what real ones do. Medians in ms. With
+``--operations 8`` a second table has the operators that ten reassigning steps spend most time in.
 """
 
 import statistics
@@ -15,6 +16,7 @@ from collections.abc import Callable
 import click
 import torch
 import torch.nn.functional as F
+from torch.profiler import profile
 
 from nat.alignments import find_alignment, reassign
 from nat.network.loss import square_loss
@@ -43,6 +45,7 @@ def milliseconds(step: Callable[[], None], device: torch.device) -> float:
 @click.option("--warm", default=200, show_default=True, help="Steps before the later ones.")
 @click.option("--alignment", type=click.Choice(["exact", "lapx"]), default="exact")
 @click.option("--threads", default=2, show_default=True)
+@click.option("--operations", default=0, show_default=True, help="Rows of a table of operators.")
 def main(
     trunk: str,
     crop: int,
@@ -53,8 +56,9 @@ def main(
     warm: int,
     alignment: str,
     threads: int,
+    operations: int,
 ) -> None:
-    """Print a markdown table."""
+    """Print markdown tables."""
     torch.set_num_threads(threads)
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     draws = torch.Generator().manual_seed(0)
@@ -119,6 +123,20 @@ def main(
         ratios = [times[name] / times["supervised"] for times in (first, later)]
         print(f"| {name} | {first[name]:.1f} | {ratios[0]:.3f} | {later[name]:.1f} |", end="")
         print(f" {ratios[1]:.3f} |")
+    if operations:
+        print_operations(kinds["NAT, reassigning"], operations, device)
+
+
+def print_operations(step: Callable[[], None], rows: int, device: torch.device) -> None:
+    with profile() as profiled:
+        for _ in range(10):
+            step()
+    of = f"self_{device.type}_time_total".replace("cuda", "device")
+    found = sorted(profiled.key_averages(), key=lambda one: -getattr(one, of))
+    total = sum(getattr(one, of) for one in found)
+    print("\n| operator | share of a reassigning step, % |\n| --- | ---: |")
+    for one in found[:rows]:
+        print(f"| {one.key} | {100 * getattr(one, of) / total:.1f} |")
 
 
 if __name__ == "__main__":
