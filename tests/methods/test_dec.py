@@ -8,6 +8,7 @@ from trained import Run
 
 from nat.methods import TrunkSession
 from nat.methods.dec import Embedding, Settings, sharpened, soft_assignment
+from nat.pretext.clusters import outputs_of_all
 from nat.runtime.errors import UserError
 from nat.runtime.naming import Name
 
@@ -54,6 +55,20 @@ def test_each_phase_trains_its_own_part_and_has_a_gradient_of_all(task: Embeddin
         assert task.encode.weight.grad.any()
         assert task.trunk.layers.conv1.weight.grad.any()
         assert bool(list(task.renewed())) == bool(phase)
+
+
+def test_the_divergence_is_that_of_images_from_their_own_targets(task: Embedding) -> None:
+    task.begin(2)
+    codes = outputs_of_all(task.session, task, task.code)
+    everything = sharpened(soft_assignment(codes, task.centres.detach()))
+    assert torch.allclose(task.p, everything, atol=1e-6)
+    rows = torch.tensor([5, 40, 90, 91])
+    images = task.session.images.batch(rows)[:, :, 2:30, 2:30]
+    loss, measures = task(images, rows)
+    p = task.p[rows].double().numpy()
+    q = soft_assignment(task.code(images), task.centres).detach().double().numpy()
+    assert loss.item() == pytest.approx((p * np.log(p / q)).sum(1).mean(), rel=1e-4)
+    assert measures["certainty"].item() == pytest.approx(q.max(1).mean(), rel=1e-4)
 
 
 def test_centres_are_found_anew_only_while_the_code_is_learned(task: Embedding) -> None:

@@ -70,6 +70,10 @@ def test_the_context_encoders_losses_are_weighted() -> None:
     made, error = task.inpainting.complete(images())
     expected = 0.75 * float(error.detach()) + 0.25 * entropy(discriminator(made), True)
     assert float(loss.detach()) == pytest.approx(expected, rel=1e-5)
+    torch.manual_seed(1)
+    (real,), (told,) = task.shown(images())
+    assert torch.equal(real, images())
+    assert torch.equal(told, made)
 
 
 @pytest.mark.parametrize(

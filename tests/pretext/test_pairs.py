@@ -12,15 +12,25 @@ from torch import nn
 
 from nat.data.store import Source, Split, write_store
 from nat.methods import TrunkSession, settings_of
-from nat.methods.barlow_twins import Decorrelation
-from nat.methods.simclr import Contrast
-from nat.methods.vicreg import Regularised
+from nat.methods.barlow_twins import Decorrelation, barlow_twins
+from nat.methods.simclr import Contrast, nt_xent
+from nat.methods.vicreg import Regularised, vicreg
 from nat.pretext.pairs import Pairs, measured
 from nat.pretext.training import Task
+from nat.pretext.views import BYOL, SIMCLR, SIMSIAM, VICREG
 from nat.runtime.distributed import Distributed
 from nat.runtime.naming import Name
 
 METHODS = ("barlow_twins", "byol", "dino", "simclr", "simsiam", "vicreg")
+LAYERS = {"barlow_twins": 3, "byol": 2, "dino": 3, "simclr": 2, "simsiam": 3, "vicreg": 3}
+RECIPES = {
+    "barlow_twins": BYOL,
+    "byol": BYOL,
+    "dino": BYOL,
+    "simclr": SIMCLR,
+    "simsiam": SIMSIAM,
+    "vicreg": VICREG,
+}
 
 
 def test_measures_are_those_of_a_loop() -> None:
@@ -115,6 +125,58 @@ def test_all_that_learns_has_a_gradient(method: str, task_of: Any) -> None:
         else:
             assert weight.grad is not None, name
             assert weight.grad.any() or name.endswith("bias"), name  # which batch norm takes away
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_embeddings_are_of_the_first_and_of_the_second_view(method: str, task_of: Any) -> None:
+    task = task_of(method).eval()  # batch norm would tell what comes along with a view
+    views = 255 * torch.rand(2, 8, 1, 28, 28)
+    for view, found in zip(views, task.embed(*views), strict=False):
+        assert torch.allclose(found, task.encoder(view), atol=1e-6)
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_heads_have_the_papers_layers(method: str, task_of: Any) -> None:
+    def widths(head: nn.Module) -> list[int]:
+        return [layer.out_features for layer in head.modules() if isinstance(layer, nn.Linear)]
+
+    own = {"hidden": 24, "outputs": 12} | ({"bottleneck": 3} if method == "simsiam" else {})
+    task = task_of(method, baselines={method: own})
+    _, head = task.encoder
+    assert widths(head) == [24] * (LAYERS[method] - 1) + [12]
+    assert isinstance(head[-1], nn.BatchNorm1d) == (method == "simsiam")
+    if method in ("byol", "simsiam"):
+        assert widths(task.predictor) == [24 if method == "byol" else 3, 12]
+
+
+@pytest.mark.parametrize("flip", [True, False])
+@pytest.mark.parametrize("method", METHODS)
+def test_views_are_the_papers_of_the_area_asked_for(method: str, flip: bool, task_of: Any) -> None:
+    views = task_of(method, baselines={method: {"area": 0.3}}, augment={"flip": flip}).views
+    assert (views.recipe, views.area, views.flip) == (RECIPES[method], 0.3, flip)
+
+
+@pytest.mark.parametrize("method", ["byol", "dino"])
+def test_a_teachers_decay_rises_until_the_last_step(method: str, task_of: Any) -> None:
+    task = task_of(method, baselines={method: {"epochs": 5, "decay": 0.75}})
+    assert (task.teacher.steps, task.teacher.decay) == (5 * 6, 0.75)  # 96 images in batches of 16
+
+
+@pytest.mark.parametrize(
+    ("method", "loss", "own"),
+    [
+        ("barlow_twins", barlow_twins, {"redundancy": 0.25}),
+        ("simclr", nt_xent, {"temperature": 0.25}),
+        ("vicreg", vicreg, {"invariance": 2.0, "variance": 3.0, "covariance": 5.0}),
+    ],
+)
+def test_a_losss_weights_are_those_of_the_settings(
+    method: str, loss: Any, own: dict[str, float], task_of: Any
+) -> None:
+    task, views = task_of(method, baselines={method: own}), torch.randn(2, 8, 5)
+    weights = tuple(own.values())
+    expected = loss(*views, weights if len(weights) > 1 else weights[0])
+    assert torch.equal(task.loss(*views), expected)
 
 
 @pytest.mark.parametrize("method", METHODS)

@@ -9,7 +9,17 @@ from hypothesis import strategies as st
 from scipy import ndimage
 
 from nat.network.front_ends import standardise
-from nat.pretext.views import BLURRED_FROM, BYOL, Recipe, Views, blur, resized_crop
+from nat.pretext.views import (
+    BLURRED_FROM,
+    BYOL,
+    SIMCLR,
+    SIMSIAM,
+    VICREG,
+    Recipe,
+    Views,
+    blur,
+    resized_crop,
+)
 
 NOTHING = Recipe(0.0, 0.0, 0.0, (0.0, 0.0))
 unit = st.floats(0, 1)
@@ -81,6 +91,13 @@ def test_nothing_is_changed_where_nothing_is_asked_for() -> None:
     assert 0 < grey.sum() < 20
     spread = recoloured[grey].std(1)
     assert torch.allclose(spread, torch.zeros(()), atol=1e-4)  # the share that becomes grey
+
+
+def test_byols_views_are_of_two_kinds_and_all_others_of_one() -> None:
+    """Of BYOL's the first is always blurred, and the second alone has bright values turned."""
+    assert (BYOL.blurred, BYOL.solarised) == ((1.0, 0.1), (0.0, 0.2))
+    for recipe in (SIMCLR, SIMSIAM, VICREG):
+        assert len({*recipe.blurred}) == len({*recipe.solarised}) == 1
 
 
 def test_two_views_differ_and_follow_from_the_seed() -> None:
