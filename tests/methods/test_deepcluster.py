@@ -23,7 +23,18 @@ def task(make_params: Any, manifest: Any, tmp_path: Any) -> Any:
         yield DeepCluster(session, session.network(settings.k), settings)
 
 
+def test_features_are_those_before_the_last_relu(task: DeepCluster) -> None:
+    task.eval()
+    images = torch.randint(0, 256, (6, 1, 28, 28), dtype=torch.uint8)
+    found = task.hidden(images)
+    assert found.min() < 0
+    outputs = task.network.head[-1](F.relu(found))
+    assert torch.allclose(outputs, task.network(images), atol=1e-6)
+
+
 def test_features_are_whitened_components_of_unit_length(task: DeepCluster) -> None:
+    with torch.no_grad():
+        task.network.head[-3].bias.uniform_(-1, 1)  # batch norm's: their mean is not 0
     hidden = outputs_of_all(task.session, task, task.hidden).numpy()
     wanted = PCA(4, whiten=True, svd_solver="full").fit_transform(hidden)
     wanted /= np.linalg.norm(wanted, axis=1, keepdims=True)

@@ -84,6 +84,24 @@ def test_an_epoch_starts_with_the_best_regression_on_its_labels(task: Diffrac) -
     assert costs[1] < costs[0] + 1e-3  # the same network: labels again can only help
 
 
+def test_an_epoch_goes_on_from_the_last_labels_and_ends_with_their_regression(
+    task: Diffrac, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    draws, used = torch.randint(4, (3, 96)), []
+
+    def noted(x: torch.Tensor, labels: torch.Tensor, k: int, ridge: float) -> Any:
+        used.append(labels.clone())
+        return regression(x, labels, k, ridge)
+
+    monkeypatch.setattr("nat.methods.diffrac.regression", noted)
+    monkeypatch.setattr("nat.methods.diffrac.labelled", lambda *_: draws[len(used) - 1])
+    before = torch.arange(96) % 4
+    task.labels.copy_(before)
+    task.begin(1)
+    assert all(a.equal(b) for a, b in zip(used, [before, *draws], strict=True))
+    assert task.labels.equal(draws[2])
+
+
 def test_more_clusters_than_images_are_refused(run: Run) -> None:
     with pytest.raises(UserError, match=r"diffrac\.k: 97 clusters of 96 images"):
         run("diffrac", k=97)

@@ -11,8 +11,9 @@ from nat.methods import bigan, find_method, settings_of
 from nat.methods.context_encoder_adversarial import Completing
 from nat.methods.gan import Generating
 from nat.network.model import Trunk
-from nat.pretext.adversarial import Convolutions, Discriminator
+from nat.pretext.adversarial import Convolutions, Discriminator, Game
 from nat.pretext.decoders import generator
+from nat.pretext.distance import kernel_distance
 from nat.pretext.inpainting import Inpainting
 from nat.runtime.errors import UserError
 
@@ -36,10 +37,11 @@ def test_the_generator_wants_its_images_taken_for_real() -> None:
     discriminator = own()
     task = Generating(discriminator, generator(5, 64, 28, 1), 5)
     torch.manual_seed(1)
-    loss, _ = task(images(), torch.arange(6))
+    loss, measures = task(images(), torch.arange(6))
     torch.manual_seed(1)
     made = torch.tanh(task.generator(2 * torch.rand(6, 5) - 1))
     assert float(loss.detach()) == pytest.approx(entropy(discriminator(made), True), rel=1e-5)
+    assert measures["distance"] == pytest.approx(float(kernel_distance(images(), made)), rel=1e-4)
 
 
 def test_encoder_and_generator_want_pairs_taken_for_each_other() -> None:
@@ -53,6 +55,7 @@ def test_encoder_and_generator_want_pairs_taken_for_each_other() -> None:
     expected = entropy(discriminator(images(), codes), False)
     expected += entropy(discriminator(made, drawn), True)
     assert float(loss.detach()) == pytest.approx(expected, rel=1e-5)
+    assert measures["distance"] == pytest.approx(float(kernel_distance(images(), made)), rel=1e-4)
     x, y = (
         z.detach().double().numpy().reshape(6, -1)
         for z in (images(), torch.tanh(task.generator(codes)))
@@ -74,6 +77,23 @@ def test_the_context_encoders_losses_are_weighted() -> None:
     (real,), (told,) = task.shown(images())
     assert torch.equal(real, images())
     assert torch.equal(told, made)
+
+
+class Told(Exception):
+    """What a training would be of."""
+
+
+@pytest.mark.parametrize("method", ["bigan", "context_encoder_adversarial", "gan"])
+def test_the_discriminator_has_its_own_learning_rate(
+    method: str, run: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def tell(session: Any, network: Any, game: Game, settings: Any, **_: Any) -> None:
+        raise Told(*(group.get("lr", settings.lr) for group in game.groups()))
+
+    monkeypatch.setattr(f"nat.methods.{method}.pretrain_on", tell)
+    with pytest.raises(Told) as told:
+        run(method, lr=0.25, lr_discriminator=0.5)
+    assert told.value.args == (0.25, 0.5)  # the maker's, then its own
 
 
 @pytest.mark.parametrize(

@@ -5,6 +5,7 @@ import torch
 from trained import Run
 
 from nat.pretext import layerwise
+from nat.pretext.codebooks import neural_gas, spherical
 from nat.runtime.errors import UserError
 
 
@@ -24,6 +25,23 @@ def test_layers_are_learned_in_turn(method: str, run: Run) -> None:
         assert torch.allclose(weight.flatten(1).norm(dim=1), torch.ones(len(weight)), atol=1e-4)
         seen = (weight != 0).any(3).any(2).sum(1)
         assert (seen == (2 if index == 1 else 16)).all()
+
+
+@pytest.mark.parametrize(
+    ("method", "learner"), [("kmeans_layers", spherical), ("neural_gas", neural_gas)]
+)
+def test_each_method_has_its_own_learner(
+    method: str, learner: Any, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told: list[Any] = []
+
+    def tell(session: Any, settings: Any, used: Any) -> None:
+        told.append(used)
+        layerwise.learn_layers(session, settings, used)
+
+    monkeypatch.setattr(f"nat.methods.{method}.learn_layers", tell)
+    run(method)
+    assert told == [learner]
 
 
 def test_more_groups_than_filters_are_refused(run: Run) -> None:

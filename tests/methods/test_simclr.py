@@ -1,8 +1,11 @@
 import numpy as np
 import pytest
 import torch
+from torch import nn
 
-from nat.methods.simclr import nt_xent
+from nat.methods.simclr import Contrast, nt_xent
+from nat.pretext.views import SIMCLR, Views
+from nat.runtime.distributed import Distributed
 
 
 def by_hand(first: np.ndarray, second: np.ndarray, temperature: float) -> float:
@@ -28,6 +31,15 @@ def test_the_loss_is_lightlys() -> None:
     first, second = torch.randn(2, 7, 5)
     expected = lightly.NTXentLoss(temperature=0.2)(first, second)
     assert torch.allclose(nt_xent(first, second, 0.2), expected)
+
+
+def test_batch_norm_is_of_both_views_together() -> None:
+    encoder = nn.Sequential(nn.Flatten(), nn.Linear(16, 6), nn.BatchNorm1d(6))
+    task = Contrast(encoder, Views(SIMCLR, 0.2, True), 0.5, Distributed(torch.device("cpu")))
+    first, second = torch.rand(5, 1, 4, 4), 1 + torch.rand(5, 1, 4, 4)
+    found = torch.cat(task.embed(first, second))
+    assert torch.allclose(found, encoder(torch.cat([first, second])))
+    assert found.mean(0).abs().max() < 1e-5
 
 
 def test_alike_views_of_different_images_lose_least() -> None:

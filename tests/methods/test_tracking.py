@@ -9,6 +9,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from recorded import moving_square, panned, write_frames
+from torch import nn
 from trained import Run
 
 from nat.methods.tracking import Settings, Triplets, triplet_loss
@@ -76,6 +77,21 @@ def test_every_layer_learns_and_negatives_become_hard(make_params: Any) -> None:
     for name, weight in task.named_parameters():
         assert weight.grad is not None, name
         assert weight.grad.any() or name.endswith("bias"), name  # which batch norm takes away
+
+
+def test_closeness_is_the_cosine_of_a_first_and_a_last_patch(make_params: Any) -> None:
+    task = Triplets(Trunk("small"), 28, 16, settings(make_params(), margin=0.5, negatives=5), None)
+    pairs = torch.randint(0, 256, (6, 2, 1, 28, 28), dtype=torch.uint8)
+    for layer in task.modules():
+        if isinstance(layer, nn.BatchNorm1d | nn.BatchNorm2d):
+            layer.momentum = 1.0
+    task(pairs, torch.arange(6))  # by first statistics all patches are almost the same
+    task.eval()
+    first, last = (task.top(task.trunk(pairs[:, which])).detach().numpy() for which in (0, 1))
+    lengths = [np.linalg.norm(each, axis=1) for each in (first, last)]
+    matrix = first @ last.T / np.outer(*lengths)
+    loss, _ = task(pairs, torch.arange(6))  # all other tracks, in whatever order
+    assert loss.item() == pytest.approx(np.mean(losses(matrix, 0.5)), rel=1e-4)
 
 
 def test_pairs_are_told_apart_from_each_other(make_params: Any) -> None:

@@ -11,7 +11,15 @@ from torch import nn
 from nat.data.seeds import seed_layers
 from nat.methods import TrunkSession, bigan, gan
 from nat.network.model import Trunk
-from nat.pretext.adversarial import Convolutions, Discriminator, Game, Maker, Shown, as_real
+from nat.pretext.adversarial import (
+    Convolutions,
+    Discriminator,
+    Game,
+    Maker,
+    Shown,
+    as_real,
+    initialise_small,
+)
 from nat.pretext.training import pretrain_on
 from nat.runtime.naming import Name
 
@@ -168,6 +176,26 @@ def test_losses_and_the_share_told_apart_are_those_by_hand() -> None:
     )  # two bright real ones and three dark made ones of 8
     fooled = maker(shown, torch.arange(4))[0]
     assert float(fooled.detach()) == pytest.approx(np.log1p(np.exp(-made)).mean(), rel=1e-5)
+
+
+def test_first_weights_are_dcgans() -> None:
+    module = nn.Sequential(nn.Conv2d(20, 50, 4), nn.BatchNorm2d(50), nn.ConvTranspose2d(50, 20, 4))
+    module.append(nn.Linear(200, 100))
+    initialise_small(module, torch.Generator().manual_seed(0))
+    for index in (0, 2, 3):
+        weight = module[index].weight
+        assert weight.std().item() == pytest.approx(0.02, rel=0.03)
+        assert weight.mean().abs() < 0.001
+        assert not module[index].bias.any()
+    assert module[1].weight.eq(1).all()
+    assert not module[1].bias.any()
+
+
+def test_convolutions_see_standardised_images() -> None:
+    module, x = Convolutions(28, 1), images()
+    expected = module(x)
+    assert torch.allclose(module(x / 127.5 - 1), expected, atol=1e-4)
+    assert not torch.allclose(module(x.square()), expected, atol=1e-2)
 
 
 @pytest.mark.parametrize("size", [8, 27, 28, 224])

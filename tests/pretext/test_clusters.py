@@ -1,4 +1,5 @@
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -13,7 +14,8 @@ from torch import nn
 from nat.data.augment import fixed_crops
 from nat.methods import TrunkSession
 from nat.pretext import clusters
-from nat.pretext.clusters import balanced, evenness, outputs_of_all
+from nat.pretext.clusters import Labelling, balanced, evenness, outputs_of_all
+from nat.runtime.distributed import Distributed
 from nat.runtime.naming import Name
 
 
@@ -77,3 +79,34 @@ def test_sharp_scores_give_the_best_of_all_equal_assignments() -> None:
     # a few images lie on the edge between two clusters, which rounding gives to either
     assert np.bincount(labels, minlength=6).min() >= 8
     assert float(scores.gather(1, labels[:, None]).sum()) == pytest.approx(best, rel=0.02)
+
+
+class Given(Labelling):
+    """Clusters that are told, an epoch each."""
+
+    told = torch.tensor(
+        [[0, 0, 0, 1, 1, 1, 2, 2], [2, 2, 2, 0, 0, 0, 1, 1], [2, 2, 0, 0, 0, 1, 1, 1]]
+    )
+
+    def cluster(self, epoch: int) -> torch.Tensor:
+        return self.told[epoch]
+
+
+def test_clusters_are_compared_with_those_of_the_epoch_before() -> None:
+    cpu = torch.device("cpu")
+    session = SimpleNamespace(
+        images=range(8), device=cpu, distributed=Distributed(cpu), group="baselines.x"
+    )
+    task = Given(session, 3)  # type: ignore[arg-type]
+    agreements = []
+    for epoch, labels in enumerate(Given.told):
+        task.begin(epoch)
+        assert task.labels.equal(labels)
+        assert task.sizes.equal(torch.bincount(labels))
+        agreements.append(task.found["agreement"].item())
+    # mutual information by the mean entropy, of both epochs' clusters
+    together = np.array([[2, 1, 0], [0, 2, 0], [1, 0, 2]]) / 8
+    entropy = -sum(p * np.log(p) for p in (3 / 8, 3 / 8, 2 / 8))
+    apart = np.outer(together.sum(1), together.sum(0))
+    shared = sum(p * np.log(p / q) for p, q in zip(together.flat, apart.flat, strict=True) if p)
+    assert agreements == pytest.approx([0, 1, shared / entropy])
