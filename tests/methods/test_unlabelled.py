@@ -87,7 +87,7 @@ def test_targets_are_as_many_as_images_to_train_on_without_labels(
     assert len(load_targets(tmp_path / "t.npy")) == count
 
 
-@pytest.mark.parametrize("method", ["nat", "random"])
+@pytest.mark.parametrize("method", ["nat", "random", "autoencoder"])
 def test_a_trunk_without_labels_comes_of_the_free_images_alone(
     method: str, stored: Stored, trained: Trained
 ) -> None:

@@ -38,6 +38,17 @@ def test_kmeans_is_lloyds(points: torch.Tensor) -> None:
     assert labels.tolist() == expected.labels_.tolist()
 
 
+def test_labels_are_those_of_the_centres_they_come_with(points: torch.Tensor) -> None:
+    """However few the rounds, when points still change their centres."""
+    moving, labels_before = False, torch.cdist(points, drawn(points, 4, seeded())).argmin(1)
+    for rounds in (1, 2, 3):
+        centres, labels = kmeans(points, 4, rounds, seeded())
+        assert labels.equal(torch.cdist(points, centres).argmin(1))
+        moving |= not labels.equal(labels_before)
+        labels_before = labels
+    assert moving
+
+
 def test_an_empty_cluster_splits_another() -> None:
     """Nine of ten points are the same: most of the first centres are too."""
     points = torch.ones(100, 3)

@@ -20,6 +20,16 @@ def test_weights_follow_more_and_more_slowly() -> None:
     assert float(teacher.step) == 5  # which an interrupted training keeps
 
 
+def test_it_normalises_by_the_batch() -> None:
+    student = nn.Sequential(nn.Linear(3, 4), nn.BatchNorm1d(4))
+    teacher, x = Teacher(student, 0.9, 5).train(), 5 + torch.randn(8, 3)
+    for _ in range(2):
+        found = teacher(x)
+        assert found.mean(0).abs().max() < 1e-5
+        assert torch.allclose(found.var(0, correction=0), torch.ones(4), atol=1e-2)
+    assert torch.equal(found, student(x))
+
+
 def test_it_learns_nothing_by_itself_and_leaves_the_student_alone() -> None:
     student = nn.Linear(3, 2)
     before = student.weight.clone()
