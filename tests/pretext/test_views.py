@@ -15,6 +15,7 @@ from nat.pretext.views import (
     SIMCLR,
     SIMSIAM,
     VICREG,
+    YIQ,
     Recipe,
     Views,
     blur,
@@ -174,6 +175,18 @@ def test_hue_and_saturation_keep_the_brightness() -> None:
     assert torch.allclose(*brightness, atol=1e-3)
     moved = (found - x).abs().amax((1, 2, 3)) > 1e-3
     assert moved.float().mean().item() == pytest.approx(0.84, abs=0.06)  # 1 - (1 - 0.8) (1 - 0.2)
+
+
+def test_hue_and_saturation_change_by_as_much_as_asked_for() -> None:
+    x = torch.tensor([0.55, 0.48, 0.47])[None, :, None, None].expand(2000, -1, -1, -1)
+    torch.manual_seed(0)
+    found = Views(Recipe(0, 0.4, 0.1, (0, 0)), 1.0, True).recoloured(x)
+    before, after = (torch.tensor(YIQ[1:]) @ each[..., 0, 0].T for each in (x, found))
+    share = after.norm(dim=0) / before.norm(dim=0)
+    kept = share > 0.01  # not grey
+    assert 0.6 - 1e-4 <= share[kept].min() < 0.61 < 1.39 < share.max() <= 1.4 + 1e-4
+    turns = (torch.atan2(*after.flip(0)) - torch.atan2(*before.flip(0)))[kept] / (2 * math.pi)
+    assert -0.1 - 1e-4 <= turns.min() < -0.098 < 0.098 < turns.max() <= 0.1 + 1e-4
 
 
 def test_brightness_and_contrast_vanish_in_the_trunk_and_a_tone_curve_does_not() -> None:
