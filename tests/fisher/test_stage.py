@@ -10,8 +10,9 @@ from sklearn.decomposition import PCA
 from sklearn.linear_model import LogisticRegression
 
 from nat.data.store import UNLABELLED, Source, Split, Store, write_store
-from nat.fisher.sift import descriptors
-from nat.fisher.stage import Encoder, fisher
+from nat.fisher.encoding import fit_mixture
+from nat.fisher.sift import LENGTH, descriptors
+from nat.fisher.stage import Encoder, VectorBatches, fisher
 from nat.network.session import Session
 from nat.runtime.code import code_of
 from nat.runtime.errors import UserError
@@ -77,6 +78,71 @@ def test_features_are_reduced_fisher_vectors_of_whole_images(
     assert np.allclose(np.abs(found.numpy()[:, :3]), np.abs(exact[:, :3]), atol=1e-3)
     score = LogisticRegression(max_iter=500).fit(found, train.labels).score(found, train.labels)
     assert score > 0.9
+
+
+def test_the_mixture_is_of_descriptors_drawn_by_the_seed(
+    make_params: Any, manifest: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told: list[tuple[np.ndarray, int]] = []
+
+    def noted(found: np.ndarray, *sizes: int, **_: Any) -> Any:
+        told.append((found, sizes[2]))
+        return fit_mixture(found, *sizes)
+
+    monkeypatch.setattr("nat.fisher.stage.fit_mixture", noted)
+    params = make_params(fisher={"step": 4})  # more than 25 descriptors of an image
+    train = Store(manifest, params.machine.data, "train")
+    every = [descriptors(np.asarray(one), params.fisher.patches, 4) for one in train.images]
+    for seed in (0, 1):
+        name = Name("sift_fisher", seed=seed)
+        with Session(params, name, "probe", {}, tmp_path / "f.json", manifest=manifest) as session:
+            Encoder(session, train)
+        for one in told[seed][0].reshape(20, 25, LENGTH):  # 500, of 20 images
+            (image,) = (each for each in every if (each == one[0]).all(1).any())
+            places = [int((image == each).all(1).nonzero()[0][0]) for each in one]
+            assert len(set(places)) == 25
+            assert max(places) > 30  # not the first ones
+    assert told[0][1] != told[1][1]  # of the mixture's first means
+
+
+def test_vectors_come_once_in_an_epoch_and_in_another_order_in_the_next(
+    make_params: Any, manifest: Path, tmp_path: Path
+) -> None:
+    vectors = torch.randn(32, 5)
+    with Session(
+        make_params(), NAME, "probe", {}, tmp_path / "f.json", manifest=manifest
+    ) as session:
+        batches = VectorBatches(vectors, session)
+        orders = []
+        for epoch in range(2):
+            found = list(batches.epoch(epoch))
+            assert all(torch.equal(seen, vectors[rows]) for rows, seen in found)
+            orders.append(torch.cat([rows for rows, _ in found]))
+    assert all(order.sort().values.equal(torch.arange(32)) for order in orders)
+    assert not orders[0].equal(orders[1])
+
+
+def test_each_number_is_of_its_own_classifier(
+    make_params: Any, manifest: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    params = make_params()
+    train, test = (Store(manifest, params.machine.data, split) for split in ("train", "test"))
+    wanted = iter([test.labels, train.labels[torch.linspace(0, 95, 48).long()]])
+    neighbours: list[int] = []
+
+    def only_the_mlp_is_right(*_: object) -> torch.Tensor:
+        labels = next(wanted)
+        return torch.stack([labels, -1 - labels])
+
+    def quarter(*arguments: Any) -> float:
+        neighbours.append(arguments[-1])
+        return 25.0
+
+    monkeypatch.setattr("nat.fisher.stage._outputs", only_the_mlp_is_right)
+    monkeypatch.setattr("nat.fisher.stage.knn_accuracy", quarter)
+    found = made(params, manifest, tmp_path / "f.json")["measured"]
+    assert found == {"mlp": 100, "linear": 0, "knn": 25, "mlp_train": 100}
+    assert neighbours == [params.probe.neighbours]
 
 
 def test_an_interrupted_training_of_the_classifiers_goes_on(
