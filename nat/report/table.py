@@ -71,7 +71,7 @@ class Measured:
     def __str__(self) -> str:
         known = [part for part in (self.mean, self.deviation) if part is not None]
         text = " ± ".join(f"{part:,.{self.digits}f}" for part in known)
-        return f"{text} (n = {self.n})" if self.say_n else text
+        return f"{text} (n = {self.n})" if self.say_n and self.n > 1 else text
 
 
 @dataclass(frozen=True)

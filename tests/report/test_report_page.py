@@ -218,7 +218,8 @@ def test_what_is_left_out_is_told(make_results: Any, settings: Any) -> None:
     made = render(folder, settings)
     for text in made.values():
         assert "5 results with other settings are left out." in text
-    assert "| **1.0 (n = 1)** |" in made["README.md"]
+    assert "| **1.0** |" in made["README.md"]
+    assert "over 2 seeds, of one seed where no ± stands." in made["README.md"]
     frame = Report(settings, folder).frame
     assert set(frame[frame["stage"] == "detect"].groupby("file")["counted"].first()) == {0, 1}
 
