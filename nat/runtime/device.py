@@ -33,8 +33,8 @@ def prepare_device(machine: Machine) -> torch.device:
 def keep_freed_memory() -> None:
     """Let malloc keep the memory of a step's tensors for those of the next one.
 
-    Given back to the system, it would come again as new pages, to be cleared by it: some 3 % of a
-    training step's time on a CPU. Only glibc's malloc is told; settings of the user's stay.
+    Given back to the system, it would come again as new pages, which the system clears first. Only
+    glibc's malloc is told; settings of the user's stay.
     """
     if any(name.startswith("MALLOC_") for name in os.environ):
         return
