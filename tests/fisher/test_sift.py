@@ -116,3 +116,25 @@ def test_it_tells_how_far_it_is_without_a_terminal(
     for _ in described(store, torch.arange(600), [8], 4, 1, "SIFT"):
         pass
     assert capsys.readouterr().err.splitlines()[-1] == "SIFT: 600 of 600 images"
+
+
+def test_a_large_patch_is_blurred_and_a_small_one_is_not() -> None:
+    """Fine stripes are in the small one what its gradients are of, in the large one a ramp is."""
+    place = np.arange(48)
+    image = 100 + 20 * np.sin(np.pi / 2 * place + 0.5)[None] + 2.0 * place[:, None]
+    directions = {}
+    for patch in (8, 47):
+        found = descriptors(image[None].astype(np.uint8), [patch], 48)
+        directions[patch] = np.square(found.reshape(-1, 16, 8)).sum((0, 1))
+    assert directions[8][[0, 4]].sum() > 0.9 * directions[8].sum()
+    assert directions[47][[0, 4]].sum() < 0.1 * directions[47].sum()
+
+
+def test_a_coloured_image_is_seen_by_its_luma() -> None:
+    """In which red weighs 0.299, blue 0.114."""
+    red = np.tile(np.arange(33) * 6, (33, 1))
+    image = np.stack([red, np.full((33, 33), 90), red.T]).astype(np.uint8)
+    luma = 0.299 * image[0] + 0.587 * image[1] + 0.114 * image[2]
+    found, wanted = whole(image), whole(luma.round().astype(np.uint8)[None])
+    assert (found * wanted).sum() > 0.999
+    assert (found * whole(image[::-1])).sum() < 0.9

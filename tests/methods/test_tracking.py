@@ -12,10 +12,13 @@ from recorded import moving_square, panned, write_frames
 from torch import nn
 from trained import Run
 
+from nat.methods import TrunkSession
 from nat.methods.tracking import Settings, Triplets, triplet_loss
 from nat.network.model import Trunk
 from nat.pretext.motion.composed import MovingObject, largest
+from nat.pretext.motion.tracks import tracked
 from nat.runtime.errors import UserError
+from nat.runtime.naming import Name
 from nat.runtime.settings.params import Params
 
 
@@ -129,6 +132,21 @@ def test_real_tracks_are_learnt(run: Run, videos: Path) -> None:
     before = (trained.folder / "network.safetensors").read_bytes()
     run("tracking", **own)
     assert (trained.folder / "network.safetensors").read_bytes() == before
+
+
+def test_a_pair_is_the_same_thing_in_two_frames(
+    make_params: Any, manifest: Path, tmp_path: Path
+) -> None:
+    """Which has moved by half a patch in between."""
+    images, places = moving_square(9, 56, speed=2)
+    write_frames(tmp_path / "videos/1", images)
+    with TrunkSession(
+        make_params(), Name("tracking"), {}, manifest, tmp_path / "network", tmp_path / "t.json"
+    ) as session:
+        (pair,) = tracked(session, str(tmp_path / "videos"), 8, 0.5).patches
+    first, last = (patch[0].astype(float) for patch in pair)
+    assert np.corrcoef(first.ravel(), last.ravel())[0, 1] > 0.5
+    assert abs(places[8][0] - places[0][0]) > 10
 
 
 def test_frames_in_which_nothing_moves_are_refused(run: Run, tmp_path: Path) -> None:

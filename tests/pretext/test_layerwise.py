@@ -58,10 +58,11 @@ def test_a_field_is_of_channels_alike_in_energy() -> None:
     power = torch.rand(300, 3, generator=seeded())
     patches = torch.randn(300, 6, 3, 3, generator=seeded())
     patches *= power[:, torch.arange(6) % 3].sqrt()[:, :, None, None] * 3  # three pairs
-    draws = seeded()
+    draws, again = seeded(), seeded()
     for _ in range(10):
         one, other = fields(patches, 2, draws).tolist()
         assert other == one + 3
+        assert int(torch.randint(6, (), generator=again)) in (one, other)
     assert fields(patches, 9, seeded()).tolist() == list(range(6))
 
 
