@@ -13,7 +13,7 @@ import time
 import traceback
 from typing import NoReturn
 
-from nat.runtime.errors import UserError
+from nat.runtime.errors import UserError, printable
 from nat.runtime.signals import Stopped, stopped_by
 
 LONGEST = 2000  # characters of a line
@@ -132,10 +132,7 @@ def _reason(error: Exception) -> str:
 
 def one_line(text: str) -> str:
     """Text that takes one line of a terminal whatever is in it."""
-    line = "".join(
-        letter if letter.isprintable() else letter.encode("unicode_escape").decode()
-        for letter in " ".join(text.split())
-    )
+    line = printable(" ".join(text.split()))
     return line if len(line) <= LONGEST else f"{line[:LONGEST]} ..."
 
 

@@ -130,6 +130,9 @@ def test_missing_files(kit: Path) -> None:
     image_set(kit, "trainval").write_text("000003\n000003\n")
     with pytest.raises(UserError, match=r"trainval\.txt: lists 000003 more than once"):
         VocSplit(kit, CLASSES, "trainval")
+    image_set(kit, "trainval").write_text("0\x0003\n0\x0003\n")
+    with pytest.raises(UserError, match=r"trainval\.txt: lists 0\\x0003 more than once"):
+        VocSplit(kit, CLASSES, "trainval")
     image_set(kit, "trainval").write_text("\n")
     with pytest.raises(UserError, match=r"trainval\.txt: lists no images"):
         VocSplit(kit, CLASSES, "trainval")
