@@ -5,6 +5,7 @@ from nat.runtime.openmp import spin_shortly
 
 spin_shortly()  # before PyTorch is loaded, as every command does
 
+import signal
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -21,6 +22,9 @@ from nat.runtime.settings.params import Params
 from nat.voc.data import prepare
 
 CLASSES = ["across", "along", "disc"]
+if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
+    # in a shell's background, where Ctrl-C would be nothing to what the tests start either
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def draw(label: int, size: int, draws: np.random.Generator) -> np.ndarray:
