@@ -55,11 +55,6 @@ class Trouble:
     amount: int = 0
     spares: str = ""
 
-    @property
-    def mounts(self) -> bool:
-        """Whether it needs a disk of its own."""
-        return self.kind in MOUNTED
-
 
 def differences(found: Contents, expected: Contents) -> list[str]:
     """The files that differ; of locks, which are nobody's output, none."""
