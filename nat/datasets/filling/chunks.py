@@ -17,7 +17,7 @@ from nat.data.formats import Unreadable
 from nat.data.squares import read_square
 from nat.runtime.errors import UserError
 from nat.runtime.processes import end_with_parent
-from nat.runtime.signals import deaf_children
+from nat.runtime.signals import deaf_children, held
 
 AHEAD = 3  # chunks given out for each process: one in work, others so that it never waits
 
@@ -141,7 +141,9 @@ def write_chunks(chunks: Iterator[Chunk], processes: int) -> Generator[tuple[int
             "perhaps; use fewer and run again, which goes on where this stopped"
         ) from error
     finally:
-        if running:  # stopped: what is not finished is written again
+        # What is not finished is written again. A process that still starts, for work that another
+        # has done, must not outlive this one, whose locks it would miss.
+        with held():
             for process in multiprocessing.active_children():
                 process.kill()
-        pool.shutdown(cancel_futures=True)
+            pool.shutdown(cancel_futures=True)

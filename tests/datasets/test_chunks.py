@@ -1,0 +1,67 @@
+"""The processes that decode, as their work ends and as they are stopped."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+from tiny import PROJECT
+
+SIZE, ROWS = 8, 4
+# the first process to decode starts as usual, the second takes far longer than the work does
+SLOW_START = """
+import os, sys, time
+if "--multiprocessing-fork" in sys.orig_argv:
+    try:
+        os.close(os.open(os.environ["FIRST"], os.O_CREAT | os.O_EXCL))
+    except FileExistsError:
+        time.sleep(3)
+"""
+STOPPED = f"""
+import os, signal, threading, time
+from pathlib import Path
+from nat.datasets.filling.chunks import Chunk, write_chunks
+from nat.runtime.signals import Stopped, listen
+
+listen()
+here = Path()
+chunks = [
+    Chunk(n, n, Path("rows"), 0, here, ["image.png"], None, {SIZE}, 1, False) for n in range({ROWS})
+]
+kill = threading.Timer(0.5, os.kill, (os.getpid(), signal.SIGTERM))
+try:
+    written = 0
+    for number, faults in write_chunks(iter(chunks), 2):
+        assert not faults
+        written += 1
+        if written == {ROWS}:
+            kill.start()
+    time.sleep(10)
+except Stopped as stopped:
+    print(written, stopped.number)
+"""
+
+
+def test_stopped_while_a_process_that_is_not_needed_any_more_starts(tmp_path: Path) -> None:
+    """It would look for the locks of a parent that has gone, and end in a traceback."""
+    (tmp_path / "site").mkdir()
+    (tmp_path / "site" / "sitecustomize.py").write_text(SLOW_START)
+    Image.fromarray(np.full((SIZE, SIZE), 7, np.uint8)).save(tmp_path / "image.png")
+    (tmp_path / "rows").write_bytes(bytes(ROWS * SIZE * SIZE))
+    found = subprocess.run(
+        [sys.executable, "-c", STOPPED],
+        cwd=tmp_path,
+        env=os.environ
+        | {
+            "PYTHONPATH": f"{tmp_path / 'site'}{os.pathsep}{PROJECT}",
+            "FIRST": str(tmp_path / "first"),
+        },
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert (tmp_path / "first").exists()
+    assert (found.stdout, found.stderr) == (f"{ROWS} 15\n", "")
+    assert (tmp_path / "rows").read_bytes() == bytes([7]) * ROWS * SIZE * SIZE
