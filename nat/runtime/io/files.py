@@ -179,7 +179,8 @@ def _move_in(new: Path, path: Path, folder: Path) -> None:
     former = folder / FORMER
     while True:
         try:
-            if path.is_dir() and not path.is_symlink():  # not renamed over if it has entries
+            # a folder with entries is not renamed over, nor is a link by a folder
+            if path.is_dir() or (path.is_symlink() and new.is_dir()):
                 path.rename(former)
             new.replace(path)
             return
