@@ -1,4 +1,5 @@
 import os
+import socket
 import subprocess
 import sys
 import time
@@ -53,6 +54,25 @@ def test_a_holder_that_is_not_known_is_waited_for_too(tmp_path: Path) -> None:
         time.sleep(0.5)
     _, told = waiting.communicate(timeout=60)
     assert (waiting.returncode, told) == (0, "x: another process works on it; waiting\n")
+
+
+def test_a_holder_on_another_machine_is_named_with_it(tmp_path: Path) -> None:
+    lock = tmp_path / "x.lock"
+    words = [sys.executable, "-c", HOLDER, str(lock), str(tmp_path / "busy")]
+    with locked(lock):
+        lock.write_text("123 elsewhere")
+        waiting = subprocess.Popen(words, cwd=PROJECT, stderr=subprocess.PIPE, text=True)
+        time.sleep(0.5)
+    _, told = waiting.communicate(timeout=60)
+    assert told.startswith("x: process 123 on elsewhere works on it; waiting. ")
+
+
+def test_the_lock_names_its_holder_alone(tmp_path: Path) -> None:
+    """Not with the rest of a longer name that a killed process left."""
+    lock = tmp_path / "x.lock"
+    lock.write_text(f"123456789 {'x' * 300}")
+    with locked(lock):
+        assert lock.read_text() == f"{os.getpid()} {socket.gethostname()}"
 
 
 def test_the_lock_is_gone_after_an_error(tmp_path: Path) -> None:

@@ -14,6 +14,7 @@ import torch
 from safetensors.torch import save_file
 
 from nat.runtime.errors import UserError
+from nat.runtime.io import outputs
 from nat.runtime.io.files import atomic_write, check_output, write_json
 from nat.runtime.io.outputs import (
     FILE_OF_OURS,
@@ -82,7 +83,16 @@ def of_stage(stage: str) -> Callable[[Path], Any]:
 
 KINDS: list[tuple[Kind, Callable[[Path], Any], list[Callable[[Path], Any]]]] = [
     (beginning("x", b"words"), put_text("words of ours"), [put_text("others"), put_text("wor")]),
-    (json_like({"a": 1}), put_json({"a": 2}), [put_json({"b": 2}), put_json([1]), put_text("{")]),
+    (
+        json_like({"a": 1}),
+        put_json({"a": 2}),
+        [
+            put_json({"b": 2}),
+            put_json({"a": 2, "b": 2}),
+            put_json([1]),
+            put_text("{"),
+        ],
+    ),
     (json_like([]), put_json([1]), [put_json({}), put_text("x")]),
     (
         RESULT,
@@ -96,7 +106,15 @@ KINDS: list[tuple[Kind, Callable[[Path], Any], list[Callable[[Path], Any]]]] = [
         ],
     ),
     (tensors("x", "network"), put_tensors(network="1"), [put_tensors(trunk="1"), put_text("x")]),
-    (archive("x", ["a", "b"]), put_archive(a=1, b=2), [put_archive(a=1), put_text("PK")]),
+    (
+        archive("x", ["a", "b"]),
+        put_archive(a=1, b=2),
+        [
+            put_archive(a=1),
+            put_archive(a=1, b=2, c=3),
+            put_text("PK"),
+        ],
+    ),
     (array("x"), put_array, [put_named_array, put_text("x")]),
     (array("x", named=True), put_named_array, [put_array, put_text("x")]),
     (
@@ -111,11 +129,16 @@ KINDS: list[tuple[Kind, Callable[[Path], Any], list[Callable[[Path], Any]]]] = [
         [
             put_folder("checkpoints"),
             put_folder("thesis.tex", key=of_stage("probe")),
+            put_folder("Thumbs.db.docx", key=of_stage("probe")),
             put_folder(key=of_stage("train")),
             put_text("a file"),
         ],
     ),
-    (any_of("x", r"a_.*\.txt"), put_folder("a_1.txt"), [put_folder("a_1.txt", "b.txt")]),
+    (
+        any_of("x", r"a_.*\.txt"),
+        put_folder("a_1.txt"),
+        [put_folder("a_1.txt", "b.txt"), put_folder("a_1.txt.bak")],
+    ),
     (NOTHING, put_text(""), [put_text("x")]),
     (FILE_OF_OURS, put_text("x"), [put_folder("x"), put_folder()]),
     (FOLDER_OF_OURS, put_folder("x"), [put_text("x"), put_text("")]),
@@ -148,6 +171,15 @@ def test_the_same_command_replaces_its_own_and_nothing_else(
         with pytest.raises(UserError), atomic_write(path, kind):
             pytest.fail("the work should not begin")
         assert content(path.parent) == before
+
+
+def test_a_huge_file_is_not_read_to_recognise_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_json(tmp_path / "x.json", {"a": 1})
+    monkeypatch.setattr(outputs, "LARGEST", 3)
+    with pytest.raises(UserError, match="exists and is not JSON of the same command"):
+        write_json(tmp_path / "x.json", {"a": 2})
 
 
 @pytest.mark.parametrize("kind", [NOTHING, FOLDER_OF_OURS, FILE_OF_OURS])
