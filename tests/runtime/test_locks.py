@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from tiny import PROJECT
 
+from nat.runtime.io import locks
 from nat.runtime.io.locks import locked
 
 # holds the lock for a moment, with a file that says so; fails if another holds it too
@@ -73,6 +74,31 @@ def test_the_lock_names_its_holder_alone(tmp_path: Path) -> None:
     lock.write_text(f"123456789 {'x' * 300}")
     with locked(lock):
         assert lock.read_text() == f"{os.getpid()} {socket.gethostname()}"
+
+
+@pytest.mark.skipif(not Path("/proc/self/fd").exists(), reason="counts open files in /proc")
+def test_a_lock_of_a_file_that_is_gone_is_taken_anew(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its holder removed it; no file stays open."""
+
+    def opened() -> int:
+        return len(list(Path("/proc/self/fd").iterdir()))
+
+    def gone(path: Path, handle: int) -> bool:
+        if not vain:
+            vain.append(path)
+            path.unlink()
+        return is_open(path, handle)
+
+    vain: list[Path] = []
+    is_open = locks.is_open
+    monkeypatch.setattr(locks, "is_open", gone)
+    before = opened()
+    with locked(tmp_path / "x.lock"):
+        assert (tmp_path / "x.lock").exists()
+    assert vain
+    assert opened() == before
 
 
 def test_the_lock_is_gone_after_an_error(tmp_path: Path) -> None:

@@ -1,7 +1,11 @@
 import io
+import itertools
 import os
 import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pandas
@@ -9,7 +13,9 @@ import pytest
 import torch
 
 from nat.data.seeds import generator
+from nat.runtime import resume
 from nat.runtime.errors import UserError
+from nat.runtime.io.locks import locked
 from nat.runtime.resume import ResumableRun, comma_separated, scratch_folder
 
 
@@ -48,6 +54,23 @@ def test_a_stopped_run_goes_on_where_it_was(tmp_path: Path) -> None:
     assert whole[1] == resumed[1]
 
 
+def test_the_time_of_all_finished_epochs_counts(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ticks = itertools.count()
+    monkeypatch.setattr(resume, "time", SimpleNamespace(perf_counter=lambda: next(ticks)))
+    folder = tmp_path / "run"
+    with ResumableRun(folder, {}) as run:
+        assert folder.is_dir()
+        for epoch in run.epochs(5):
+            if epoch == 3:
+                break
+    with ResumableRun(folder, {}) as run:
+        assert run.seconds == 3
+        assert [*run.epochs(5)] == [3, 4]
+        assert run.seconds == 5
+
+
 def test_the_state_of_another_run_is_refused(tmp_path: Path) -> None:
     for name in ("nat-0-aaaa", "nat-1-bbbb"):
         with pytest.raises(Stop):
@@ -75,6 +98,22 @@ def test_what_a_kill_left_of_a_finished_run_is_no_state(tmp_path: Path) -> None:
     assert [path.name for path in tmp_path.iterdir()] == ["run"]
 
 
+def test_what_was_left_meanwhile_is_no_state_either(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By a process that was waited for, and was killed while it removed its state."""
+
+    @contextmanager
+    def waited(path: Path) -> Iterator[None]:
+        with locked(path):
+            (tmp_path / ".run.abcdefgh.part" / "run").mkdir(parents=True)
+            yield
+
+    monkeypatch.setattr(resume, "locked", waited)
+    train(tmp_path / "run")
+    assert [path.name for path in tmp_path.iterdir()] == ["run"]
+
+
 def test_a_folder_of_another_user_gives_names_of_ones_own(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -91,7 +130,40 @@ def test_a_damaged_state_is_named(tmp_path: Path) -> None:
         train(tmp_path / "run")
 
 
-def test_folder_follows_everything_that_determines_the_run(tmp_path: Path) -> None:
+def test_a_state_of_other_parts_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(Stop):
+        train(tmp_path / "run", 2)
+    file = tmp_path / "run" / "state.pt"
+    content = torch.load(file, weights_only=True)
+    content["state"]["another"] = torch.zeros(1)
+    torch.save(content, file)
+    with pytest.raises(UserError, match=r"damaged state.*it holds something else than this run"):
+        train(tmp_path / "run")
+
+
+class Pickled:
+    """Makes a file where it is unpickled."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def __reduce__(self) -> tuple:
+        return Path.touch, (self.path,)
+
+
+def test_nothing_in_a_state_is_run(tmp_path: Path) -> None:
+    with pytest.raises(Stop):
+        train(tmp_path / "run", 2)
+    file = tmp_path / "run" / "state.pt"
+    torch.save(torch.load(file, weights_only=True) | {"x": Pickled(tmp_path / "made")}, file)
+    with pytest.raises(UserError, match="damaged state"):
+        train(tmp_path / "run")
+    assert not (tmp_path / "made").exists()
+
+
+def test_folder_follows_everything_that_determines_the_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     data = tmp_path / "data"
     data.write_text("a")
 
@@ -101,6 +173,9 @@ def test_folder_follows_everything_that_determines_the_run(tmp_path: Path) -> No
     base = folder(parameters={"lr": 1}, data=data)
     assert base == folder(data=data, parameters={"lr": 1})
     assert base != folder(parameters={"lr": 2}, data=data)
+    monkeypatch.setattr(torch, "__version__", "2.0.0")
+    assert base != folder(parameters={"lr": 1}, data=data)
+    monkeypatch.undo()
     data.write_text("b")
     assert base != folder(parameters={"lr": 1}, data=data)
 
