@@ -18,7 +18,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -193,7 +193,8 @@ class Process:
     def signal(self, number: signal.Signals) -> None:
         """Send a signal to this process alone, if it still runs."""
         if not self.ended(0):
-            os.kill(self.pid, number)
+            with suppress(ProcessLookupError):  # it ends in this moment
+                os.kill(self.pid, number)
 
     def stopped(self, timeout: float = ENDS_WITHIN) -> bool:
         """Wait until it has stopped (SIGSTOP) or ended; whether it has stopped."""
