@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from nat.datasets.filling import journal
 from nat.datasets.filling.chunks import Faults
 from nat.datasets.filling.journal import Journal
 
@@ -16,20 +17,43 @@ FINISHED: dict[str, dict[int, Faults]] = {
 
 
 def written(path: Path) -> Path:
-    journal = Journal(path)
+    new = Journal(path)
     (path.parent / "array").touch()
-    with journal.following(path.parent / "array"):
+    with new.following(path.parent / "array"):
         for split, chunks in FINISHED.items():
             for number, faults in chunks.items():
-                journal.add(split, number, faults)
+                new.add(split, number, faults)
     return path
 
 
 def test_what_is_finished_comes_back(tmp_path: Path) -> None:
-    journal = Journal(written(tmp_path / "journal"))
-    assert journal.finished == FINISHED
-    assert journal.latest == ("val", 3, "empty file")
-    assert journal.unreadable() == 2
+    found = Journal(written(tmp_path / "journal"))
+    assert found.finished == FINISHED
+    assert found.latest == ("val", 3, "empty file")
+    assert found.unreadable() == 2
+
+
+def test_a_line_follows_no_part_of_another(tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
+    """Which a kill has left without its end."""
+    path = tmp_path / "journal"
+    path.write_bytes(written(path).read_bytes()[:-5])
+    assert Journal(written(path)).finished == FINISHED
+    assert capsys.readouterr().err == ""
+
+
+def test_the_disk_has_the_rows_before_a_line_tells_of_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    synced: list[tuple[str, int]] = []
+    path = tmp_path / "journal"
+
+    def sync(file: Path) -> None:
+        lines = path.read_text().count("\n") if path.exists() else 0
+        synced.append((file.name, lines))
+
+    monkeypatch.setattr(journal, "sync", sync)
+    written(path)
+    assert synced == [("array", 0), ("journal", 4)]
 
 
 @given(data=st.data())

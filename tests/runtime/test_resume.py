@@ -2,6 +2,7 @@ import io
 import itertools
 import os
 import shutil
+import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -17,6 +18,7 @@ from nat.runtime import resume
 from nat.runtime.errors import UserError
 from nat.runtime.io.locks import locked
 from nat.runtime.resume import ResumableRun, comma_separated, scratch_folder
+from nat.runtime.signals import saved, told
 
 
 class Stop(Exception):
@@ -52,6 +54,28 @@ def test_a_stopped_run_goes_on_where_it_was(tmp_path: Path) -> None:
     resumed = train(tmp_path / "stopped")
     assert torch.equal(whole[0], resumed[0])
     assert whole[1] == resumed[1]
+
+
+def test_a_run_tells_from_where_it_goes_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    saved("")
+    plain = told(signal.SIGTERM)
+    with ResumableRun(tmp_path / "run", {}) as run:
+        for epoch in run.epochs(5):
+            if epoch == 2:
+                break
+            run.log(epoch=epoch)
+            run.log(loss=0.5)
+        assert told(signal.SIGTERM) == f"{plain} after epoch 2 (state: run)"
+    assert (tmp_path / "run/history.csv").read_text() == "epoch,loss\n0,0.5\n1,0.5\n"
+    assert capsys.readouterr().err == ""
+    with ResumableRun(tmp_path / "run", {}) as run:
+        assert capsys.readouterr().err == "run: resuming at epoch 3 (state: run)\n"
+        assert told(signal.SIGTERM) == f"{plain} after epoch 2 (state: run)"
+        run.finish()
+    assert told(signal.SIGTERM) == plain
 
 
 def test_the_time_of_all_finished_epochs_counts(
