@@ -23,6 +23,7 @@ from nat.datasets.filling.prepare import prepare_images
 from nat.datasets.filling.unfinished import kept_rows
 from nat.datasets.imagenet import read
 from nat.runtime.errors import UserError
+from nat.runtime.io.arrays import header
 from nat.runtime.settings.params import Params
 
 SIZE = 24
@@ -111,8 +112,10 @@ def test_unreadable_images_are_left_out_and_listed(
     rows[4], rows[20] = TRAIN - 3, TRAIN - 1  # the last readable ones stand in
     for name in ("train", "train_labels"):
         everything = np.load(store_of(tmp_path / "a") / f"{name}.npy")
-        kept = np.load(store_of(tmp_path / "b") / f"{name}.npy")
+        file = store_of(tmp_path / "b") / f"{name}.npy"
+        kept = np.load(file)
         assert np.array_equal(kept, everything[rows])
+        assert file.stat().st_size == len(header(kept.shape, kept.dtype)) + kept.nbytes
     names = sorted(train_files())
     lines = (store_of(tmp_path / "b") / "unreadable.txt").read_text().splitlines()
     assert len(lines) == 3

@@ -122,3 +122,10 @@ def test_what_cannot_be_is_dropped(tmp_path: Path) -> None:
     journal.fit("val", rows=20, chunk=5)
     assert journal.of("val") == {3: {15: "b"}}
     assert Journal(path).finished == journal.finished
+
+
+def test_a_split_that_begins_anew_is_forgotten_on_the_disk_too(tmp_path: Path) -> None:
+    """A kill afterwards must not bring back what was said of rows that are gone."""
+    path = written(tmp_path / "journal")
+    Journal(path).forget("train")
+    assert Journal(path).finished == {"val": FINISHED["val"]}

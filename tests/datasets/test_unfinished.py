@@ -55,6 +55,18 @@ def test_too_small_a_disk_is_left_as_it_was(tmp_path: Path) -> None:
     assert begin(tmp_path).part.exists()
 
 
+def test_rows_that_were_cut_short_are_laid_out_anew(tmp_path: Path) -> None:
+    """What the journal says of them does not hold any more."""
+    array = begin(tmp_path)
+    with array.journal.following(array.part):
+        array.journal.add("train", 0, {})
+    assert begin(tmp_path).journal.of("train") == {0: {}}
+    os.truncate(array.part, array.part.stat().st_size - 1)
+    again = begin(tmp_path)
+    assert again.part.stat().st_size == len(again.header) + COUNT * SIZE**2
+    assert again.journal.of("train") == {}
+
+
 @pytest.mark.parametrize("reason", [errno.EOPNOTSUPP, errno.EINVAL])
 def test_file_systems_that_reserve_nothing_do(
     reason: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
