@@ -6,8 +6,12 @@ import sys
 from pathlib import Path
 
 import numpy as np
+import pytest
 from PIL import Image
 from tiny import PROJECT
+
+from nat.datasets.filling.chunks import Chunk, write_chunks
+from nat.runtime.errors import UserError
 
 SIZE, ROWS = 8, 4
 # the first process to decode starts as usual, the second takes far longer than the work does
@@ -65,3 +69,14 @@ def test_stopped_while_a_process_that_is_not_needed_any_more_starts(tmp_path: Pa
     assert (tmp_path / "first").exists()
     assert (found.stdout, found.stderr) == (f"{ROWS} 15\n", "")
     assert (tmp_path / "rows").read_bytes() == bytes([7]) * ROWS * SIZE * SIZE
+
+
+@pytest.mark.parametrize("processes", [1, 2])
+def test_a_file_that_is_gone_is_none_of_the_unreadable_images(
+    processes: int, tmp_path: Path
+) -> None:
+    """It may be there again when the work goes on."""
+    (tmp_path / "rows").write_bytes(bytes(SIZE * SIZE))
+    chunk = Chunk(0, 0, tmp_path / "rows", 0, tmp_path, ["a.png"], None, SIZE, 1, False)
+    with pytest.raises(UserError, match=r"a\.png: cannot be read \(No such file or directory\)"):
+        list(write_chunks(iter([chunk]), processes))

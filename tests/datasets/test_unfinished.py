@@ -79,6 +79,18 @@ def test_file_systems_that_reserve_nothing_do(
     assert array.part.stat().st_size == len(array.header) + COUNT * SIZE**2
 
 
+def test_a_file_system_that_has_no_room_to_reserve_is_full(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: int) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(unfinished.os, "posix_fallocate", refuse, raising=False)
+    with pytest.raises(OSError, match="No space left"):
+        begin(tmp_path)
+    assert not list(tmp_path.iterdir())
+
+
 def test_a_journal_holds_no_part_of_a_line_after_a_full_disk(tmp_path: Path) -> None:
     array, path = tmp_path / "train.part", tmp_path / "journal"
     array.touch()
