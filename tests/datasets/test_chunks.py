@@ -21,7 +21,8 @@ if "--multiprocessing-fork" in sys.orig_argv:
     try:
         os.close(os.open(os.environ["FIRST"], os.O_CREAT | os.O_EXCL))
     except FileExistsError:
-        time.sleep(3)
+        time.sleep(30)
+        open("awake", "w").close()
 """
 STOPPED = f"""
 import os, signal, threading, time
@@ -69,6 +70,7 @@ def test_stopped_while_a_process_that_is_not_needed_any_more_starts(tmp_path: Pa
     assert (tmp_path / "first").exists()
     assert (found.stdout, found.stderr) == (f"{ROWS} 15\n", "")
     assert (tmp_path / "rows").read_bytes() == bytes([7]) * ROWS * SIZE * SIZE
+    assert not (tmp_path / "awake").exists()
 
 
 @pytest.mark.parametrize("processes", [1, 2])
