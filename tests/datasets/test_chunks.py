@@ -1,5 +1,6 @@
 """The processes that decode, as their work ends and as they are stopped."""
 
+import multiprocessing
 import os
 import subprocess
 import sys
@@ -82,3 +83,18 @@ def test_a_file_that_is_gone_is_none_of_the_unreadable_images(
     chunk = Chunk(0, 0, tmp_path / "rows", 0, tmp_path, ["a.png"], None, SIZE, 1, False)
     with pytest.raises(UserError, match=r"a\.png: cannot be read \(No such file or directory\)"):
         list(write_chunks(iter([chunk]), processes))
+
+
+def test_a_process_that_was_killed_is_told(tmp_path: Path) -> None:
+    Image.fromarray(np.full((SIZE, SIZE), 7, np.uint8)).save(tmp_path / "image.png")
+    (tmp_path / "rows").write_bytes(bytes(100 * SIZE * SIZE))
+    chunks = (
+        Chunk(n, n, tmp_path / "rows", 0, tmp_path, ["image.png"], None, SIZE, 1, False)
+        for n in range(100)
+    )
+    written = write_chunks(chunks, 2)
+    next(written)
+    for process in multiprocessing.active_children():
+        process.kill()
+    with pytest.raises(UserError, match=r"machine\.threads: 2: a decoding process was killed"):
+        list(written)

@@ -303,31 +303,6 @@ def test_a_damaged_journal_costs_work_and_nothing_else(
     assert (tmp_path / "m.json").read_bytes() == (tmp_path / "first.json").read_bytes()
 
 
-def test_what_is_prepared_is_not_decoded_again(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    params = params_of(write_tree(tmp_path / "in"), tmp_path)
-    prepare_images(params, tmp_path / "a.json")
-    with monkeypatch.context() as patch:
-        patch.setattr(unfinished, "write_chunks", lambda *_: pytest.fail("decoded again"))
-        prepare_images(params, tmp_path / "b.json")
-    assert (tmp_path / "b.json").read_bytes() == (tmp_path / "a.json").read_bytes()
-    array = store_of(tmp_path) / "train.npy"
-    right = array.read_bytes()
-    array.write_bytes(right[:-1] + bytes([right[-1] ^ 1]))  # damage is seen, and mended
-    prepare_images(params, tmp_path / "b.json")
-    assert array.read_bytes() == right
-
-
-def test_a_changed_file_is_decoded_again(tmp_path: Path) -> None:
-    folder = write_tree(tmp_path / "in")
-    prepare_images(params_of(folder, tmp_path), tmp_path / "a.json")
-    first, second = sorted(train_files())[:2]
-    (folder / "train" / first).write_bytes(train_files()[second])
-    prepare_images(params_of(folder, tmp_path), tmp_path / "b.json")
-    assert (tmp_path / "a.json").read_bytes() != (tmp_path / "b.json").read_bytes()
-
-
 def test_too_small_a_disk_is_said_before_the_work(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
 ) -> None:
