@@ -176,6 +176,39 @@ def test_a_signal_that_python_would_drop_stops_all_the_same() -> None:
         assert process.communicate(timeout=10) == ("15\n", "")
 
 
+def test_other_errors_that_python_would_drop_are_told_as_ever() -> None:
+    code = (
+        "from nat.runtime.signals import listen\n"
+        "listen()\n"
+        "class Last:\n"
+        "    def __del__(self):\n"
+        "        raise ValueError('of a destructor')\n"
+        "Last()"
+    )
+    with started(["-c", code]) as process:
+        output, errors = process.communicate(timeout=60)
+    assert output == ""
+    assert "Exception ignored in" in errors
+    assert "ValueError: of a destructor" in errors
+
+
+def test_children_are_deaf_from_the_first_one_on() -> None:
+    """The start of multiprocessing's tracker, which comes with the first, lets signals through."""
+    code = (
+        "import multiprocessing, signal\n"
+        "from nat.runtime.signals import STOPPING, deaf_children\n"
+        "context = multiprocessing.get_context('spawn')\n"
+        "with deaf_children():\n"
+        "    child = context.Process(target=print, args=('child',))\n"
+        "    child.start()\n"
+        "    deaf = set(STOPPING) <= signal.pthread_sigmask(signal.SIG_BLOCK, ())\n"
+        "child.join()\n"
+        "print(deaf, set(STOPPING) & signal.pthread_sigmask(signal.SIG_BLOCK, ()))"
+    )
+    with started(["-c", code]) as process:
+        assert process.communicate(timeout=60) == ("child\nTrue set()\n", "")
+
+
 def test_steps_that_belong_together_are_not_torn_apart() -> None:
     code = (
         "import os, signal\n"
