@@ -26,10 +26,9 @@ class Ended(Exception):
 def end_with_parent() -> None:
     """For a process that was started by multiprocessing: end when the parent does.
 
-    A process whose parent was killed would go on, or wait for work forever. Ctrl-C, which reaches
-    every process of a terminal, is left to the parent.
+    A process whose parent was killed would go on, or wait for work forever. Signals, which reach
+    every process of a terminal, are left to the parent by ``deaf_children``.
     """
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
     parent = multiprocessing.parent_process()
     assert parent is not None
 

@@ -29,6 +29,7 @@ def test_a_process_that_ends_is_told() -> None:
 @pytest.mark.skipif(sys.platform != "linux", reason="the system bounds no memory")
 def test_memory_is_bounded() -> None:
     assert len(call_apart(MEMORY, bytes, MEMORY // 4)) == MEMORY // 4
+    assert len(call_apart(2**23, bytes, 2**20)) == 2**20  # beyond what Python itself takes
     with pytest.raises(MemoryError):
         call_apart(MEMORY, bytes, 2 * MEMORY)
 

@@ -18,6 +18,7 @@ from PIL import Image
 from ruamel.yaml import YAML
 from tiny import ALL, PROJECT, settings
 
+from nat.runtime import signals
 from nat.runtime.settings.load import load_params
 from nat.targets import sample_targets, save_targets
 
@@ -174,6 +175,19 @@ def test_a_signal_that_python_would_drop_stops_all_the_same() -> None:
     )
     with started(["-c", code]) as process:
         assert process.communicate(timeout=10) == ("15\n", "")
+
+
+def test_an_error_that_a_library_made_of_a_stop_is_known(monkeypatch: pytest.MonkeyPatch) -> None:
+    """By its cause or context; or, where no more than a text is left, by how recent it is."""
+    monkeypatch.setattr(signals, "_latest", None)
+    caused, within, other = ImportError("x"), ImportError("y"), ImportError("z")
+    caused.__cause__, within.__context__ = ValueError(), signals.Stopped(2)
+    caused.__cause__.__cause__ = signals.Stopped(15)
+    found = [signals.stopped_by(error) for error in (caused, within, other)]
+    assert found == [15, 2, None]
+    for ago, number in ((1.0, 15), (60.0, None)):
+        monkeypatch.setattr(signals, "_latest", (time.monotonic() - ago, 15))
+        assert signals.stopped_by(other) == number
 
 
 def test_other_errors_that_python_would_drop_are_told_as_ever() -> None:
