@@ -54,6 +54,24 @@ def test_an_ordered_dict_comes_back() -> None:
     assert plain(python_2) == pickle.loads(python_2) == {"a": 1}
 
 
+def test_texts_of_python_2_keep_their_bytes() -> None:
+    assert plain(b"U\x03a\xe9b.") == "a\xe9b"
+
+
+@pytest.mark.parametrize(
+    ("content", "told"),
+    [
+        (np.zeros(2, [("a", "f4")]), "arrays with fields"),
+        (np.array(["2020-01-01"], "M8[D]"), "arrays of datetime64 are not expected"),
+        (np.zeros(2, complex), "arrays of complex128 are not expected"),
+        (np.bytes_(b"x" * 300), "a number of too many bytes"),
+    ],
+)
+def test_arrays_of_other_kinds_are_refused(content: Any, told: str) -> None:
+    with pytest.raises(pickle.UnpicklingError, match=told):
+        plain(pickle.dumps({"a": content}))
+
+
 def test_long_files_are_not_refused() -> None:
     boxes = [np.ones((100, 4), np.float32) for _ in range(500)]
     for protocol in range(6):
