@@ -20,6 +20,11 @@ import pytest
 from ruamel.yaml import YAML
 from tiny import PROJECT, settings
 
+from nat.lanes import run as lanes
+from nat.lanes.plan import REPORT, Plan, State
+from nat.runtime.errors import UserError
+from nat.runtime.settings.params import Params
+
 HEAVY = ("torch", "torchvision", "scipy", "sklearn", "pandas", "cv2")
 LONG = 120.0  # seconds after which something hangs
 Project = Callable[..., Path]
@@ -145,6 +150,62 @@ def test_one_lane_fails_and_the_others_go_on(project: Project) -> None:
     assert (folder / "better").exists()
     assert entries(folder).keys() == {"good", "better"}
     assert run(folder, code=1).count("started") == 1  # what was made is not made again
+
+
+def test_every_line_is_told_and_nothing_lives_on(project: Project) -> None:
+    """The last line has no end; what a stage has left running is ended after it."""
+    left = "sleep 600 & echo $! > pid; printf 'no end'"
+    folder = project(a=making("a", before=left), b=making("b", before="echo 1; echo 2"))
+    told = run(folder)
+    assert {"a | no end", "b | 1", "b | 2"} <= set(told.splitlines())
+    pid = int((folder / "pid").read_text())
+    _, alive = psutil.wait_procs(
+        [psutil.Process(pid)] if psutil.pid_exists(pid) else [], timeout=10
+    )
+    assert not alive
+
+
+def test_a_first_report_that_fails_is_a_failure(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The stages go on, but the end tells it."""
+    plan = Plan.__new__(Plan)
+    plan.order = ["first", "later", REPORT]
+    plan.first = {"first"}
+    plan._state = dict.fromkeys(plan.order, State.WAITING)
+    plan._needs = {"first": [], "later": ["first"], REPORT: ["later"]}
+    started: list[str] = []
+
+    class Lanes:
+        free = True
+
+        def __init__(self, _: object) -> None:
+            self.jobs: list[str] = []
+
+        def __enter__(self) -> "Lanes":
+            return self
+
+        def __exit__(self, *_: object) -> None:
+            assert not self.jobs
+
+        def start(self, name: str, *_: object, **__: object) -> None:
+            started.append(name)
+            self.jobs.append(name)
+
+        def wait(self) -> list[tuple[str, int]]:
+            name = self.jobs.pop(0)
+            return [(name, int(name == "first report"))]
+
+    def following() -> str | None:
+        ready = (n for n in plan.order if plan._state[n] == State.WAITING)
+        name = next((n for n in ready if plan.done(plan._needs[n])), None)
+        if name:
+            plan._state[name] = State.RUNNING
+        return name
+
+    monkeypatch.setattr(lanes, "Lanes", Lanes)
+    monkeypatch.setattr(plan, "next", following)
+    with pytest.raises(UserError, match=r"failed, see above: first report$"):
+        lanes.follow(plan, Params.model_validate(settings()))
+    assert set(started) == {"first", "later", "first report", REPORT}
 
 
 def test_stages_that_are_up_to_date_are_passed_over(project: Project) -> None:
