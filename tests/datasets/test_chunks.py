@@ -2,6 +2,7 @@
 
 import multiprocessing
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -50,14 +51,36 @@ except Stopped as stopped:
 """
 
 
-def test_stopped_while_a_process_that_is_not_needed_any_more_starts(tmp_path: Path) -> None:
-    """It would look for the locks of a parent that has gone, and end in a traceback."""
+# as from a terminal; the parent is slow to end its children, so that they could say something
+CTRL_C = f"""
+import multiprocessing, os, signal, time
+from pathlib import Path
+from nat.datasets.filling.chunks import Chunk, write_chunks
+from nat.runtime.signals import Stopped, listen
+
+listen()
+active_children = multiprocessing.active_children
+multiprocessing.active_children = lambda: (time.sleep(1), active_children())[1]
+chunks = [
+    Chunk(n, n, Path("rows"), 0, Path(), ["image.png"], None, {SIZE}, 1, False)
+    for n in range({ROWS})
+]
+try:
+    for _ in write_chunks(iter(chunks), 2):
+        os.killpg(0, signal.SIGINT)
+        time.sleep(10)
+except Stopped as stopped:
+    print(stopped.number)
+"""
+
+
+def ran(code: str, tmp_path: Path) -> subprocess.CompletedProcess[str]:
     (tmp_path / "site").mkdir()
     (tmp_path / "site" / "sitecustomize.py").write_text(SLOW_START)
     Image.fromarray(np.full((SIZE, SIZE), 7, np.uint8)).save(tmp_path / "image.png")
     (tmp_path / "rows").write_bytes(bytes(ROWS * SIZE * SIZE))
-    found = subprocess.run(
-        [sys.executable, "-c", STOPPED],
+    return subprocess.run(
+        [sys.executable, "-c", code],
         cwd=tmp_path,
         env=os.environ
         | {
@@ -67,11 +90,24 @@ def test_stopped_while_a_process_that_is_not_needed_any_more_starts(tmp_path: Pa
         capture_output=True,
         text=True,
         timeout=60,
+        start_new_session=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
+
+
+def test_stopped_while_a_process_that_is_not_needed_any_more_starts(tmp_path: Path) -> None:
+    """It would look for the locks of a parent that has gone, and end in a traceback."""
+    found = ran(STOPPED, tmp_path)
     assert (tmp_path / "first").exists()
     assert (found.stdout, found.stderr) == (f"{ROWS} 15\n", "")
     assert (tmp_path / "rows").read_bytes() == bytes([7]) * ROWS * SIZE * SIZE
     assert not (tmp_path / "awake").exists()
+
+
+def test_processes_that_start_and_that_work_are_deaf_to_ctrl_c(tmp_path: Path) -> None:
+    found = ran(CTRL_C, tmp_path)
+    assert (tmp_path / "first").exists()
+    assert (found.stdout, found.stderr) == ("2\n", "")
 
 
 @pytest.mark.parametrize("processes", [1, 2])
