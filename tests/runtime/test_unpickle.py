@@ -54,6 +54,14 @@ def test_an_ordered_dict_comes_back() -> None:
     assert plain(python_2) == pickle.loads(python_2) == {"a": 1}
 
 
+def test_what_plain_data_does_not_need_is_refused() -> None:
+    pairs = b"".join(b"(lp%d\nI%d\naNaa" % (number, number) for number in range(1, 301))
+    with pytest.raises(pickle.UnpicklingError, match="an OrderedDict of too many pairs"):
+        plain(b"ccollections\nOrderedDict\n((lp0\n" + pairs + b"tR.")
+    with pytest.raises(ValueError, match="it takes what is not there"):
+        plain(b"}(NNs.")  # what is before a mark
+
+
 def test_texts_of_python_2_keep_their_bytes() -> None:
     assert plain(b"U\x03a\xe9b.") == "a\xe9b"
 
