@@ -27,7 +27,11 @@ import pytest
 
 PROJECT = Path(__file__).parents[1]
 FAULTS = Path(__file__).with_name("faults.toml")
-COPIED = ("nat", "tests", "profiles", "params.yaml", "pyproject.toml")
+COPIED = (
+    "nat", "tests", "profiles", "stages", ".dvc", ".dvcignore", "dvc.yaml", "dvc.lock",
+    "params.yaml", "pyproject.toml",
+)  # fmt: skip
+LEFT_OUT = ("__pycache__", "cache", "tmp")
 PRELOADED = (
     "torch", "torchvision.ops", "scipy.optimize", "scipy.stats", "scipy.ndimage", "sklearn.metrics",
     "sklearn.neighbors", "hypothesis", "pydantic", "safetensors.torch", "ruamel.yaml", "cv2",
@@ -79,7 +83,7 @@ def copied(folder: Path) -> None:
     """A copy of what tests need."""
     for name in COPIED:
         if (PROJECT / name).is_dir():
-            ignored = shutil.ignore_patterns("__pycache__")
+            ignored = shutil.ignore_patterns(*LEFT_OUT)
             shutil.copytree(PROJECT / name, folder / name, ignore=ignored)
         else:
             shutil.copy(PROJECT / name, folder / name)
