@@ -5,11 +5,13 @@ import sys
 from pathlib import Path
 
 import pytest
+from dvc.dependency import param
+from dvc.fs import localfs
 from pipeline import copy_project
 from ruamel.yaml import YAML
 from tiny import settings
 
-from nat.lanes.plan import Plan
+from nat.lanes.plan import Plan, _read_parameters_once
 from nat.lanes.quick import table
 
 
@@ -48,6 +50,16 @@ def test_a_stage_comes_after_what_it_needs(project: Path) -> None:
     plan = Plan(["random", "labels", "nat"])
     for name, needs in plan._needs.items():
         assert all(plan.order.index(other) < plan.order.index(name) for other in needs)
+
+
+def test_parameters_are_read_again_when_they_have_changed(tmp_path: Path) -> None:
+    """While lanes run, somebody may edit them."""
+    path = tmp_path / "params.yaml"
+    _read_parameters_once()
+    for content in ({"a": 1}, {"a": 22}):
+        YAML().dump(content, path)
+        assert param.load_path(str(path), localfs) == content
+        assert param.load_path(str(path), localfs) is param.load_path(str(path), localfs)
 
 
 @pytest.mark.parametrize(
