@@ -152,6 +152,13 @@ def test_one_lane_fails_and_the_others_go_on(project: Project) -> None:
     assert run(folder, code=1).count("started") == 1  # what was made is not made again
 
 
+def test_a_command_of_this_package_that_fails_is_a_failure(project: Project) -> None:
+    """Which is forked, instead of started by DVC."""
+    told = run(project(bad=stage("python -m nat no-such-command")), code=1)
+    assert "No such command 'no-such-command'" in told
+    assert "exited with 2" in told
+
+
 def test_every_line_is_told_and_nothing_lives_on(project: Project) -> None:
     """The last line has no end; what a stage has left running is ended after it."""
     left = "sleep 600 & echo $! > pid; printf 'no end'"
