@@ -159,6 +159,14 @@ def test_a_command_of_this_package_that_fails_is_a_failure(project: Project) -> 
     assert "exited with 2" in told
 
 
+def test_a_command_of_this_package_runs_in_its_stage_s_folder(project: Project) -> None:
+    """Whose settings it refuses; those of the folder around it are right."""
+    folder = project(inner={**stage("python -m nat check"), "wdir": "inner"})
+    (folder / "inner").mkdir()
+    (folder / "inner/params.yaml").write_text("seeds: [\n")
+    assert re.search(r"^inner \| error: params\.yaml: .*line 2", run(folder, code=1), re.M)
+
+
 def test_every_line_is_told_and_nothing_lives_on(project: Project) -> None:
     """The last line has no end; what a stage has left running is ended after it."""
     left = "sleep 600 & echo $! > pid; printf 'no end'"
