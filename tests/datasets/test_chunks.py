@@ -5,6 +5,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import numpy as np
@@ -134,3 +135,16 @@ def test_a_process_that_was_killed_is_told(tmp_path: Path) -> None:
         process.kill()
     with pytest.raises(UserError, match=r"machine\.threads: 2: a decoding process was killed"):
         list(written)
+
+
+def test_other_children_of_the_process_live_on(tmp_path: Path) -> None:
+    """Those of a program that uses this package."""
+    Image.fromarray(np.full((SIZE, SIZE), 7, np.uint8)).save(tmp_path / "image.png")
+    (tmp_path / "rows").write_bytes(bytes(SIZE * SIZE))
+    chunk = Chunk(0, 0, tmp_path / "rows", 0, tmp_path, ["image.png"], None, SIZE, 1, False)
+    other = multiprocessing.get_context("spawn").Process(target=time.sleep, args=(60,))
+    other.start()
+    assert list(write_chunks(iter([chunk]), 2)) == [(0, {})]
+    assert other.is_alive()
+    other.kill()
+    other.join()

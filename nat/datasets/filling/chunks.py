@@ -123,6 +123,7 @@ def write_chunks(chunks: Iterator[Chunk], processes: int) -> Generator[tuple[int
             f"({error.strerror or error}); use 1"
         ) from error
     running: dict[Future[Faults], int] = {}
+    others = {*multiprocessing.active_children()}
 
     def give_out(count: int) -> None:
         with deaf_children():  # a process starts when there is work for it
@@ -144,6 +145,6 @@ def write_chunks(chunks: Iterator[Chunk], processes: int) -> Generator[tuple[int
         # What is not finished is written again. A process that still starts, for work that another
         # has done, must not outlive this one, whose locks it would miss.
         with held():
-            for process in multiprocessing.active_children():
+            for process in {*multiprocessing.active_children()} - others:
                 process.kill()
             pool.shutdown(cancel_futures=True)
