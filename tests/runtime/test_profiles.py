@@ -73,8 +73,8 @@ def test_there_is_no_second_copy_of_the_settings() -> None:
     assert base_of(PROJECT / "params.yaml") == PROJECT / "params.yaml"
 
 
-def test_there_are_the_three() -> None:
-    assert {"cifar10", "embedded", "imagenet"} <= set(NAMES)
+def test_there_are_the_profiles_of_the_docs() -> None:
+    assert {"cifar10", "cifar10-long", "embedded", "imagenet"} <= set(NAMES)
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -276,7 +276,11 @@ def _set(group: CommentedMap, key: str, value: Any) -> None:
     if isinstance(value, CommentedSeq):
         former = group[key]
         value = CommentedSeq(value)  # without the comments of the profile's file
-        if not (isinstance(former, CommentedSeq) and former.fa.flow_style() is False):
+        if isinstance(former, CommentedSeq) and former.fa.flow_style() is False:
+            # what stands below the list in the file is kept with its last value
+            if value and (below := former.ca.items.get(len(former) - 1)):
+                value.ca.items[len(value) - 1] = below
+        else:
             value.fa.set_flow_style()
     group[key] = value
     behind = group.ca.items.get(key, [None] * 3)[2]
