@@ -51,9 +51,12 @@ def matches(parameters: Any, in_use: Any) -> bool:
 
 @dataclass(frozen=True)
 class Variant:
-    """A method with the settings of params.yaml, or with one of them, ``factor``, changed.
+    """A method with the settings of params.yaml, or with some of them changed.
 
-    ``override`` is empty for the method's own run; ``in_use`` are all of its settings.
+    ``changed`` are their names. ``factor`` is the one whose ``value`` is compared with others, with
+    ``target_type`` beside it where it is of targets; empty where more than that was changed, which
+    is comparable with the method's own run alone. ``override`` is empty for that run; ``in_use``
+    are all settings of this one.
     """
 
     method: str
@@ -61,20 +64,31 @@ class Variant:
     factor: str
     value: Any
     in_use: Settings
+    changed: tuple[str, ...] = ()
 
     @property
     def name(self) -> str:
         """What tables call it, short."""
-        kind = str(get(self.in_use, "target_type"))
+        if self.factor:
+            return self._named(self.factor, pace(self.value))
+        period = get(self.in_use, "permute_every")
+        updated = "P fixed" if period == "never" else f"P updated {pace(period)}"
+        of_targets = any(name.startswith("targets.") for name in self.changed)
+        told = (name for name in self.changed if name != "target_type" or not of_targets)
+        return ", ".join(self._named(name, updated) for name in told)
+
+    def _named(self, setting: str, updated: str) -> str:
+        kind, value = str(get(self.in_use, "target_type")), get(self.in_use, setting)
         targets, *_ = TARGETS.get(kind, (kind,))
         named = {
             "targets.dimension": "{targets}, d = {value:,}",
             "targets.k": "{targets}, k = {value:,}",
             "target_type": "{targets}",
-            "permute_every": pace(self.value),
-            "alignment": f"{ALIGNMENTS.get(self.value, self.value)} alignment",
-        }.get(self.factor, "{factor} = {value}")
-        return named.format(targets=targets, value=self.value, factor=self.factor)
+            "permute_every": "{updated}",
+            "alignment": f"{ALIGNMENTS.get(value, value)} alignment",
+            "pretrain.epochs": "{value:,} epochs",
+        }.get(setting, "{setting} = {value}")
+        return named.format(targets=targets, value=value, setting=setting, updated=updated)
 
 
 class Variants:
@@ -88,8 +102,16 @@ class Variants:
         for method in self.methods:
             for override in (settings.get("ablations") or {}).get(method, []):
                 if self.canonical(method, override) is None:
-                    factor, in_use = pairs_of(override)[-1][0], with_override(settings, override)
-                    self.all.append(Variant(method, override, factor, get(in_use, factor), in_use))
+                    self.all.append(self._changed(method, override))
+
+    def _changed(self, method: str, override: str) -> Variant:
+        in_use = with_override(self.settings, override)
+        names = tuple(dict.fromkeys(name for name, _ in pairs_of(override)))
+        beside = {"target_type"} if any(name.startswith("targets.") for name in names) else set()
+        compared = [name for name in names if name not in beside]
+        factor = compared[0] if len(compared) == 1 else ""
+        value = get(in_use, factor) if factor else None
+        return Variant(method, override, factor, value, in_use, names)
 
     def own(self, method: str, factor: str = "") -> Variant:
         """A method's own run, as one of the values of a factor."""

@@ -80,6 +80,32 @@ def test_values_of_a_factor_stand_in_order(settings: Any) -> None:
     assert values("nat", "permute_every") == []
 
 
+def test_what_changes_several_settings_is_no_value_of_one(settings: Any) -> None:
+    long = "targets.dimension=64,pretrain.epochs=60"
+    settings["ablations"]["nat"] = [
+        "pretrain.epochs=60",
+        "targets.k=10,target_type=onehot",
+        long,
+        f"{long},permute_every=never",
+        "permute_every=1,target_type=onehot",
+        "permute_every=2",
+        "target_type=onehot,pretrain.lr=0.5",
+    ]
+    variants = Variants(settings)
+    found = [v for v in variants.all if v.method == "nat" and v.override]
+    assert [(v.name, v.factor) for v in found] == [
+        ("60 epochs", "pretrain.epochs"),
+        ("discrete, k = 10", "targets.k"),
+        ("sphere, d = 64, 60 epochs", ""),
+        ("sphere, d = 64, 60 epochs, P fixed", ""),
+        ("P updated every epoch, discrete", ""),
+        ("every 2 epochs", "permute_every"),
+        ("discrete, pretrain.lr = 0.5", ""),
+    ]
+    assert [v.value for v in variants.of("nat", "permute_every")] == [2, 3]
+    assert [v.value for v in variants.of("nat", "targets.dimension")] == [16]
+
+
 def test_the_own_value_is_the_own_run(make_results: Any, settings: Any) -> None:
     settings["ablations"]["nat"].append("permute_every=3")
     found = [v for v in Variants(settings).of("nat", "permute_every") if v.value == 3]
