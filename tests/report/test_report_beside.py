@@ -71,7 +71,7 @@ def test_the_page_has_both_and_each_number_its_source(results: Path) -> None:
     made = files(Report.of_all(SETTINGS, results))
     readme, html = made["README.md"].decode(), read_html(made["index.html"].decode())
     assert readme.count("Every number is of one seed.") == 2
-    assert re.search(r"On CIFAR-10 .* accuracy of 52\.0 %", readme)
+    assert re.search(r"On CIFAR-10, .* accuracy of 52\.0 %", readme)
     assert "**CIFAR-10.**" in readme
     assert (
         "ImageNet: what is said here of Tables 1 to 3, of section 4.1 and of the figures is of"

@@ -143,7 +143,8 @@ def test_tables_3_and_4_come_first_then_figures_then_sources(make_results: Any) 
 def test_first_sentences_tell_what_was_found(make_results: Any) -> None:
     text = render(make_results(images=100_000))["README.md"]
     first, second = opening(text)
-    assert first.startswith("On Fashion-MNIST (1,200 images to train on, 100,000 to test), a trunk")
+    told = "with 1,200 images to train on for 6 epochs and 100,000 to test, a trunk"
+    assert first.startswith(f"On Fashion-MNIST, {told}")
     assert "an accuracy of 70.0 % with the paper's MLP: 20.0 points more than" in first
     assert "20.0 points more than the same trunk untrained (50.0 %), and" in first
     assert "20.0 points less than the same trunk trained with labels (90.0 %). Fine" in first
