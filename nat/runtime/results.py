@@ -10,7 +10,8 @@ those of other seeds too: a clone makes every table and figure of it, of all dat
 profile is in use. The reports read nothing else.
 """
 
-from collections.abc import Mapping
+import os
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -71,6 +72,8 @@ def write_result(
 def collect(measured: Path, results: Path, settings: dict[str, Any]) -> None:
     """Copy what stages measured to the results of all times, each file whole.
 
+    What a stage beside this one has just measured may be missed; the next report has it.
+
     Args:
         measured: the folder that stages write to; need not exist.
         results: the profile's folder, to add to; another file of the same name is an older one.
@@ -80,14 +83,29 @@ def collect(measured: Path, results: Path, settings: dict[str, Any]) -> None:
     Raises:
         UserError: something else is at a file's path, or it cannot be written.
     """
-    files = [file for file in sorted(measured.rglob("*")) if file.suffix in (".json", ".npz")]
-    for file in files:
-        path, content = results / file.relative_to(measured), file.read_bytes()
-        stage = file.relative_to(measured).parts[0]
-        kind = result_of(stage) if file.suffix == ".json" else ILLUSTRATION
+    found = list(_contents(measured))
+    for name, content in found:
+        path = results / name
+        kind = result_of(name.parts[0]) if name.suffix == ".json" else ILLUSTRATION
         if not (path.exists() and path.read_bytes() == content):
             with atomic_write(path, kind) as temporary:
                 temporary.write_bytes(content)
-    if files:
+    if found:
         kind = json_where("settings of results", lambda found: "profile" in found)
         write_json(results / SETTINGS, settings, kind)
+
+
+def _contents(measured: Path) -> Iterator[tuple[Path, bytes]]:
+    """Results by their place in the folder, which is not listed as a whole.
+
+    DVC takes a stage's output away and puts it back as it keeps it, so that any file or folder may
+    be gone by the time it is read.
+    """
+    for folder, _, files in os.walk(measured):  # which passes over a folder that is gone
+        for file in (Path(folder, name) for name in sorted(files)):
+            if file.suffix in (".json", ".npz"):
+                try:
+                    content = file.read_bytes()
+                except FileNotFoundError:
+                    continue
+                yield file.relative_to(measured), content

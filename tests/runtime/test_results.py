@@ -1,6 +1,9 @@
 """What a stage measured: one file, whose it is, and never over anything else."""
 
 import json
+import os
+import shutil
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -8,7 +11,7 @@ import pytest
 
 from nat.runtime.errors import UserError
 from nat.runtime.naming import Name
-from nat.runtime.results import SCHEMA, write_result
+from nat.runtime.results import SCHEMA, collect, write_result
 
 NAME = Name("labels", "model.preprocessing=clean", 3)
 WHERE = {"data": "test", "seed": 3, "seconds": 1.5}
@@ -89,3 +92,33 @@ def test_a_folder_is_left_alone(tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"r\.json"):
         written(tmp_path / "r.json")
     assert (tmp_path / "r.json").is_dir()
+
+
+def test_results_that_dvc_takes_into_its_cache_meanwhile_are_collected_later(
+    tmp_path: Path,
+) -> None:
+    """As the report after the first methods may meet it: DVC removes each output, then links it."""
+    measured, results, cache = (tmp_path / name for name in ("measured", "results", "cache"))
+    write_result(measured / "train/a-0.json", "train", NAME, {"loss": 1.0}, WHERE)
+    write_result(measured / "probe/b-0.json", "probe", NAME, {"mlp": 50.0}, WHERE)
+    shutil.copytree(measured, cache)
+    at_work = threading.Event()
+
+    def keep_anew() -> None:
+        while not at_work.is_set():
+            (measured / "train/a-0.json").unlink()
+            (measured / "train/a-0.json").hardlink_to(cache / "train/a-0.json")
+            shutil.rmtree(measured / "probe")
+            shutil.copytree(cache / "probe", measured / "probe", copy_function=os.link)
+
+    dvc = threading.Thread(target=keep_anew)
+    dvc.start()
+    try:
+        for _ in range(300):
+            collect(measured, results, {"profile": "tiny"})
+    finally:
+        at_work.set()
+        dvc.join()
+    collect(measured, results, {"profile": "tiny"})
+    for name in ("train/a-0.json", "probe/b-0.json"):
+        assert (results / name).read_bytes() == (cache / name).read_bytes()
