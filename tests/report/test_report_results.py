@@ -90,6 +90,7 @@ def test_what_changes_several_settings_is_no_value_of_one(settings: Any) -> None
         "permute_every=1,target_type=onehot",
         "permute_every=2",
         "target_type=onehot,pretrain.lr=0.5",
+        "target_type=onehot,targets.k=10,pretrain.epochs=60",
     ]
     variants = Variants(settings)
     found = [v for v in variants.all if v.method == "nat" and v.override]
@@ -101,6 +102,7 @@ def test_what_changes_several_settings_is_no_value_of_one(settings: Any) -> None
         ("P updated every epoch, discrete", ""),
         ("every 2 epochs", "permute_every"),
         ("discrete, pretrain.lr = 0.5", ""),
+        ("discrete, k = 10, 60 epochs", ""),
     ]
     assert [v.value for v in variants.of("nat", "permute_every")] == [2, 3]
     assert [v.value for v in variants.of("nat", "targets.dimension")] == [16]

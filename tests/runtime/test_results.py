@@ -11,7 +11,7 @@ import pytest
 
 from nat.runtime.errors import UserError
 from nat.runtime.naming import Name
-from nat.runtime.results import SCHEMA, collect, write_result
+from nat.runtime.results import SCHEMA, SETTINGS, collect, write_result
 
 NAME = Name("labels", "model.preprocessing=clean", 3)
 WHERE = {"data": "test", "seed": 3, "seconds": 1.5}
@@ -92,6 +92,28 @@ def test_a_folder_is_left_alone(tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"r\.json"):
         written(tmp_path / "r.json")
     assert (tmp_path / "r.json").is_dir()
+
+
+def test_what_was_measured_is_collected_beside_what_other_seeds_have(tmp_path: Path) -> None:
+    measured, results = tmp_path / "measured", tmp_path / "results"
+    (measured / "illustrate/0").mkdir(parents=True)
+    (measured / "illustrate/0/filters.npz").write_bytes(b"PK of seed 0")
+    (measured / "illustrate/0/notes.txt").write_bytes(b"of somebody's")
+    write_result(measured / "probe/nat-0.json", "probe", NAME, {"mlp": 51.0}, WHERE)
+    write_result(results / "probe/nat-0.json", "probe", NAME, {"mlp": 50.0}, WHERE)
+    write_result(results / "probe/nat-1.json", "probe", NAME, {"mlp": 49.0}, WHERE)
+    of_seed_1 = (results / "probe/nat-1.json").read_bytes()
+    collect(measured, results, {"profile": "tiny"})
+    assert {
+        path.relative_to(results).as_posix(): path.read_bytes()
+        for path in results.rglob("*")
+        if path.is_file() and path.name != SETTINGS
+    } == {
+        "illustrate/0/filters.npz": b"PK of seed 0",
+        "probe/nat-0.json": (measured / "probe/nat-0.json").read_bytes(),
+        "probe/nat-1.json": of_seed_1,
+    }
+    assert json.loads((results / SETTINGS).read_text()) == {"profile": "tiny"}
 
 
 def test_results_that_dvc_takes_into_its_cache_meanwhile_are_collected_later(
