@@ -29,7 +29,7 @@ COMMANDS = {
     "proposals": "--images 2 --threads 1 --short-side 60 --finest 50 --voc voc.json",
     "reproducibility": "--images images.json --seeds 0 --ways 1-thread --out runs.csv",
     "roofline": "--trunk small --crop 28 --hidden 8 --d 8 --batch 8 --threads 1",
-    "settings": "--images images.json --out trials.csv nat random nat:permute_every=1",
+    "settings": "--images images.json --out trials.csv random nat:permute_every=1",
     "solver": "--d 8 --b 8 --runs 1",
     "step": "--batch 8 --hidden 8 --d 8 --steps 1 --warm 1 --threads 1",
     "targets": "--n 100 --d 8 --batch 4 --threads 1",

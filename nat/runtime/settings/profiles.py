@@ -17,6 +17,7 @@ from typing import Any
 from ruamel.yaml import YAML
 from ruamel.yaml.comments import CommentedMap, CommentedSeq
 from ruamel.yaml.representer import RoundTripRepresenter
+from ruamel.yaml.scalarbool import ScalarBoolean
 
 from nat.runtime.errors import UserError
 from nat.runtime.io.files import atomic_write
@@ -249,9 +250,19 @@ def _dump(content: CommentedMap) -> str:
     return stream.getvalue()
 
 
-def _plain(content: CommentedMap) -> dict[str, Any]:
+def _plain(content: Any) -> Any:
     """Without comments: dict, list, str, int, float, bool, None."""
-    return yaml().load(_dump(content)) or {}
+    match content:
+        case dict():
+            return {_plain(key): _plain(value) for key, value in content.items()}
+        case list():
+            return [_plain(value) for value in content]
+        case bool() | ScalarBoolean():
+            return bool(content)
+        case int() | float() | str():
+            kind = next(kind for kind in (int, float, str) if isinstance(content, kind))
+            return kind(content)  # without how it is written in the file
+    return content
 
 
 def _overlay(base: CommentedMap, changes: CommentedMap, file: Path, group: str = "") -> None:
