@@ -109,20 +109,45 @@ def targets(report: Report) -> Table:
     """Targets and alignments: NAT's own run, then one setting changed at a time."""
     names = ("target_type", "alignment", "permute_every")
     is_papers = [report.used(name) for name in names] == ["sphere", "exact", 3]
-    sphere, own = paper.TEXT["nat"], report.variants.own("nat")
-    lines = [_line(f"{report.setup} (reference)", own, sphere if is_papers else "-")]
+    sphere, found = paper.TEXT["nat"], [_changed(each) for each in report.all]
+    # rows are what is listed of the profile in use and what was run of others, which have columns
+    # if anything was
+    run = [
+        changed if each is report else {n: v for n, v in changed.items() if _was_run(each, v)}
+        for each, changed in zip(report.all, found, strict=True)
+    ]
+    own = [
+        each.variants.own(NAT) if each is report or rows else None
+        for each, rows in zip(report.all, run, strict=True)
+    ]
+    setups = {each.setup for each, variant in zip(report.all, own, strict=True) if variant}
+    reference = f"{report.setup if len(setups) == 1 else 'NAT as in Table 3'} (reference)"
+    lines: list[Line] = [(paper.Row("", reference, [sphere if is_papers else "-"]), own)]
+    none: list[Variant | None] = [None] * len(own)
     if not is_papers:
-        lines.append(_line("sphere, exact alignment", None, sphere))
-    found = [v for v in report.variants.all if v.method == "nat" and v.override]
-    found = [variant for variant in found if variant.factor != "permute_every"]
-    found.sort(key=_place)
-    place = len(lines) + sum(variant.factor == "targets.dimension" for variant in found)
-    for variant in found:
+        lines.append((paper.Row("", "sphere, exact alignment", [sphere]), none))
+    every = {name: variant for each in reversed(run) for name, variant in each.items()}
+    ordered = sorted(every.values(), key=_place)
+    place = len(lines) + sum(variant.factor == "targets.dimension" for variant in ordered)
+    for variant in ordered:
         note = AVERAGED if get(variant.in_use, "alignment") == "sinkhorn" else ""
-        lines.append(_line(variant.name, variant, "-", note))
-    lines.insert(place, _line("discrete, best k", None, paper.TEXT["discrete"], ELSEWHERE))
+        row = paper.Row("", variant.name, ["-"], note)
+        of_each = [each.get(variant.name) if own[i] else None for i, each in enumerate(found)]
+        lines.append((row, of_each))
+    best = paper.Row("", "discrete, best k", [paper.TEXT["discrete"]], ELSEWHERE)
+    lines.insert(place, (best, none))
     title, corner = "Targets and alignments", "Targets and alignment"
-    return _table(report, title, corner, lines, OF_NAT, [own], MINUS)
+    return _table(report, title, corner, lines, OF_NAT, own, MINUS)
+
+
+def _changed(report: Report) -> dict[str, Variant]:
+    """NAT's ablations but for its periods, by what tables call them."""
+    ablations = (v for v in report.variants.all if v.method == NAT and v.override)
+    return {v.name: v for v in ablations if v.factor != "permute_every"}
+
+
+def _was_run(report: Report, variant: Variant) -> bool:
+    return any(report.of(variant, metric) for metric in PROBES)
 
 
 def _place(variant: Variant) -> tuple[int, float]:
@@ -131,18 +156,14 @@ def _place(variant: Variant) -> tuple[int, float]:
     return order.index(variant.factor), variant.value if isinstance(variant.value, int) else 0
 
 
-def _line(name: str, variant: Variant | None, number: str, note: str = "") -> Line:
-    """Of the profile in use alone: others change settings from others of their own."""
-    return paper.Row("", name, [number], note), [variant]
-
-
 def what_helped(table: Table) -> dict[str, list[str]]:
     """Targets and alignments of the table ``targets``, by whether they are better than its first.
 
     Under ``costs``: how many times as long as the first's the other alignments take.
     """
     ways: dict[str, list[str]] = {HELD: [], NOT_HELD: [], OPEN: [], "costs": []}
-    frame = table.frame.droplevel(0, axis=1)
+    first = next(head for head, column in table.frame.columns if column == MINUS)
+    frame = table.frame[first]
     usual, *_ = frame["alignment, ms"]
     for name, cost, difference in frame[["alignment, ms", MINUS]].itertuples():
         if isinstance(difference, Difference):

@@ -13,7 +13,8 @@ from report.conftest import SETTINGS, make_folder
 from report.test_report_page import read_html
 
 from nat.report.frame import Report
-from nat.report.tables import tables
+from nat.report.table import Measured
+from nat.report.tables import tables, what_helped
 from nat.report.write import files
 from nat.runtime.errors import UserError
 from nat.runtime.results import SETTINGS as FILE
@@ -65,6 +66,34 @@ def test_a_period_that_one_lacks_stands_among_those_of_the_other(results: Path) 
     alone = frame.loc["every 10 epochs"]
     assert str(alone["Fashion-MNIST, measured", "MLP"]) == "–"  # noqa: RUF001
     assert str(alone["CIFAR-10, measured", "MLP minus reference"]).startswith("+12.0")
+
+
+def test_targets_that_were_run_elsewhere_have_columns_and_rows(
+    make_results: Any, tmp_path: Path
+) -> None:
+    make_results()
+    other = copy.deepcopy(OTHER)
+    other["targets"]["dimension"] = 32
+    run = ["target_type=onehot,targets.k=10", "targets.dimension=128"]
+    not_run = ["target_type=onehot,targets.k=100", "targets.dimension=256"]
+    other["ablations"]["nat"] = run
+    make = partial(make_folder, tmp_path / "results/natural")
+    folder = make(settings=other, data="cifar10", accuracies=ACCURACIES, precisions={})
+    other["ablations"]["nat"] = run + not_run
+    (folder / FILE).write_text(json.dumps(other))
+    report = Report.of_all(SETTINGS, tmp_path / "results")
+    made = tables(report)["targets"]
+    frame = made.frame
+    assert frame.index[0] == "NAT as in Table 3 (reference)"  # which differs in d
+    assert "sphere, d = 128" in frame.index
+    assert "sphere, d = 256" not in frame.index  # which nobody has run
+    column = "CIFAR-10, measured", "MLP"
+    assert str(frame.loc["NAT as in Table 3 (reference)", column]) == "52.0"
+    assert str(frame.loc["discrete, k = 100", column]) == "not run"
+    assert isinstance(frame.loc["discrete, k = 10", column], Measured)
+    assert isinstance(frame.loc["sphere, d = 128", column], Measured)
+    helped = what_helped(made)  # of the profile in use
+    assert helped == what_helped(tables(Report(SETTINGS, tmp_path / "results/embedded"))["targets"])
 
 
 def test_the_page_has_both_and_each_number_its_source(results: Path) -> None:
