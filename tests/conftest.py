@@ -25,6 +25,9 @@ CLASSES = ["across", "along", "disc"]
 if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
     # in a shell's background, where Ctrl-C would be nothing to what the tests start either
     signal.signal(signal.SIGINT, signal.default_int_handler)
+if signal.getsignal(signal.SIGHUP) == signal.SIG_IGN:
+    # under nohup, what the tests start hears that a terminal closes, the tests themselves go on
+    signal.signal(signal.SIGHUP, lambda *_: None)
 
 
 def draw(label: int, size: int, draws: np.random.Generator) -> np.ndarray:
