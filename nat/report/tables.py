@@ -132,8 +132,7 @@ def targets(report: Report) -> Table:
     for variant in ordered:
         note = AVERAGED if get(variant.in_use, "alignment") == "sinkhorn" else ""
         row = paper.Row("", variant.name, ["-"], note)
-        of_each = [each.get(variant.name) if own[i] else None for i, each in enumerate(found)]
-        lines.append((row, of_each))
+        lines.append((row, [each.get(variant.name) for each in found]))
     best = paper.Row("", "discrete, best k", [paper.TEXT["discrete"]], ELSEWHERE)
     lines.insert(place, (best, none))
     title, corner = "Targets and alignments", "Targets and alignment"

@@ -140,6 +140,13 @@ def test_tables_3_and_4_come_first_then_figures_then_sources(make_results: Any) 
     assert text.count("<details>") == text.count("</details>") == 3
 
 
+def test_epochs_that_no_setting_tells_are_left_out(make_results: Any, settings: Any) -> None:
+    folder = make_results(images=100_000)
+    del settings["pretrain"]["epochs"]  # as another version's settings might
+    first, _ = opening(render(folder, settings)["README.md"])
+    assert first.startswith("On Fashion-MNIST, NAT was not run.")
+
+
 def test_first_sentences_tell_what_was_found(make_results: Any) -> None:
     text = render(make_results(images=100_000))["README.md"]
     first, second = opening(text)

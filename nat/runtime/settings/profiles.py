@@ -259,9 +259,12 @@ def _plain(content: Any) -> Any:
             return [_plain(value) for value in content]
         case bool() | ScalarBoolean():
             return bool(content)
-        case int() | float() | str():
-            kind = next(kind for kind in (int, float, str) if isinstance(content, kind))
-            return kind(content)  # without how it is written in the file
+        case int():  # numbers and texts without how they are written in the file
+            return int(content)
+        case float():
+            return float(content)
+        case str():
+            return str(content)
     return content
 
 
