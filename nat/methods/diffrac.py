@@ -92,17 +92,21 @@ def labelled(scores: torch.Tensor, least: int) -> torch.Tensor:
     # |e_j - s|^2 is 1 - 2 s_j + |s|^2, of which only the middle depends on j
     sharp = 2 * scores / ENTROPY
     offsets = balanced(sharp, least, at_least=True)
-    scores = sharp + offsets
-    best, labels = scores.max(1)
-    sizes = torch.bincount(labels, minlength=k)
-    for j in (sizes < least).nonzero()[:, 0].tolist():  # rounding took a few too many
-        loss = best - scores[:, j]
-        for _ in range(least - int(sizes[j])):
-            i = loss.masked_fill(sizes[labels] <= least, torch.inf).argmin()
-            sizes[labels[i]] -= 1
-            sizes[j] += 1
-            labels[i] = j
-    return labels
+    scores = (sharp + offsets).cpu()  # as what follows looks at one image after the other
+    best, found = scores.max(1)
+    sizes = torch.bincount(found, minlength=k).tolist()
+    labels = found.tolist()
+    for j in range(k):
+        if sizes[j] >= least:
+            continue
+        for i in (best - scores[:, j]).argsort(stable=True).tolist():  # rounding took too many
+            if sizes[labels[i]] > least:
+                sizes[labels[i]] -= 1
+                sizes[j] += 1
+                labels[i] = j
+                if sizes[j] == least:
+                    break
+    return torch.tensor(labels, device=sharp.device)
 
 
 class Diffrac(Labelling):

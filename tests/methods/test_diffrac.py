@@ -12,7 +12,8 @@ from sklearn.linear_model import Ridge
 from trained import Run
 
 from nat.methods import TrunkSession
-from nat.methods.diffrac import Diffrac, Settings, labelled, regression
+from nat.methods.diffrac import ENTROPY, Diffrac, Settings, labelled, regression
+from nat.pretext.clusters import balanced
 from nat.runtime.errors import UserError
 from nat.runtime.naming import Name
 
@@ -53,6 +54,26 @@ def test_no_cluster_is_smaller_than_asked(seed: int, k: int, least: int, spread:
     found = float(scores.gather(1, labels[:, None]).sum())
     assert found <= best + 1e-3
     assert found >= best - 0.2 * n  # entropy and rounding; labels drawn by chance are far below
+
+
+@pytest.mark.parametrize("least", [8, 10])  # of 10 images a cluster
+def test_a_small_cluster_takes_those_that_lose_least_from_clusters_that_can_spare_them(
+    least: int,
+) -> None:
+    draws = torch.Generator().manual_seed(0)
+    scores = torch.randn(60, 6, generator=draws) * 0.1 + torch.arange(6) * 0.1
+    sharp = 2 * scores / ENTROPY
+    sharp = sharp + balanced(sharp, least, at_least=True)
+    expected = sharp.argmax(1)
+    moved = 0
+    for j in range(6):
+        while (expected == j).sum() < least:
+            spare = torch.bincount(expected, minlength=6)[expected] > least
+            loss = sharp.max(1).values - sharp[:, j]
+            expected[loss.masked_fill(~spare, torch.inf).argmin()] = j
+            moved += 1
+    assert moved
+    assert labelled(scores, least).equal(expected)
 
 
 @pytest.fixture
