@@ -101,8 +101,11 @@ def periods(report: Report) -> Table:
 
 
 def _own(report: Report, method: str) -> list[Variant | None]:
-    """A method's own runs on every data set."""
-    return [each.variants.own(method) for each in report.all]
+    """A method's own runs on every data set; None where a profile beside does not list it."""
+    return [
+        each.variants.own(method) if each is report or method in each.variants.methods else None
+        for each in report.all
+    ]
 
 
 def targets(report: Report) -> Table:

@@ -54,6 +54,20 @@ def test_each_data_set_has_its_columns_in_each_table(results: Path) -> None:
     assert not [g for g, _ in made["targets"].frame.columns if "CIFAR" in g]
 
 
+def test_a_method_that_a_profile_beside_does_not_list_was_not_to_be_run(
+    make_results: Any, tmp_path: Path
+) -> None:
+    make_results()
+    for name, methods in (("short", ["nat", "random"]), ("long", SETTINGS["methods"])):
+        make = partial(make_folder, tmp_path / "results" / name)
+        of = {method: ACCURACIES[method] for method in ("nat", "random")}
+        settings = OTHER | {"profile": name, "methods": methods, "compared": methods[1:]}
+        (make(settings=settings, data=name, accuracies=of) / FILE).write_text(json.dumps(settings))
+    row = tables(Report.of_all(SETTINGS, tmp_path / "results"))["table3"].frame.loc["Labels"]
+    shown = {group: str(row[group, "MLP"]) for group in ("short, measured", "long, measured")}
+    assert shown == {"short, measured": "–", "long, measured": "not run"}  # noqa: RUF001
+
+
 def test_a_period_that_one_lacks_stands_among_those_of_the_other(results: Path) -> None:
     frame = tables(Report.of_all(SETTINGS, results))["periods"].frame
     assert list(frame.index)[-2:] == ["P fixed (never)", "random trunk"]
