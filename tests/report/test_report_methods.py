@@ -1,5 +1,6 @@
 """Compared methods in the report: their rows, the comparisons with NAT, their pretext tasks."""
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 from shutil import copytree
@@ -8,19 +9,20 @@ from typing import Any
 import pytest
 from matplotlib import rc_context
 from matplotlib.figure import Figure
-from report.conftest import VOC_STAGES, Make, result, write
+from report.conftest import VOC_STAGES, Make, make_folder, result, write
 from shown import CLASSES
 
 from nat.report import paper
 from nat.report.against import against, statements
 from nat.report.claims import HELD, NOT_HELD, OPEN
-from nat.report.figures import tasks
+from nat.report.figures import draw_all, tasks
 from nat.report.frame import Report
 from nat.report.page import TEMPLATES, caption, render
 from nat.report.results import Run
 from nat.report.settings import Settings
 from nat.report.table import Difference, Table
 from nat.report.tables import COMPOSED, tables
+from nat.runtime.results import SETTINGS as FILE
 from nat.runtime.settings.families import PACKAGE
 
 Add = Callable[..., None]
@@ -242,6 +244,31 @@ def test_pretext_tasks_have_a_panel_each(make_results: Make, settings: Settings,
     words = [text.get_text().replace("\n", " ") for text in pairs.texts]
     assert words == ["75", "accuracy, % of pairs of tiles; higher is better"]
     assert "One line for each of 2 seeds." in caption("tasks", report=report, shown=shown)
+
+
+def test_those_of_a_profile_beside_are_drawn_too(
+    make_results: Make, settings: Settings, add: Add
+) -> None:
+    add("pairs", LABEL="Pairs", REFERENCE="P", MEASURE="error")
+    folder = make_results()
+    other = settings | {"profile": "natural"}
+    beside = make_folder(folder.with_name("natural"), settings=other, data="cifar10")
+    (beside / FILE).write_text(json.dumps(other))
+    trained(beside, "pairs", history=epochs(2, 1), data="cifar10")
+    drawn = draw_all(Report.of_all(settings, folder.parent))
+    assert "tasks" not in drawn  # nothing but NAT was trained
+    assert drawn["tasks-natural"]["title"] == "Pretext tasks, CIFAR-10"
+
+
+def test_few_points_are_marked(make_results: Make, settings: Settings, add: Add) -> None:
+    folder = make_results()
+    for count in (30, 31):
+        add(f"m{count}", LABEL=f"{count}", REFERENCE="", MEASURE="error")
+        trained(folder, f"m{count}", history=epochs(*range(count)))
+    shown = tasks.measured(Report(settings, folder))
+    assert shown is not None
+    marks = {axes.get_title(loc="left"): axes.lines[0].get_marker() for axes in drawn(shown).axes}
+    assert (marks["30"], marks["31"]) == (".", "")
 
 
 def test_many_panels_have_room(make_results: Make, settings: Settings, add: Add) -> None:

@@ -18,7 +18,7 @@ from nat.report.frame import Report
 from nat.report.results import DETECTIONS, FEATURES, FILTERS, Run
 
 TITLES = pd.read_csv(page.TEMPLATES / "figures.csv", index_col="stem")
-OF_OTHERS = ("figure2_left", "figure2_right", "figure3", "figure4", "training")  # profiles
+OF_OTHERS = ("figure2_left", "figure2_right", "figure3", "figure4", "tasks", "training")  # profiles
 ILLUSTRATED = [Run(FEATURES, "nat")]
 DETECTED = [Run("detect", "nat"), Run(DETECTIONS, "nat")]
 BY_EPOCH = [Run("probe", method) for method in ("nat", "random", "labels")]

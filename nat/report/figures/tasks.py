@@ -14,6 +14,7 @@ from nat.runtime.settings.params import NAT
 
 ACROSS, WIDTH, HEIGHT = 4, 3.0, 2.5  # panels in a row, and inches of each
 LINE = 34  # characters
+MARKED = 30  # points of a curve that are still marked
 
 
 class Panel(NamedTuple):
@@ -52,7 +53,8 @@ def draw(shown: Shown) -> Figure:
     places = figure.subplots(down, max(across, 2), squeeze=False).ravel()
     for axes, panel in zip(places, shown.panels, strict=False):
         for curve in panel.curves:
-            axes.plot(curve.index, curve, color=BLUE, linewidth=1.4, marker=".", markersize=4)
+            marker = "." if len(curve) <= MARKED else ""
+            axes.plot(curve.index, curve, color=BLUE, linewidth=1.4, marker=marker, markersize=4)
         last = max(curve.index[-1] for curve in panel.curves if len(curve))
         end = pd.Series([curve.iloc[-1] for curve in panel.curves if len(curve)]).mean()
         axes.annotate(f"{end:.3g}", (last, end), (4, 0), textcoords="offset points", color=BLUE,
