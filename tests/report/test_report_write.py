@@ -6,15 +6,17 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import matplotlib
 import numpy as np
 import pytest
+from matplotlib.font_manager import FontEntry, FontProperties, fontManager
 from report.conftest import ACCURACIES, PRECISIONS, SETTINGS
 
 from nat.report import page
 from nat.report.figures import DRAWINGS, curves, draw_all, transfer
 from nat.report.figures.curves import by_epoch
 from nat.report.figures.learned import mosaic
-from nat.report.figures.style import apart
+from nat.report.figures.style import apart, prefer_own_fonts
 from nat.report.frame import Report
 from nat.report.numbers import FILES
 from nat.report.write import write_report
@@ -29,6 +31,23 @@ NAMES -= {"figures/tasks.png", "figures/tasks.svg"}  # of methods with a pretext
 
 def contents(folder: Path) -> dict[str, bytes]:
     return {str(p.relative_to(folder)): p.read_bytes() for p in folder.rglob("*") if p.is_file()}
+
+
+@pytest.mark.parametrize("has_own", [False, True])
+def test_matplotlib_s_own_fonts_come_before_the_system_s(
+    has_own: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    others = [
+        FontEntry(f"/the/system/s/{weight}.ttf", name="DejaVu Sans", weight=weight, size="scalable")
+        for weight in (400, 700)
+    ]
+    own = [font for font in fontManager.ttflist if "/mpl-data/" in font.fname]
+    monkeypatch.setattr(fontManager, "ttflist", [*others, *(own if has_own else [])])
+    prefer_own_fonts()
+    for weight, name in ((400, "DejaVuSans.ttf"), (700, "DejaVuSans-Bold.ttf")):
+        asked = FontProperties(family="DejaVu Sans", weight=weight, size=7.25)  # never before
+        file = fontManager.findfont(asked, rebuild_if_missing=False)
+        assert file == f"{matplotlib.get_data_path()}/fonts/ttf/{name}"
 
 
 def test_same_results_give_the_same_bytes(make_results: Any, tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ from matplotlib.figure import Figure
 
 from nat.report import page
 from nat.report.figures import curves, detections, learned, overview, tasks, transfer
-from nat.report.figures.style import render
+from nat.report.figures.style import prefer_own_fonts, render
 from nat.report.frame import Report
 from nat.report.results import DETECTIONS, FEATURES, FILTERS, Run
 
@@ -42,6 +42,7 @@ DRAWINGS: dict[str, tuple[Callable[[Report], Any], Callable[[Any], Figure], list
 def draw_all(report: Report) -> dict[str, dict[str, Any]]:
     """By its name, each figure that has something to show: titles, caption, runs, png and svg."""
     images = {}
+    prefer_own_fonts()
     with rc_context(fname=page.TEMPLATES / "figures.mplstyle"):
         for each in report.all:
             for stem in DRAWINGS if each is report else OF_OTHERS:

@@ -6,11 +6,14 @@ alone. All else of the look is in figures.mplstyle.
 
 import io
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
+import matplotlib
 import numpy as np
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
+from matplotlib.font_manager import fontManager
 from matplotlib.patches import Rectangle
 
 BLUE, ORANGE, GREEN, VERMILLION = "#0072B2", "#E69F00", "#009E73", "#D55E00"
@@ -20,6 +23,20 @@ FEATURE, TARGET = BLUE, VERMILLION
 PROBE = {"mlp": (BLUE, "o", "-"), "linear": (VERMILLION, "s", "--"), "knn": (GREEN, "^", "-.")}
 DPI = 160
 METADATA: dict[str, Any] = {"png": {"Software": None}, "svg": {"Date": None, "Creator": None}}
+
+
+def prefer_own_fonts() -> None:
+    """Let Matplotlib's own fonts come before the system's of the same name.
+
+    They do in a list of fonts that is whole; but the list is kept in the user's cache, and one that
+    was written while an environment was removed has the system's alone.
+    """
+    folder = Path(matplotlib.get_data_path(), "fonts", "ttf")
+    listed = {font.fname for font in fontManager.ttflist}
+    for file in sorted(folder.glob("*.ttf")):
+        if str(file) not in listed:
+            fontManager.addfont(file)
+    fontManager.ttflist.sort(key=lambda font: Path(font.fname).parent != folder)
 
 
 def render(figure: Figure, ending: str) -> bytes:
